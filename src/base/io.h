@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * base/io.h - whole reads and writes, small files, unix sockets, descriptor passing
+ *
+ * Everything is EINTR-safe and close-on-exec.
+ */
+#ifndef BASE_IO_H
+#define BASE_IO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+
+/* io_read_full() - Read exactly @n bytes unless EOF comes. Return: bytes read, or -errno */
+ssize_t io_read_full(int fd, void *buf, size_t n);
+/* io_write_full() - Write all (blocking descriptor). Return: 0 or -errno */
+int io_write_full(int fd, const void *buf, size_t n);
+
+/**
+ * io_read_file() - A whole small file as a NUL-terminated malloc'd string
+ * @dirfd:	Directory or AT_FDCWD
+ * @limit:	Most bytes accepted, -EFBIG above
+ * @len:	May be NULL
+ */
+int io_read_file(int dirfd, const char *path, size_t limit, char **data, size_t *len,
+		 struct coffer_error *err);
+/* io_write_file() - Write to an existing file (sysfs, procfs, cgroup) in one write(2) */
+int io_write_file(int dirfd, const char *path, const char *text, struct coffer_error *err);
+/* io_replace_file() - Write aside, fsync, rename over @name */
+int io_replace_file(int dirfd, const char *name, const void *data, size_t len, mode_t mode,
+		    struct coffer_error *err);
+
+/* io_set_nonblock(), io_set_cloexec() - Return: 0 or -errno */
+int io_set_nonblock(int fd, bool on);
+int io_set_cloexec(int fd, bool on);
+
+/* io_wait() - poll(2) one descriptor. Return: revents, 0 on deadline, -errno */
+int io_wait(int fd, short events, usec_t deadline);
+
+/**
+ * io_unix_listen() - A listening stream socket named @name in directory @dirfd
+ * @dirfd:	Directory descriptor or AT_FDCWD; lets paths exceed sun_path
+ * @mode:	Permissions of the socket node
+ *
+ * Return: descriptor (non-blocking) or negative errno
+ */
+int io_unix_listen(int dirfd, const char *name, mode_t mode, struct coffer_error *err);
+/* io_unix_connect() - Connect to it. Return: descriptor (blocking) or negative errno */
+int io_unix_connect(int dirfd, const char *name, struct coffer_error *err);
+
+/* io_send_fds() - @n bytes (at least 1) with @nfds descriptors on a unix socket */
+int io_send_fds(int sock, const void *data, size_t n, const int *fds, size_t nfds);
+/* io_recv_fds() - Return: bytes, 0 on EOF, -errno; *@nfds in: room, out: received (cloexec).
+ * Descriptors past the room are closed and the call fails with -EMSGSIZE. */
+ssize_t io_recv_fds(int sock, void *data, size_t n, int *fds, size_t *nfds);
+
+#endif /* BASE_IO_H */
