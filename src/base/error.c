@@ -82,7 +82,8 @@ int err_set(struct coffer_error *e, enum coffer_error_kind kind, int errnum, con
 	return -errnum;
 }
 
-static int verr_sys(struct coffer_error *e, int errnum, const char *fmt, va_list ap)
+__attribute__((format(printf, 3, 0)))
+static int err_vsys(struct coffer_error *e, int errnum, const char *fmt, va_list ap)
 {
 	size_t n;
 
@@ -105,7 +106,7 @@ int err_sys(struct coffer_error *e, const char *fmt, ...)
 	int r;
 
 	va_start(ap, fmt);
-	r = verr_sys(e, errnum, fmt, ap);
+	r = err_vsys(e, errnum, fmt, ap);
 	va_end(ap);
 	return r;
 }
@@ -116,7 +117,7 @@ int err_sysn(struct coffer_error *e, int errnum, const char *fmt, ...)
 	int r;
 
 	va_start(ap, fmt);
-	r = verr_sys(e, errnum < 0 ? -errnum : errnum, fmt, ap);
+	r = err_vsys(e, errnum < 0 ? -errnum : errnum, fmt, ap);
 	va_end(ap);
 	return r;
 }

@@ -56,7 +56,8 @@ int loop_add_signals(struct loop *loop, const sigset_t *set, loop_signal_handler
 /* loop_defer() - Call @fn once after the current batch (or before the next wait) */
 int loop_defer(struct loop *loop, loop_deferred fn, void *data);
 
-/* loop_remove() - NULL-safe; see above */
+/* loop_remove() - NULL-safe; see above. Remove a source before closing its descriptor: a reused
+ * number would be taken out of the set in its place. */
 void loop_remove(struct loop_source *src);
 
 /**
