@@ -1,0 +1,29 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Installs the Debian packages that building, running and testing need and that are missing.
+set -eu
+
+build="gcc make meson ninja-build pkgconf binutils protobuf-c-compiler protobuf-compiler
+ libprotobuf-dev libprotobuf-c-dev libnghttp2-dev libjson-c-dev libseccomp-dev libcap-dev
+ libext2fs-dev comerr-dev zlib1g-dev libzstd-dev liblzma-dev liblz4-dev scdoc busybox-static"
+run="qemu-system-x86 e2fsprogs ca-certificates"
+test="libcmocka-dev bats clang clang-tidy clang-format cppcheck libclang-rt-14-dev
+ python3-grpcio python3-protobuf strace procps util-linux debootstrap attr libcap2-bin socat
+ iproute2 xz-utils"
+
+missing=
+for p in $build $run $test; do
+	case $(dpkg-query -W -f '${Status}' "$p" 2>/dev/null) in
+	*' installed') ;;
+	*) missing="$missing $p" ;;
+	esac
+done
+[ -n "$missing" ] || exit 0
+
+sudo=
+[ "$(id -u)" = 0 ] || sudo=sudo
+echo "installing:$missing"
+export DEBIAN_FRONTEND=noninteractive
+$sudo apt-get update -qq
+# shellcheck disable=SC2086 # a list of words
+$sudo apt-get install -y -qq --no-install-recommends $missing >/dev/null
