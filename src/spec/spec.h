@@ -237,7 +237,7 @@ struct oci_cpu {
 };
 
 struct oci_pids {
-	int64_t limit; /* negative for unlimited */
+	int64_t limit; /* negative: unlimited; 0: leave it as it is */
 };
 
 struct oci_weight_device {

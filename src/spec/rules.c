@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * spec/rules.c - what single texts of a config must be
+ *
+ * Word lists are the specification's; the functions guard texts that the
+ * engine puts into paths, file names or lines of kernel files, where a slash,
+ * a newline or ".." would mean something else.  Rules between members are in
+ * check.c.
+ */
+#include "spec/schema.h"
+
+#include <ctype.h>
+
+#define RULE_WORDS(name_, what_, ...)                                                   \
+	const struct spec_rule spec_rule_##name_ = {                                    \
+		.what = (what_), .words = (const char *const[]){ __VA_ARGS__, NULL },   \
+	}
+#define RULE_FUNC(name_, what_) \
+	const struct spec_rule spec_rule_##name_ = { .what = (what_), .ok = rule_##name_ }
+
+/* clang-format off */
+RULE_WORDS(namespace, "a known namespace type",
+	"pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time");
+RULE_WORDS(rlimit, "a known resource limit",
+	"RLIMIT_AS", "RLIMIT_CORE", "RLIMIT_CPU", "RLIMIT_DATA", "RLIMIT_FSIZE", "RLIMIT_LOCKS",
+	"RLIMIT_MEMLOCK", "RLIMIT_MSGQUEUE", "RLIMIT_NICE", "RLIMIT_NOFILE", "RLIMIT_NPROC",
+	"RLIMIT_RSS", "RLIMIT_RTPRIO", "RLIMIT_RTTIME", "RLIMIT_SIGPENDING", "RLIMIT_STACK");
+RULE_WORDS(scheduler, "a known scheduling policy",
+	"SCHED_OTHER", "SCHED_FIFO", "SCHED_RR", "SCHED_BATCH", "SCHED_ISO", "SCHED_IDLE",
+	"SCHED_DEADLINE");
+RULE_WORDS(sched_flag, "a known scheduling flag",
+	"SCHED_FLAG_RESET_ON_FORK", "SCHED_FLAG_RECLAIM", "SCHED_FLAG_DL_OVERRUN",
+	"SCHED_FLAG_KEEP_POLICY", "SCHED_FLAG_KEEP_PARAMS", "SCHED_FLAG_UTIL_CLAMP_MIN",
+	"SCHED_FLAG_UTIL_CLAMP_MAX");
+RULE_WORDS(ioprio, "a known I/O priority class",
+	"IOPRIO_CLASS_RT", "IOPRIO_CLASS_BE", "IOPRIO_CLASS_IDLE");
+RULE_WORDS(device, "a device type (c, b, u or p)", "c", "b", "u", "p");
+RULE_WORDS(device_rule, "a device type (a, c or b)", "a", "c", "b");
+RULE_WORDS(clock, "a clock with an offset (monotonic or boottime)", "monotonic", "boottime");
+RULE_WORDS(propagation, "a known mount propagation",
+	"private", "rprivate", "slave", "rslave", "shared", "rshared", "unbindable",
+	"runbindable");
+RULE_WORDS(action, "a known seccomp action",
+	"SCMP_ACT_KILL", "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_KILL_THREAD", "SCMP_ACT_TRAP",
+	"SCMP_ACT_ERRNO", "SCMP_ACT_TRACE", "SCMP_ACT_ALLOW", "SCMP_ACT_LOG", "SCMP_ACT_NOTIFY");
+RULE_WORDS(operator, "a known seccomp operator",
+	"SCMP_CMP_NE", "SCMP_CMP_LT", "SCMP_CMP_LE", "SCMP_CMP_EQ", "SCMP_CMP_GE", "SCMP_CMP_GT",
+	"SCMP_CMP_MASKED_EQ");
+RULE_WORDS(arch, "a known seccomp architecture",
+	"SCMP_ARCH_X86", "SCMP_ARCH_X86_64", "SCMP_ARCH_X32", "SCMP_ARCH_ARM",
+	"SCMP_ARCH_AARCH64", "SCMP_ARCH_MIPS", "SCMP_ARCH_MIPS64", "SCMP_ARCH_MIPS64N32",
+	"SCMP_ARCH_MIPSEL", "SCMP_ARCH_MIPSEL64", "SCMP_ARCH_MIPSEL64N32", "SCMP_ARCH_PPC",
+	"SCMP_ARCH_PPC64", "SCMP_ARCH_PPC64LE", "SCMP_ARCH_S390", "SCMP_ARCH_S390X",
+	"SCMP_ARCH_PARISC", "SCMP_ARCH_PARISC64", "SCMP_ARCH_RISCV64");
+RULE_WORDS(seccomp_flag, "a known seccomp filter flag",
+	"SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW",
+	"SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV");
+RULE_WORDS(domain, "a known personality (LINUX or LINUX32)", "LINUX", "LINUX32");
+/* clang-format on */
+
+/* The specification defines none. */
+const struct spec_rule spec_rule_personality_flag = {
+	.what = "a known personality flag",
+	.words = (const char *const[]){ NULL },
+};
+
+static bool rule_not_empty(const char *s)
+{
+	return s[0] != '\0';
+}
+RULE_FUNC(not_empty, "allowed");
+
+static bool rule_absolute(const char *s)
+{
+	return s[0] == '/';
+}
+RULE_FUNC(absolute, "an absolute path");
+
+/* rule_version() - 1.x.y with any suffix; 0.x documents have other members */
+static bool rule_version(const char *s)
+{
+	return s[0] == '1' && s[1] == '.' && isdigit((unsigned char)s[2]);
+}
+RULE_FUNC(version, "a supported version (1.x)");
+
+static bool rule_hostname(const char *s)
+{
+	return strlen(s) <= 64;
+}
+RULE_FUNC(hostname, "at most 64 bytes long");
+
+static bool rule_capability(const char *s)
+{
+	static const char set[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
+
+	return strncmp(s, "CAP_", 4) == 0 && s[4] != '\0' && s[4 + strspn(s + 4, set)] == '\0';
+}
+RULE_FUNC(capability, "a capability name (CAP_...)");
+
+static bool rule_cpu_list(const char *s)
+{
+	return s[strspn(s, "0123456789,- ")] == '\0';
+}
+RULE_FUNC(cpu_list, "a list of numbers such as 0-3,7");
+
+static bool rule_access(const char *s)
+{
+	return s[strspn(s, "rwm")] == '\0';
+}
+RULE_FUNC(access, "made of r, w and m");
+
+/* rule_page_size() - 64KB, 2MB, 1GB: part of a cgroup file's name */
+static bool rule_page_size(const char *s)
+{
+	size_t digits = strspn(s, "0123456789");
+
+	return digits > 0 && digits <= 9 && s[digits] != '\0' && strchr("KMG", s[digits]) != NULL &&
+	       strcmp(s + digits + 1, "B") == 0;
+}
+RULE_FUNC(page_size, "a page size such as 2MB");
+
+static bool rule_file_name(const char *s)
+{
+	return s[0] != '\0' && strcmp(s, ".") != 0 && strcmp(s, "..") != 0 &&
+	       strchr(s, '/') == NULL;
+}
+RULE_FUNC(file_name, "a file name without slashes");
+
+static bool rule_cgroup_file(const char *s)
+{
+	return rule_file_name(s);
+}
+RULE_FUNC(cgroup_file, "the name of a cgroup file");
+
+/* rule_token() - One word of a line such as "mlx5_0 hca_handle=2" */
+static bool rule_token(const char *s)
+{
+	const char *p;
+
+	for (p = s; *p != '\0'; p++)
+		if (!isgraph((unsigned char)*p))
+			return false;
+	return p != s;
+}
+RULE_FUNC(token, "a single printable word");
+
+/* rule_cgroups_path() - No component is ".." */
+static bool rule_cgroups_path(const char *s)
+{
+	size_t n;
+
+	for (; *s != '\0'; s += s[n] == '/' ? n + 1 : n) {
+		n = strcspn(s, "/");
+		if (n == 2 && memcmp(s, "..", 2) == 0)
+			return false;
+	}
+	return true;
+}
+RULE_FUNC(cgroups_path, "a path without \"..\"");
+
+/* rule_sysctl() - Dots or slashes part the components; none may be empty */
+static bool rule_sysctl(const char *s)
+{
+	const char *p;
+	bool parted = true;
+
+	for (p = s; *p != '\0'; p++) {
+		bool sep = *p == '.' || *p == '/';
+
+		if (!isgraph((unsigned char)*p) || (sep && parted))
+			return false;
+		parted = sep;
+	}
+	return !parted;
+}
+RULE_FUNC(sysctl, "a sysctl name");
