@@ -2,8 +2,8 @@
 /*
  * spec/emit.c - structs to JSON text by the field tables
  *
- * Writes straight into a bounded buffer, so that what we emit can be parsed
- * again.  Text that is not UTF-8 cannot be carried by JSON and is an error
+ * Writes straight into a bounded buffer and ends with the parser's own limits,
+ * so that what we emit can be parsed again.  Text that is not UTF-8 cannot be carried by JSON and is an error
  * that names the member: an argument or a variable of the caller may be any
  * bytes.
  */
@@ -279,7 +279,8 @@ char *oci_spec_to_json(const struct oci_spec *spec, struct coffer_error *err)
 	struct emit e = { .buf = BUF_INIT(OCI_JSON_MAX), .err = err };
 	char *json = NULL;
 
-	if (emit_object(&e, NULL, &spec_type_spec, spec) == 0) {
+	if (emit_object(&e, NULL, &spec_type_spec, spec) == 0 &&
+	    spec_scan((const char *)buf_data(&e.buf), e.buf.len, err) == 0) {
 		json = buf_steal_str(&e.buf);
 		if (json == NULL)
 			(void)err_nomem(err);

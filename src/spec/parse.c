@@ -245,7 +245,10 @@ static int parse_map(const struct spec_where *at, const struct spec_field *f,
 		list.n++;
 		r = parse_entry(at, f->type, key, value, (char *)list.v + (list.n - 1) * size, err);
 	}
-	spec_put_list(dst, list);
+	if (list.n == 0)
+		cleanup_freep(&list.v);
+	else
+		spec_put_list(dst, list);
 	return r;
 }
 

@@ -13,6 +13,10 @@
 #define SCAN_CONTAINERS_MAX 65536
 #define SCAN_VALUES_MAX     262144
 
+/* All of JSON outside strings.  The reader would take more, strict or not: NaN, Infinity,
+ * and single quotes, which would also hide a string from this scan. */
+#define SCAN_ALPHABET "{}[],:\" \t\r\n+-.0123456789Eaeflnrstu"
+
 struct scan {
 	bool in_string;
 	size_t containers;
@@ -68,6 +72,9 @@ int spec_scan(const char *json, size_t len, struct coffer_error *err)
 		if (json[i] == '\0')
 			return err_invalid(err, "config: NUL byte at offset %zu", i);
 		if (!s.in_string) {
+			if (strchr(SCAN_ALPHABET, json[i]) == NULL)
+				return err_invalid(err, "config: JSON at offset %zu: unexpected character",
+						   i);
 			scan_structure(&s, json[i]);
 		} else if (json[i] == '"') {
 			s.in_string = false;
