@@ -40,6 +40,16 @@ enum grpc_status grpc_status_from_kind(enum coffer_error_kind kind);
 enum coffer_error_kind grpc_status_to_kind(enum grpc_status status);
 const char *grpc_status_str(enum grpc_status status);
 
+/**
+ * grpc_status_to_error() - A call's failure as an error object
+ * @method:	Named when there is no text
+ * @text:	The peer's message, may be NULL; cleaned of everything that is not one line of text
+ *
+ * Return: negative errno, never 0
+ */
+int grpc_status_to_error(enum grpc_status status, const char *method, const char *text,
+			 struct coffer_error *err);
+
 /* Everything the peer can make us hold is bounded by these. */
 struct grpc_limits {
 	size_t max_message;     /* bytes of one message, both ways */

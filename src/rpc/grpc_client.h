@@ -5,8 +5,10 @@
  * A client is one connection.  It has no thread: I/O happens inside the calls
  * below.  It is used by one thread at a time (callers lock); a call that is
  * waited for in poll(2) uses grpc_client_fd() and grpc_pending_recv() with
- * deadline 0.  Every wait has a deadline; a peer that never answers costs a
- * time-out, one that breaks the protocol costs the connection.
+ * deadline 0, the latter first: waiting for another call may have read it all.
+ * Every wait has a deadline; a peer that never answers costs a time-out, one
+ * that breaks the protocol costs the connection.  Times are taken as given,
+ * budgets that scale go through clock_budget() before.
  */
 #ifndef RPC_GRPC_CLIENT_H
 #define RPC_GRPC_CLIENT_H
@@ -21,7 +23,8 @@
 struct grpc_client;
 struct grpc_pending; /* a call in flight */
 
-/* grpc_client_new() - Speak on the connected socket @fd (taken over on success) */
+/* grpc_client_new() - Speak on the connected socket @fd (taken over on success); @limits NULL:
+ * the default */
 int grpc_client_new(int fd, const struct grpc_limits *limits, struct grpc_client **out,
 		    struct coffer_error *err);
 void grpc_client_free(struct grpc_client *client);
@@ -52,7 +55,8 @@ int grpc_client_start(struct grpc_client *client, const ProtobufCServiceDescript
  * @deadline:	Absolute; 0 only takes what is there
  * @msg:	Set to the message, or to NULL at the end of a stream that ended with OK
  *
- * Return: 0; -ETIMEDOUT (kind timeout, the call goes on); other negative errno: the call is over
+ * Return: 0; -ETIMEDOUT (kind timeout, the call goes on); other negative errno: the call is
+ * over, -ETIME (kind timeout too) when its own time has run out
  */
 int grpc_pending_recv(struct grpc_pending *pending, usec_t deadline, ProtobufCMessage **msg,
 		      struct coffer_error *err);

@@ -5,7 +5,9 @@
  * Handlers run on the loop thread and may answer at once or later; a handler
  * that waits (WaitProcess) keeps the call and registers grpc_call_on_cancel().
  * A call is valid until grpc_call_finish()/reply()/fail() or until the cancel
- * callback ran, whichever is first.
+ * callback ran, whichever is first.  Without a cancel callback it stays valid
+ * until finished, though nobody may listen any more.  The server is not freed
+ * from inside a handler or cancel callback.
  */
 #ifndef RPC_GRPC_SERVER_H
 #define RPC_GRPC_SERVER_H
@@ -36,27 +38,29 @@ struct grpc_service {
 	void *data; /* handed to the handlers */
 };
 
+/* grpc_server_new() - @services are borrowed; @limits NULL: the default */
 int grpc_server_new(struct loop *loop, const struct grpc_service *services, size_t nservices,
 		    const struct grpc_limits *limits, struct grpc_server **out,
 		    struct coffer_error *err);
 void grpc_server_free(struct grpc_server *srv);
 DEFINE_CLEANUP(struct grpc_server *, grpc_server_free);
 
-/* grpc_server_listen() - Accept connections on @fd (taken over on success) */
+/* grpc_server_listen() - Accept connections on @fd (non-blocking, taken over on success) */
 int grpc_server_listen(struct grpc_server *srv, int fd, struct coffer_error *err);
 /* grpc_server_adopt() - Serve the connected socket @fd (taken over on success) */
 int grpc_server_adopt(struct grpc_server *srv, int fd, struct coffer_error *err);
 
 /* grpc_call_reply() - One message and status OK; the call is over */
 void grpc_call_reply(struct grpc_call *call, const ProtobufCMessage *msg);
-/* grpc_call_send() - One message of a stream. Return: 0, or -EAGAIN when max_queued is reached */
+/* grpc_call_send() - One message of a stream. Return: 0; -EAGAIN max_queued is reached, -EMSGSIZE
+ * above max_message, -ECANCELED the call has ended, -ENOMEM */
 int grpc_call_send(struct grpc_call *call, const ProtobufCMessage *msg);
 /* grpc_call_finish() - Status and message; the call is over */
 void grpc_call_finish(struct grpc_call *call, enum grpc_status status, const char *message);
 /* grpc_call_fail() - finish() with the status that belongs to the error's kind */
 void grpc_call_fail(struct grpc_call *call, const struct coffer_error *err);
-/* grpc_call_on_cancel() - @fn runs when the client cancels, disconnects or its deadline passes;
- * after it the call is gone */
+/* grpc_call_on_cancel() - To be set before the handler returns: @fn runs when the client cancels,
+ * disconnects or its deadline passes; after it the call is gone */
 void grpc_call_on_cancel(struct grpc_call *call, void (*fn)(struct grpc_call *call, void *data),
 			 void *data);
 
