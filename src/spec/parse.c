@@ -309,7 +309,7 @@ static void tokener_freep(struct json_tokener **tok)
 		json_tokener_free(*tok);
 }
 
-/* parse_tree() - Text to a json-c tree: strict grammar, bounded depth, UTF-8 */
+/* parse_tree() - Scanned text to a json-c tree: strict grammar, bounded depth */
 static int parse_tree(const char *json, size_t len, struct json_object **out,
 		      struct coffer_error *err)
 {
@@ -318,7 +318,7 @@ static int parse_tree(const char *json, size_t len, struct json_object **out,
 
 	if (tok == NULL)
 		return err_nomem(err);
-	json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+	json_tokener_set_flags(tok, JSON_TOKENER_STRICT);
 	*out = json_tokener_parse_ex(tok, json, (int)len);
 	e = json_tokener_get_error(tok);
 	if (e == json_tokener_success)

@@ -4,8 +4,10 @@
  *
  * json-c builds a tree of everything, known members or not, and an empty
  * object of two bytes costs it some 700; so values are counted here first,
- * roughly (commas and brackets outside strings), and NULs are refused because
- * they would cut keys and values short.  Grammar is the reader's business.
+ * roughly (commas and brackets outside strings).  NULs are refused because
+ * they would cut keys and values short, numbers past 64 bits because they
+ * would be rounded, overlong UTF-8 because its own check lets that pass.
+ * Grammar beyond that is the reader's business.
  */
 #include "spec/schema.h"
 
@@ -22,6 +24,47 @@ struct scan {
 	size_t containers;
 	size_t values;
 };
+
+/* scan_utf8() - Length of the sequence at @s of @left bytes, 0 when it is not one */
+static size_t scan_utf8(const char *s, size_t left)
+{
+	/* Ranges of the second byte rule out overlong forms, surrogates and what is past the end. */
+	static const struct {
+		unsigned char first, last, low, high, size;
+	} forms[] = {
+		{ 0x00, 0x7f, 0, 0, 1 },       { 0xc2, 0xdf, 0x80, 0xbf, 2 },
+		{ 0xe0, 0xe0, 0xa0, 0xbf, 3 }, { 0xe1, 0xec, 0x80, 0xbf, 3 },
+		{ 0xed, 0xed, 0x80, 0x9f, 3 }, { 0xee, 0xef, 0x80, 0xbf, 3 },
+		{ 0xf0, 0xf0, 0x90, 0xbf, 4 }, { 0xf1, 0xf3, 0x80, 0xbf, 4 },
+		{ 0xf4, 0xf4, 0x80, 0x8f, 4 },
+	};
+	const unsigned char *p = (const unsigned char *)s;
+	size_t i, k;
+
+	for (i = 0; i < ARRAY_SIZE(forms); i++)
+		if (p[0] >= forms[i].first && p[0] <= forms[i].last)
+			break;
+	if (i == ARRAY_SIZE(forms) || forms[i].size > left)
+		return 0;
+	if (forms[i].size > 1 && (p[1] < forms[i].low || p[1] > forms[i].high))
+		return 0;
+	for (k = 2; k < forms[i].size; k++)
+		if ((p[k] & 0xc0) != 0x80)
+			return 0;
+	return forms[i].size;
+}
+
+bool spec_utf8_valid(const char *s)
+{
+	size_t left = strlen(s), n;
+
+	for (; left > 0; s += n, left -= n) {
+		n = scan_utf8(s, left);
+		if (n == 0)
+			return false;
+	}
+	return true;
+}
 
 /* scan_escape() - At a backslash. Return: bytes to skip, 0 for an escaped NUL */
 static size_t scan_escape(const char *p, size_t left)
@@ -50,6 +93,29 @@ static void scan_structure(struct scan *s, char c)
 	}
 }
 
+/**
+ * scan_number() - Refuse an integer that does not fit 64 bits
+ * @p:		Its first digit
+ * @left:	Bytes from there to the end
+ * @negative:	A minus stands before it
+ *
+ * The reader would round it to the nearest that fits.  Fractions are refused
+ * later, where an integer is wanted.
+ *
+ * Return: its digits, 0 when it does not fit
+ */
+static size_t scan_number(const char *p, size_t left, bool negative)
+{
+	const char *max = negative ? "9223372036854775808" : "18446744073709551615";
+	size_t n = 0, most = strlen(max);
+
+	while (n < left && p[n] >= '0' && p[n] <= '9')
+		n++;
+	if (n < left && strchr(".eE", p[n]) != NULL)
+		return n;
+	return n > most || (n == most && memcmp(p, max, n) > 0) ? 0 : n;
+}
+
 static int scan_limits(const struct scan *s, struct coffer_error *err)
 {
 	if (s->containers > SCAN_CONTAINERS_MAX)
@@ -60,74 +126,52 @@ static int scan_limits(const struct scan *s, struct coffer_error *err)
 	return 0;
 }
 
+/* scan_token() - The byte at @i, outside strings. Return: bytes to skip, 0 with *@why set */
+static size_t scan_token(struct scan *s, const char *json, size_t i, size_t len, const char **why)
+{
+	size_t step = 1;
+
+	*why = "unexpected character";
+	if (json[i] == '\0' || strchr(SCAN_ALPHABET, json[i]) == NULL)
+		return 0;
+	if (json[i] >= '0' && json[i] <= '9') {
+		*why = "number does not fit 64 bits";
+		step = scan_number(json + i, len - i, i > 0 && json[i - 1] == '-');
+	}
+	scan_structure(s, json[i]);
+	return step;
+}
+
+/* scan_text() - The same inside a string */
+static size_t scan_text(struct scan *s, const char *json, size_t i, size_t len, const char **why)
+{
+	if (json[i] == '\\') {
+		*why = "escaped NUL";
+		return scan_escape(json + i, len - i);
+	}
+	if ((unsigned char)json[i] < 0x20) {
+		*why = "control character in a string";
+		return 0;
+	}
+	if (json[i] == '"')
+		s->in_string = false;
+	*why = "not UTF-8";
+	return scan_utf8(json + i, len - i);
+}
+
 int spec_scan(const char *json, size_t len, struct coffer_error *err)
 {
 	struct scan s = { 0 };
+	const char *why = NULL;
 	size_t i, step;
 
 	if (len > OCI_JSON_MAX)
 		return err_invalid(err, "config: %zu bytes, the limit is %zu", len, OCI_JSON_MAX);
 	for (i = 0; i < len; i += step) {
-		step = 1;
-		if (json[i] == '\0')
-			return err_invalid(err, "config: NUL byte at offset %zu", i);
-		if (!s.in_string) {
-			if (strchr(SCAN_ALPHABET, json[i]) == NULL)
-				return err_invalid(err, "config: JSON at offset %zu: unexpected character",
-						   i);
-			scan_structure(&s, json[i]);
-		} else if (json[i] == '"') {
-			s.in_string = false;
-		} else if ((unsigned char)json[i] < 0x20) {
-			return err_invalid(err, "config: control character in a string at offset %zu",
-					   i);
-		} else if (json[i] == '\\') {
-			step = scan_escape(json + i, len - i);
-			if (step == 0)
-				return err_invalid(err, "config: escaped NUL at offset %zu", i);
-		}
+		step = s.in_string ? scan_text(&s, json, i, len, &why) :
+				     scan_token(&s, json, i, len, &why);
+		if (step == 0)
+			return err_invalid(err, "config: JSON at offset %zu: %s", i, why);
 	}
 	return scan_limits(&s, err);
-}
-
-/* utf8_sequence() - Length of the sequence at @p (terminated text), 0 when it is not one */
-static size_t utf8_sequence(const unsigned char *p)
-{
-	/* Ranges of the second byte rule out overlong forms, surrogates and what is past the end. */
-	static const struct {
-		unsigned char first, last, low, high, more;
-	} forms[] = {
-		{ 0x00, 0x7f, 0, 0, 0 },       { 0xc2, 0xdf, 0x80, 0xbf, 1 },
-		{ 0xe0, 0xe0, 0xa0, 0xbf, 2 }, { 0xe1, 0xec, 0x80, 0xbf, 2 },
-		{ 0xed, 0xed, 0x80, 0x9f, 2 }, { 0xee, 0xef, 0x80, 0xbf, 2 },
-		{ 0xf0, 0xf0, 0x90, 0xbf, 3 }, { 0xf1, 0xf3, 0x80, 0xbf, 3 },
-		{ 0xf4, 0xf4, 0x80, 0x8f, 3 },
-	};
-	size_t i, k;
-
-	for (i = 0; i < ARRAY_SIZE(forms); i++) {
-		if (p[0] < forms[i].first || p[0] > forms[i].last)
-			continue;
-		if (forms[i].more > 0 && (p[1] < forms[i].low || p[1] > forms[i].high))
-			return 0;
-		for (k = 2; k <= forms[i].more; k++)
-			if ((p[k] & 0xc0) != 0x80)
-				return 0;
-		return (size_t)forms[i].more + 1;
-	}
-	return 0;
-}
-
-bool spec_utf8_valid(const char *s)
-{
-	const unsigned char *p = (const unsigned char *)s;
-
-	while (*p != '\0') {
-		size_t n = utf8_sequence(p);
-
-		if (n == 0)
-			return false;
-		p += n;
-	}
-	return true;
 }

@@ -198,8 +198,9 @@ void spec_release(const struct spec_type *type, void *obj);
  * spec_scan() - Refuse what the JSON reader would let through or choke on
  *
  * Size, NUL bytes (raw or as an escape), control characters in strings,
- * and more values than a config of any sense has: a few bytes of text become
- * hundreds in memory.
+ * what is not UTF-8 or not JSON's alphabet, integers past 64 bits, and more
+ * values than a config of any sense has: a few bytes of text become hundreds
+ * in memory.
  */
 int spec_scan(const char *json, size_t len, struct coffer_error *err);
 

@@ -199,13 +199,22 @@ static void test_syntax(void **state)
 	RAW("{\"a\":NaN}", "config: JSON at offset 5: unexpected character");
 	RAW("{\"a\":-Infinity}", "config: JSON at offset 6: unexpected character");
 	RAW("{\"a\":01}", "config: JSON at offset ");
-	RAW("{\"a\":18446744073709551616}", "config: JSON at offset ");
-	RAW("{\"a\":\"\xff\"}", "config: JSON at offset ");
-	RAW("{\"a\":\"\xc0\xaf\"}", "config: JSON at offset ");
-	RAW("{\"a\":\"x\0y\"}", "config: NUL byte at offset 7");
-	RAW("{\"a\":\"x\\u0000y\"}", "config: escaped NUL at offset 7");
-	RAW("{\"process\\u0000\":{}}", "config: escaped NUL at offset 9");
-	RAW("{\"a\":\"x\ny\"}", "config: control character in a string at offset 7");
+	RAW("{\"a\":18446744073709551616}",
+	    "config: JSON at offset 5: number does not fit 64 bits");
+	RAW("{\"a\":100000000000000000000}",
+	    "config: JSON at offset 5: number does not fit 64 bits");
+	RAW("[-9223372036854775809]", "config: JSON at offset 2: number does not fit 64 bits");
+	RAW("{\"process\":{\"oomScoreAdj\":-9223372036854775808}}",
+	    "process.oomScoreAdj: -9223372036854775808 is out of range for int32");
+	RAW("{\"hostname\":\"123456789012345678901234567890\",\"mounts\":1}", "mounts: ");
+	RAW("{\"a\":\"\xff\"}", "config: JSON at offset 6: not UTF-8");
+	RAW("{\"a\":\"\xc0\xaf\"}", "config: JSON at offset 6: not UTF-8");
+	RAW("{\"a\":\"\xe2\x82", "config: JSON at offset 6: not UTF-8");
+	RAW("{\"a\":\"x\0y\"}", "config: JSON at offset 7: control character in a string");
+	RAW("{\"a\":\"x\\u0000y\"}", "config: JSON at offset 7: escaped NUL");
+	RAW("{}\0", "config: JSON at offset 2: unexpected character");
+	RAW("{\"process\\u0000\":{}}", "config: JSON at offset 9: escaped NUL");
+	RAW("{\"a\":\"x\ny\"}", "config: JSON at offset 7: control character in a string");
 }
 
 static void test_escaped_backslash_is_no_nul(void **state)
