@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * container/container.h - container and process objects, inside the room
+ *
+ * Lock order: a container's lock before a process's.  A waiter holds only its
+ * process's lock, and not while it sleeps, so neither kill nor stop waits for
+ * it.
+ */
+#ifndef CONTAINER_CONTAINER_H
+#define CONTAINER_CONTAINER_H
+
+#include <pthread.h>
+
+#include "coffer/container.h"
+
+#include "container/config.h"
+#include "container/rootfs.h"
+#include "sandbox/sandbox.h"
+
+#define CONTAINER_FIRST_PORT UINT32_C(0x10000000) /* of streams */
+
+/* What a wait on a process would say. */
+enum process_phase {
+	PROCESS_NEW,     /* not started */
+	PROCESS_RUNNING, /* the waiter connection will tell of its end */
+	PROCESS_ENDED,   /* exit is known */
+	PROCESS_LOST,    /* it will never be known; lost says why */
+};
+
+struct coffer_process {
+	struct coffer_container *container; /* borrowed */
+	char id[COFFER_ID_MAX + 1];
+	struct process_config config;
+	struct coffer_process *next; /* in container->execs */
+
+	/* Guarded by container->lock. */
+	int pid; /* -1: not started */
+	int streams[COFFER_STREAM_COUNT]; /* the caller's ends until taken */
+
+	pthread_mutex_t lock; /* guards what follows */
+	enum process_phase phase;
+	struct agent *waiter; /* connection for the wait alone; kept, but shut, after the end */
+	struct coffer_exit exit;
+	struct coffer_error lost;
+};
+
+struct coffer_container {
+	char id[COFFER_ID_MAX + 1];
+	struct container_config config;
+	sandbox_maker maker;
+	int cancel_fd; /* eventfd, readable: give up */
+
+	pthread_mutex_t lock; /* guards what follows */
+	enum coffer_state state;
+	struct coffer_error cause; /* of COFFER_STATE_ERRORED */
+	struct rundir *dir;        /* these four from create to stop */
+	struct sandbox *sandbox;
+	struct agent *agent;
+	struct rootfs rootfs;
+	uint32_t next_port;
+	struct coffer_timing timing;
+	struct coffer_process *init;
+	struct coffer_process *execs; /* list */
+};
+
+/* container_new() - coffer_container_new() with a choice of sandbox */
+int container_new(const char *id, const struct coffer_container_config *config,
+		  sandbox_maker maker, struct coffer_container **out, struct coffer_error *err);
+
+/* container_check_started() - With the lock held. Return: 0 or negative errno */
+int container_check_started(struct coffer_container *c, const char *what,
+			    struct coffer_error *err);
+
+/* container_check_cancel() - Has somebody asked to give up? Return: 0 or -ECANCELED */
+int container_check_cancel(const struct coffer_container *c, struct coffer_error *err);
+
+/* container_random_id() - 12 hexadecimal digits */
+int container_random_id(char id[static COFFER_ID_MAX + 1], struct coffer_error *err);
+
+/* container_lost() - The connection of a waiter broke: the container becomes errored, unless it
+ * has been stopped meanwhile. Takes the lock */
+void container_lost(struct coffer_container *c, const struct coffer_error *why);
+
+/* process_new() - On failure nothing is left */
+int process_new(struct coffer_container *c, const char *id,
+		const struct coffer_process_config *config, struct coffer_process **out,
+		struct coffer_error *err);
+void process_free(struct coffer_process *p);
+
+/* process_launch() - Create and start it; container's lock held, machine up */
+int process_launch(struct coffer_process *p, struct coffer_error *err);
+
+/* process_settle() - End of the machine: a process that still runs ends with @code, or is lost
+ * with @why if that is given. Container's lock held */
+void process_settle(struct coffer_process *p, int code, const struct coffer_error *why);
+
+/* process_reset() - Back to PROCESS_NEW, for another create. Container's lock held */
+void process_reset(struct coffer_process *p);
+
+/* process_has_ended() - Takes the process's lock */
+bool process_has_ended(struct coffer_process *p);
+
+#endif /* CONTAINER_CONTAINER_H */

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * container/scratch.c - large files that vanish with their last user
+ *
+ * The run directory is memory on most hosts, so images are made where data
+ * lives.  Without a name there is nothing to clean up, whoever dies when.
+ */
+#include "container/scratch.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/path.h"
+
+#define SCRATCH_FALLBACK "/var/tmp"
+
+/* Return: malloc'd path, NULL without memory */
+static char *scratch_folder(void)
+{
+	const char *env = secure_getenv("COFFER_DATA");
+	const char *xdg = secure_getenv("XDG_DATA_HOME"), *home = secure_getenv("HOME");
+
+	if (env && *env == '/')
+		return strdup(env);
+	if (geteuid() == 0)
+		return strdup("/var/lib/coffer");
+	if (xdg && *xdg == '/')
+		return path_join(xdg, "coffer");
+	if (home && *home == '/')
+		return path_join(home, ".local/share/coffer");
+	return strdup(SCRATCH_FALLBACK);
+}
+
+/* File systems without O_TMPFILE get a name for a moment. */
+static int scratch_open_in(const char *folder)
+{
+	char name[] = ".coffer-XXXXXX";
+	autofree char *path = NULL;
+	int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR))
+		return fd < 0 ? -errno : fd;
+	path = path_join(folder, name);
+	if (!path)
+		return -ENOMEM;
+	fd = mkostemp(path, O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	unlink(path);
+	return fd;
+}
+
+int scratch_open(struct coffer_error *err)
+{
+	autofree char *folder = scratch_folder();
+	int fd;
+
+	if (!folder)
+		return err_nomem(err);
+	/* A home that is missing or cannot be written to is no reason to fail. */
+	fd = path_mkdirs(folder, 0700, NULL);
+	if (fd == 0)
+		fd = scratch_open_in(folder);
+	if (fd < 0 && !secure_getenv("COFFER_DATA"))
+		fd = scratch_open_in(SCRATCH_FALLBACK);
+	return fd < 0 ? err_sysn(err, fd, "make a file in %s", folder) : fd;
+}

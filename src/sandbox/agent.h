@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sandbox/agent.h - the agent contract as a container sees it
+ *
+ * A struct agent is one connection to whoever keeps the contract in a sandbox.
+ * Calls on it come from one thread at a time; every call has a time budget, so
+ * an agent that does not answer costs an error, never a hang.  What comes back
+ * is checked here: callers may use it as it is.
+ */
+#ifndef SANDBOX_AGENT_H
+#define SANDBOX_AGENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/error.h"
+
+struct agent {
+	const struct agent_ops *ops;
+};
+
+/* A step of preparing a sandbox. */
+enum agent_step_kind {
+	AGENT_STEP_MOUNT,   /* also makes the mount point */
+	AGENT_STEP_MKDIR,   /* with parents */
+	AGENT_STEP_LINK_UP, /* a network interface */
+	AGENT_STEP_COUNT,
+};
+
+struct agent_step {
+	enum agent_step_kind kind;
+	const char *path;   /* mount point, directory, or interface */
+	const char *type;   /* mount */
+	const char *source; /* mount */
+	const char *const *options; /* mount: words of mount(8), NULL-terminated or NULL */
+};
+
+/* A process: the init of a container when both ids are the same. */
+struct agent_process {
+	const char *container;
+	const char *id;
+};
+
+/* Streams by number, 0 to 2; port 0 is no stream. */
+struct agent_create {
+	struct agent_process process;
+	uint32_t ports[3]; /* where the caller listens */
+	const char *spec;  /* OCI document */
+};
+
+struct agent_exit {
+	int code; /* 0 to 255 */
+	struct timespec at;
+};
+
+struct agent_ops {
+	/* Runs steps in order, stops at the first that fails. */
+	int (*prepare)(struct agent *agent, const struct agent_step *steps, size_t nsteps,
+		       struct coffer_error *err);
+	int (*create)(struct agent *agent, const struct agent_create *args,
+		      struct coffer_error *err);
+	int (*start)(struct agent *agent, const struct agent_process *process, int *pid,
+		     struct coffer_error *err);
+	int (*kill)(struct agent *agent, const struct agent_process *process, int sig,
+		    struct coffer_error *err);
+	int (*resize)(struct agent *agent, const struct agent_process *process, uint16_t rows,
+		      uint16_t columns, struct coffer_error *err);
+	int (*close_stdin)(struct agent *agent, const struct agent_process *process,
+			   struct coffer_error *err);
+	int (*remove)(struct agent *agent, const struct agent_process *process,
+		      struct coffer_error *err);
+	int (*set_time)(struct agent *agent, const struct timespec *now,
+			struct coffer_error *err);
+
+	/* Waiting takes the whole connection: wait_begin() once, then only wait_poll(), which
+	 * gives -ETIMEDOUT until the process has ended (@deadline 0: only look), -EPROTO or
+	 * -ECONNRESET when that will never be known.  wait_fd() is readable when it is worth a try. */
+	int (*wait_begin)(struct agent *agent, const struct agent_process *process,
+			  struct coffer_error *err);
+	int (*wait_poll)(struct agent *agent, usec_t deadline, struct agent_exit *status,
+			 struct coffer_error *err);
+	int (*wait_fd)(const struct agent *agent);
+
+	void (*close)(struct agent *agent);
+};
+
+static inline void agent_close(struct agent *agent)
+{
+	agent->ops->close(agent);
+}
+DEFINE_CLEANUP(struct agent *, agent_close);
+#define autoagent CLEANUP(agent_closep)
+
+#endif /* SANDBOX_AGENT_H */

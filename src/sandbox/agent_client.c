@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sandbox/agent_client.c - the agent contract over gRPC
+ *
+ * Each call fills the generated message, runs it with a time budget and checks
+ * the reply.  Sizes are bounded by the limits below, codes and times by the
+ * checks here; error texts of the guest are escaped when somebody prints them.
+ *
+ * Callers: the sandboxes whose agent is at the other end of a socket, and
+ * through the ops table the container room.
+ */
+#include "sandbox/agent_client.h"
+
+#include <string.h>
+
+#include "rpc/grpc_client.h"
+#include "sandbox_context.pb-c.h"
+
+/* A call that only moves things about in the guest's kernel. */
+#define AGENT_CALL_BUDGET (10 * USEC_PER_SEC)
+/* Creating a process includes connecting its streams. */
+#define AGENT_CREATE_BUDGET (15 * USEC_PER_SEC)
+
+struct agent_client {
+	struct agent agent;
+	struct grpc_client *rpc;      /* owned */
+	struct grpc_pending *waiting; /* owned; the WaitProcess call */
+};
+
+static struct agent_client *agent_client_from(struct agent *agent)
+{
+	return container_of(agent, struct agent_client, agent);
+}
+
+/* Replies that carry nothing are only checked for coming. */
+static int agent_client_call(struct agent *agent, const char *method, const ProtobufCMessage *req,
+			     usec_t budget, ProtobufCMessage **resp, struct coffer_error *err)
+{
+	return grpc_client_call(agent_client_from(agent)->rpc, &sc__sandbox_context__descriptor,
+				method, req, clock_budget(budget), resp, err);
+}
+
+static int agent_client_mount(struct agent *agent, const struct agent_step *step,
+			      struct coffer_error *err)
+{
+	Sc__MountRequest req = SC__MOUNT_REQUEST__INIT;
+	int r;
+
+	req.type = (char *)step->type;
+	req.source = (char *)step->source;
+	req.destination = (char *)step->path;
+	req.options = (char **)step->options;
+	while (step->options && step->options[req.n_options])
+		req.n_options++;
+	r = agent_client_call(agent, "Mount", &req.base, AGENT_CALL_BUDGET, NULL, err);
+	return r < 0 ? err_wrap(err, "mount %s on %s", step->source, step->path) : 0;
+}
+
+static int agent_client_mkdir(struct agent *agent, const struct agent_step *step,
+			      struct coffer_error *err)
+{
+	Sc__MkdirRequest req = SC__MKDIR_REQUEST__INIT;
+	int r;
+
+	req.path = (char *)step->path;
+	req.all = true;
+	req.perms = 0755;
+	r = agent_client_call(agent, "Mkdir", &req.base, AGENT_CALL_BUDGET, NULL, err);
+	return r < 0 ? err_wrap(err, "make directory %s", step->path) : 0;
+}
+
+static int agent_client_link_up(struct agent *agent, const struct agent_step *step,
+				struct coffer_error *err)
+{
+	Sc__IpLinkSetRequest req = SC__IP_LINK_SET_REQUEST__INIT;
+	int r;
+
+	req.interface = (char *)step->path;
+	req.up = true;
+	r = agent_client_call(agent, "IpLinkSet", &req.base, AGENT_CALL_BUDGET, NULL, err);
+	return r < 0 ? err_wrap(err, "bring up interface %s", step->path) : 0;
+}
+
+static int (*const agent_client_steps[])(struct agent *, const struct agent_step *,
+					 struct coffer_error *) = {
+	[AGENT_STEP_MOUNT] = agent_client_mount,
+	[AGENT_STEP_MKDIR] = agent_client_mkdir,
+	[AGENT_STEP_LINK_UP] = agent_client_link_up,
+};
+_Static_assert(ARRAY_SIZE(agent_client_steps) == AGENT_STEP_COUNT, "a function a kind");
+
+static int agent_client_prepare(struct agent *agent, const struct agent_step *steps,
+				size_t nsteps, struct coffer_error *err)
+{
+	for (size_t i = 0; i < nsteps; i++) {
+		int r = agent_client_steps[steps[i].kind](agent, &steps[i], err);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* The presence case of every request's containerID has the same meaning, but a type of its own. */
+#define AGENT_CLIENT_SET_IDS(req, process, prefix)                                        \
+	do {                                                                              \
+		(req)->id = (char *)(process)->id;                                        \
+		(req)->_container_id_case = prefix##___CONTAINER_ID_CONTAINER_ID;         \
+		(req)->containerid = (char *)(process)->container;                        \
+	} while (0)
+
+static int agent_client_create(struct agent *agent, const struct agent_create *args,
+			       struct coffer_error *err)
+{
+	Sc__CreateProcessRequest req = SC__CREATE_PROCESS_REQUEST__INIT;
+
+	AGENT_CLIENT_SET_IDS(&req, &args->process, SC__CREATE_PROCESS_REQUEST);
+	req.configuration.data = (uint8_t *)args->spec;
+	req.configuration.len = strlen(args->spec);
+	if (args->ports[0]) {
+		req._stdin_case = SC__CREATE_PROCESS_REQUEST___STDIN_STDIN;
+		req.stdin = args->ports[0];
+	}
+	if (args->ports[1]) {
+		req._stdout_case = SC__CREATE_PROCESS_REQUEST___STDOUT_STDOUT;
+		req.stdout = args->ports[1];
+	}
+	if (args->ports[2]) {
+		req._stderr_case = SC__CREATE_PROCESS_REQUEST___STDERR_STDERR;
+		req.stderr = args->ports[2];
+	}
+	return agent_client_call(agent, "CreateProcess", &req.base, AGENT_CREATE_BUDGET, NULL,
+				 err);
+}
+
+static int agent_client_start(struct agent *agent, const struct agent_process *process, int *pid,
+			      struct coffer_error *err)
+{
+	Sc__StartProcessRequest req = SC__START_PROCESS_REQUEST__INIT;
+	ProtobufCMessage *resp = NULL;
+	int r;
+
+	AGENT_CLIENT_SET_IDS(&req, process, SC__START_PROCESS_REQUEST);
+	r = agent_client_call(agent, "StartProcess", &req.base, AGENT_CALL_BUDGET, &resp, err);
+	if (r < 0)
+		return r;
+	*pid = ((Sc__StartProcessResponse *)resp)->pid;
+	protobuf_c_message_free_unpacked(resp, NULL);
+	return 0;
+}
+
+static int agent_client_kill(struct agent *agent, const struct agent_process *process, int sig,
+			     struct coffer_error *err)
+{
+	Sc__KillProcessRequest req = SC__KILL_PROCESS_REQUEST__INIT;
+
+	AGENT_CLIENT_SET_IDS(&req, process, SC__KILL_PROCESS_REQUEST);
+	req.signal = sig;
+	return agent_client_call(agent, "KillProcess", &req.base, AGENT_CALL_BUDGET, NULL, err);
+}
+
+static int agent_client_resize(struct agent *agent, const struct agent_process *process,
+			       uint16_t rows, uint16_t columns, struct coffer_error *err)
+{
+	Sc__ResizeProcessRequest req = SC__RESIZE_PROCESS_REQUEST__INIT;
+
+	AGENT_CLIENT_SET_IDS(&req, process, SC__RESIZE_PROCESS_REQUEST);
+	req.rows = rows;
+	req.columns = columns;
+	return agent_client_call(agent, "ResizeProcess", &req.base, AGENT_CALL_BUDGET, NULL, err);
+}
+
+static int agent_client_close_stdin(struct agent *agent, const struct agent_process *process,
+				    struct coffer_error *err)
+{
+	Sc__CloseProcessStdinRequest req = SC__CLOSE_PROCESS_STDIN_REQUEST__INIT;
+
+	AGENT_CLIENT_SET_IDS(&req, process, SC__CLOSE_PROCESS_STDIN_REQUEST);
+	return agent_client_call(agent, "CloseProcessStdin", &req.base, AGENT_CALL_BUDGET, NULL,
+				 err);
+}
+
+static int agent_client_remove(struct agent *agent, const struct agent_process *process,
+			       struct coffer_error *err)
+{
+	Sc__DeleteProcessRequest req = SC__DELETE_PROCESS_REQUEST__INIT;
+
+	AGENT_CLIENT_SET_IDS(&req, process, SC__DELETE_PROCESS_REQUEST);
+	return agent_client_call(agent, "DeleteProcess", &req.base, AGENT_CALL_BUDGET, NULL, err);
+}
+
+static int agent_client_set_time(struct agent *agent, const struct timespec *now,
+				 struct coffer_error *err)
+{
+	Sc__SetTimeRequest req = SC__SET_TIME_REQUEST__INIT;
+
+	req.sec = now->tv_sec;
+	req.usec = (int32_t)(now->tv_nsec / 1000);
+	return agent_client_call(agent, "SetTime", &req.base, AGENT_CALL_BUDGET, NULL, err);
+}
+
+static int agent_client_wait_begin(struct agent *agent, const struct agent_process *process,
+				   struct coffer_error *err)
+{
+	Sc__WaitProcessRequest req = SC__WAIT_PROCESS_REQUEST__INIT;
+	struct agent_client *c = agent_client_from(agent);
+
+	AGENT_CLIENT_SET_IDS(&req, process, SC__WAIT_PROCESS_REQUEST);
+	return grpc_client_start(c->rpc, &sc__sandbox_context__descriptor, "WaitProcess",
+				 &req.base, USEC_INFINITY, &c->waiting, err);
+}
+
+static int agent_client_wait_poll(struct agent *agent, usec_t deadline, struct agent_exit *status,
+				  struct coffer_error *err)
+{
+	struct agent_client *c = agent_client_from(agent);
+	Sc__WaitProcessResponse *resp;
+	ProtobufCMessage *msg = NULL;
+	int r;
+
+	r = grpc_pending_recv(c->waiting, deadline, &msg, err);
+	if (r < 0)
+		return r;
+	if (!msg)
+		return err_set(err, COFFER_ERR_INTERNAL, EPROTO, "agent: no exit status came");
+	resp = (Sc__WaitProcessResponse *)msg;
+	*status = (struct agent_exit){ .code = resp->exitcode };
+	if (resp->exited_at && resp->exited_at->nanos >= 0 && resp->exited_at->nanos < 1000000000)
+		status->at = (struct timespec){ .tv_sec = resp->exited_at->seconds,
+						.tv_nsec = resp->exited_at->nanos };
+	protobuf_c_message_free_unpacked(msg, NULL);
+	if (status->code < 0 || status->code > 255)
+		return err_set(err, COFFER_ERR_INTERNAL, EPROTO, "agent: exit code %d is none",
+			       status->code);
+	return 0;
+}
+
+static int agent_client_wait_fd(const struct agent *agent)
+{
+	return grpc_client_fd(container_of(agent, const struct agent_client, agent)->rpc);
+}
+
+static void agent_client_close(struct agent *agent)
+{
+	struct agent_client *c = agent_client_from(agent);
+
+	if (c->waiting)
+		grpc_pending_free(c->waiting);
+	grpc_client_free(c->rpc);
+	free(c);
+}
+
+static const struct agent_ops agent_client_ops = {
+	.prepare = agent_client_prepare,
+	.create = agent_client_create,
+	.start = agent_client_start,
+	.kill = agent_client_kill,
+	.resize = agent_client_resize,
+	.close_stdin = agent_client_close_stdin,
+	.remove = agent_client_remove,
+	.set_time = agent_client_set_time,
+	.wait_begin = agent_client_wait_begin,
+	.wait_poll = agent_client_wait_poll,
+	.wait_fd = agent_client_wait_fd,
+	.close = agent_client_close,
+};
+
+int agent_client_new(int fd, struct agent **out, struct coffer_error *err)
+{
+	const struct grpc_limits limits = GRPC_LIMITS_DEFAULT;
+	autofree struct agent_client *c = calloc(1, sizeof(*c));
+	int r;
+
+	if (!c)
+		return err_nomem(err);
+	c->agent.ops = &agent_client_ops;
+	r = grpc_client_new(fd, &limits, &c->rpc, err);
+	if (r < 0)
+		return r;
+	*out = &steal_ptr(c)->agent;
+	return 0;
+}

@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sandbox/vm.c - a sandbox that is a virtual machine under coffer-vmm
+ *
+ *	boot()   listener for the agent's greeting, spawn coffer-vmm (vm_spawn.c)
+ *	ready()  the monitor says "running", the agent dials in and greets
+ *	stop()   close the lifetime descriptor: the monitor ends the machine and itself
+ *
+ * Everything is waited for by descriptor: the monitor's status, its end, the
+ * agent's connection, the caller's wish to give up.  The guest is not trusted:
+ * its greeting has a size and a time limit, and that is all it can cost.
+ *
+ * Threads: the container's lock covers all but explain(), which has a lock of
+ * its own against stop().
+ */
+#define LOG_CATEGORY "vm"
+#include "sandbox/vm.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/io.h"
+#include "base/log.h"
+#include "sandbox/agent_client.h"
+#include "sandbox/console.h"
+#include "sandbox/hello.h"
+#include "sandbox/hybrid.h"
+#include "sandbox/paths.h"
+#include "sandbox/vm_control.h"
+#include "sandbox/vm_internal.h"
+
+/* A boot takes 1 to 2 s emulated on a quiet machine, 10 s on one that is drowning. */
+#define VM_BOOT_EMULATED (30 * USEC_PER_SEC)
+#define VM_BOOT_KVM      (10 * USEC_PER_SEC)
+#define VM_BOOT_TRIES    2
+#define VM_DIAL_BUDGET   (5 * USEC_PER_SEC)
+#define VM_STOP_BUDGET   (5 * USEC_PER_SEC)
+/* For the monitor to notice what we noticed first. */
+#define VM_EXPLAIN_BUDGET (2 * USEC_PER_SEC)
+
+static struct vm *vm_from(struct sandbox *sb)
+{
+	return container_of(sb, struct vm, sb);
+}
+
+static int vm_boot(struct sandbox *sb, struct coffer_error *err)
+{
+	struct vm *vm = vm_from(sb);
+	int r;
+
+	vm->greeting_fd = hybrid_listen(vm->cfg.dir->vm_fd, AGENT_PORT, err);
+	if (vm->greeting_fd < 0)
+		return steal_fd(&vm->greeting_fd);
+	r = vm_spawn(vm, err);
+	if (r < 0)
+		return r;
+	vm->info = (struct sandbox_info){ .spawned = clock_now() };
+	return 0;
+}
+
+/* End of the monitor and of what we hold of it; ready for another boot. */
+static void vm_end(struct vm *vm)
+{
+	siginfo_t si;
+
+	close_fd(&vm->lifetime_fd);
+	if (vm->monitor.pid && child_wait(&vm->monitor, deadline_in(VM_STOP_BUDGET), &si) < 0) {
+		log_warning("coffer-vmm %d did not end in time, killing it", vm->monitor.pid);
+		child_end(&vm->monitor);
+	}
+	close_fd(&vm->status_fd);
+	close_fd(&vm->greeting_fd);
+	close_fd(&vm->agent_fd);
+}
+
+/* The monitor wrote to its status descriptor, or closed it. */
+static int vm_read_status(struct vm *vm, struct coffer_error *err)
+{
+	struct coffer_error status;
+	ssize_t n = io_read_full(vm->status_fd, &status, sizeof(status));
+
+	if (n != (ssize_t)sizeof(status)) {
+		close_fd(&vm->status_fd);
+		return err_set(err, COFFER_ERR_INTERRUPTED, EPIPE, "coffer-vmm has ended");
+	}
+	status.message[sizeof(status.message) - 1] = '\0';
+	if (status.kind == COFFER_ERR_NONE)
+		return 0;
+	if ((unsigned)status.kind >= COFFER_ERR_KIND_COUNT || status.err <= 0)
+		return err_internal(err, "coffer-vmm reported an odd error");
+	if (err)
+		*err = status;
+	return -status.err;
+}
+
+/* Read the greeting, which must come whole in one go of at most AGENT_HELLO_MAX bytes. */
+static int vm_read_greeting(struct vm *vm, usec_t deadline, struct coffer_error *err)
+{
+	struct agent_hello hello;
+	char line[AGENT_HELLO_MAX];
+	size_t n = 0;
+	int r;
+
+	while (n == 0 || line[n - 1] != '\n') {
+		ssize_t got = io_wait(vm->agent_fd, POLLIN, deadline);
+
+		if (got == 0)
+			return err_timeout(err, "the agent's greeting did not come");
+		if (got > 0)
+			got = read(vm->agent_fd, line + n, sizeof(line) - n);
+		if (got <= 0 || n + (size_t)got == sizeof(line))
+			return err_set(err, COFFER_ERR_INTERNAL, EPROTO,
+				       "the agent's greeting is cut or too long");
+		n += (size_t)got;
+	}
+	r = agent_hello_parse(line, n - 1, &hello, err);
+	if (r < 0)
+		return r;
+	vm->info.ready = clock_now();
+	vm->info.guest_kernel = hello.init_usec;
+	vm->info.guest_agent = hello.uptime_usec - hello.init_usec;
+	log_debug("agent %s is up", hello.version);
+	return 0;
+}
+
+/*
+ * One wait for whatever comes first.
+ * Return: 0 go on waiting, 1 the agent is there, negative errno
+ */
+static int vm_ready_step(struct vm *vm, usec_t deadline, struct coffer_error *err)
+{
+	struct pollfd fds[] = { { .fd = vm->status_fd, .events = POLLIN },
+				{ .fd = vm->greeting_fd, .events = POLLIN },
+				{ .fd = vm->cfg.cancel_fd, .events = POLLIN } };
+	int r = poll(fds, ARRAY_SIZE(fds), deadline_poll_ms(deadline));
+
+	if (r < 0)
+		return errno == EINTR ? 0 : err_sys(err, "poll");
+	if (r == 0)
+		return err_timeout(err, "the guest gave no sign of life");
+	if (fds[2].revents)
+		return err_set(err, COFFER_ERR_CANCELLED, 0, "given up while booting");
+	if (fds[0].revents) {
+		r = vm_read_status(vm, err);
+		if (r < 0)
+			return r;
+		vm->info.running = clock_now();
+	}
+	if (!fds[1].revents)
+		return 0;
+	vm->agent_fd = accept4(vm->greeting_fd, NULL, NULL, SOCK_CLOEXEC);
+	if (vm->agent_fd < 0)
+		return err_sys(err, "accept the agent's greeting");
+	r = vm_read_greeting(vm, deadline, err);
+	return r < 0 ? r : 1;
+}
+
+static int vm_ready_once(struct vm *vm, struct coffer_error *err)
+{
+	bool kvm = strcmp(vm->cfg.machine, "qemu-kvm") == 0;
+	usec_t deadline = deadline_in(kvm ? VM_BOOT_KVM : VM_BOOT_EMULATED);
+	int r;
+
+	do
+		r = vm_ready_step(vm, deadline, err);
+	while (r == 0);
+	return r < 0 ? r : 0;
+}
+
+static int vm_ready(struct sandbox *sb, struct coffer_error *err)
+{
+	struct vm *vm = vm_from(sb);
+	struct coffer_error first;
+	int r;
+
+	for (int i = 1;; i++) {
+		r = vm_ready_once(vm, &first);
+		if (r == 0)
+			return 0;
+		console_explain(vm->cfg.dir->vm_fd, &first);
+		if (r != -ETIMEDOUT || i == VM_BOOT_TRIES)
+			break;
+		log_warning("boot: %s; trying once more", first.message);
+		vm_end(vm);
+		r = rundir_clear_vm(vm->cfg.dir, err);
+		if (r == 0)
+			r = vm_boot(sb, err);
+		if (r < 0)
+			return r;
+	}
+	if (err)
+		*err = first;
+	return err_wrap(err, "boot");
+}
+
+static void vm_stop(struct sandbox *sb)
+{
+	struct vm *vm = vm_from(sb);
+
+	pthread_mutex_lock(&vm->explain_lock);
+	vm_end(vm);
+	pthread_mutex_unlock(&vm->explain_lock);
+}
+
+static int vm_dialled(int fd, struct coffer_error *err)
+{
+	return hybrid_dialled(fd, deadline_in(clock_budget(VM_DIAL_BUDGET)), err);
+}
+
+static int vm_dial(struct sandbox *sb, uint32_t port, struct coffer_error *err)
+{
+	autoclose int fd = hybrid_dial(vm_from(sb)->cfg.dir->vm_fd, port, err);
+	int r = fd < 0 ? fd : vm_dialled(fd, err);
+
+	return r < 0 ? r : steal_fd(&fd);
+}
+
+static int vm_connect_begin(struct sandbox *sb, struct coffer_error *err)
+{
+	int r = hybrid_dial(vm_from(sb)->cfg.dir->vm_fd, AGENT_PORT, err);
+
+	return r < 0 ? err_wrap(err, "connect to the agent") : r;
+}
+
+static int vm_connect_end(struct sandbox *sb, int fd, struct agent **out, struct coffer_error *err)
+{
+	autoclose int own = fd;
+	int r = vm_dialled(own, err);
+
+	if (r == 0)
+		r = agent_client_new(own, out, err);
+	if (r < 0)
+		return err_wrap(err, "connect to the agent");
+	steal_fd(&own);
+	return 0;
+}
+
+static int vm_listen(struct sandbox *sb, uint32_t port, struct coffer_error *err)
+{
+	return hybrid_listen(vm_from(sb)->cfg.dir->vm_fd, port, err);
+}
+
+static void vm_unlisten(struct sandbox *sb, uint32_t port)
+{
+	hybrid_unlisten(vm_from(sb)->cfg.dir->vm_fd, port);
+}
+
+static int vm_pause(struct sandbox *sb, struct coffer_error *err)
+{
+	return vm_control(vm_from(sb)->cfg.dir->vm_fd, VM_CONTROL_PAUSE, err);
+}
+
+static int vm_resume(struct sandbox *sb, struct coffer_error *err)
+{
+	return vm_control(vm_from(sb)->cfg.dir->vm_fd, VM_CONTROL_RESUME, err);
+}
+
+static void vm_explain(struct sandbox *sb, struct coffer_error *err)
+{
+	struct vm *vm = vm_from(sb);
+	struct coffer_error cause = COFFER_ERROR_INIT;
+
+	pthread_mutex_lock(&vm->explain_lock);
+	if (vm->status_fd >= 0 &&
+	    io_wait(vm->status_fd, POLLIN, deadline_in(VM_EXPLAIN_BUDGET)) > 0 &&
+	    vm_read_status(vm, &cause) < 0 && err)
+		*err = cause;
+	pthread_mutex_unlock(&vm->explain_lock);
+	console_explain(vm->cfg.dir->vm_fd, err);
+}
+
+static void vm_info(struct sandbox *sb, struct sandbox_info *out)
+{
+	*out = vm_from(sb)->info;
+}
+
+static void vm_free(struct sandbox *sb)
+{
+	struct vm *vm = vm_from(sb);
+
+	vm_end(vm);
+	close_fd(&vm->kernel_fd);
+	close_fd(&vm->initrd_fd);
+	free(vm->program);
+	pthread_mutex_destroy(&vm->explain_lock);
+	free(vm);
+}
+DEFINE_CLEANUP(struct sandbox *, vm_free);
+
+static const struct sandbox_ops vm_ops = {
+	.boot = vm_boot,
+	.ready = vm_ready,
+	.stop = vm_stop,
+	.pause = vm_pause,
+	.resume = vm_resume,
+	.connect_begin = vm_connect_begin,
+	.connect_end = vm_connect_end,
+	.dial = vm_dial,
+	.listen = vm_listen,
+	.unlisten = vm_unlisten,
+	.explain = vm_explain,
+	.info = vm_info,
+	.free = vm_free,
+};
+
+/* @path as given, or our own file @name. */
+static int vm_open_file(const char *what, const char *path, const char *name, int *fd,
+			struct coffer_error *err)
+{
+	autofree char *own = NULL;
+	int r;
+
+	if (!path) {
+		r = paths_find_data(name, &own, err);
+		if (r < 0)
+			return r;
+		path = own;
+	}
+	*fd = open(path, O_RDONLY | O_CLOEXEC);
+	return *fd < 0 ? err_sys(err, "%s %s", what, path) : 0;
+}
+
+int sandbox_vm_new(const struct sandbox_config *config, struct sandbox **out,
+		   struct coffer_error *err)
+{
+	struct vm *vm = calloc(1, sizeof(*vm));
+	CLEANUP(vm_freep) struct sandbox *sb = vm ? &vm->sb : NULL;
+	int r;
+
+	if (!vm)
+		return err_nomem(err);
+	vm->sb.ops = &vm_ops;
+	vm->cfg = *config;
+	vm->kernel_fd = vm->initrd_fd = vm->lifetime_fd = -1;
+	vm->status_fd = vm->greeting_fd = vm->agent_fd = -1;
+	vm->monitor = (struct child)CHILD_INIT;
+	pthread_mutex_init(&vm->explain_lock, NULL);
+	r = paths_find_program("coffer-vmm", &vm->program, err);
+	if (r == 0)
+		r = vm_open_file("kernel", config->kernel, "vmlinux", &vm->kernel_fd, err);
+	if (r == 0)
+		r = vm_open_file("initrd", config->initrd, "initrd.cpio", &vm->initrd_fd, err);
+	if (r < 0)
+		return r;
+	*out = steal_ptr(sb);
+	return 0;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sandbox/vm_internal.h - shared by vm.c and vm_spawn.c only
+ */
+#ifndef SANDBOX_VM_INTERNAL_H
+#define SANDBOX_VM_INTERNAL_H
+
+#include <pthread.h>
+
+#include "base/spawn.h"
+#include "sandbox/sandbox.h"
+
+struct vm {
+	struct sandbox sb;
+	struct sandbox_config cfg;
+	char *program;        /* coffer-vmm; owned */
+	int kernel_fd;        /* owned, as all below */
+	int initrd_fd;
+	struct child monitor;
+	int lifetime_fd;      /* our end; the monitor ends when it is closed */
+	int status_fd;        /* its words to us */
+	int greeting_fd;      /* listener for the agent */
+	int agent_fd;         /* the agent's connection after its greeting */
+	struct sandbox_info info;
+	pthread_mutex_t explain_lock;
+};
+
+/* vm_spawn() - Start coffer-vmm with vm->cfg; fills monitor, lifetime_fd, status_fd */
+int vm_spawn(struct vm *vm, struct coffer_error *err);
+
+#endif /* SANDBOX_VM_INTERNAL_H */
