@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vmm/ns.h - namespaces: what this process and its machine can see
+ */
+#ifndef VMM_NS_H
+#define VMM_NS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+/* ns_enter_user() - A user namespace with only the own ids in it, mapped to themselves */
+int ns_enter_user(struct coffer_error *err);
+
+/**
+ * ns_enter_view() - Own mount, network, IPC and UTS namespaces
+ *
+ * Mounts made from now on are seen by this process and its children alone.
+ *
+ * Return: 0, -EPERM where the kernel or its policy forbids it (nothing has changed), -errno
+ */
+int ns_enter_view(struct coffer_error *err);
+
+/**
+ * ns_bind() - Show @source, with the mounts below it, at @target
+ * @attrs:	MOUNT_ATTR_* to add, for all of it
+ */
+int ns_bind(const char *source, const char *target, uint64_t attrs, struct coffer_error *err);
+
+/* ns_pivot() - Make the mount at the working directory the root, and everything else unreachable */
+int ns_pivot(struct coffer_error *err);
+
+#endif /* VMM_NS_H */

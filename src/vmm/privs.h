@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vmm/privs.h - giving up ids, capabilities and the way back
+ */
+#ifndef VMM_PRIVS_H
+#define VMM_PRIVS_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+
+struct privs {
+	bool set_ids;      /* change to the three below; else keep what there is */
+	uid_t uid;
+	gid_t gid;
+	gid_t extra_group; /* the only supplementary group; (gid_t)-1: none */
+};
+
+/**
+ * privs_drop() - Ids, all capabilities, the bounding set; no new privileges, no core dumps
+ *
+ * Afterwards no other process of the same user may trace this one.
+ */
+int privs_drop(const struct privs *p, struct coffer_error *err);
+
+#endif /* VMM_PRIVS_H */
