@@ -338,12 +338,12 @@ static void test_cancel(void **state)
 {
 	start(NULL);
 	struct grpc_client *c = client_new(NULL), *d = client_new(NULL);
-	struct grpc_pending *a = start_wait(c, "a", USEC_INFINITY);
+	struct grpc_pending *a = start_wait(c, "a", USEC_INFINITY), *lost[3];
+	static const char *const ids[] = { "d1", "d2", "deaf" };
 	Sc__Stat st;
 
-	start_wait(d, "d1", USEC_INFINITY);
-	start_wait(d, "d2", USEC_INFINITY);
-	start_wait(d, "deaf", USEC_INFINITY);
+	for (int i = 0; i < 3; i++)
+		lost[i] = start_wait(d, ids[i], USEC_INFINITY);
 	assert_int_equal(call_stat(d).nlink, 4);
 	grpc_pending_free(a);
 	st = stat_until_cancelled(c, 1);
@@ -351,6 +351,8 @@ static void test_cancel(void **state)
 	assert_int_equal(st.nlink, 3);
 	/* A client that goes away with calls in flight. */
 	grpc_client_free(d);
+	for (int i = 0; i < 3; i++)
+		grpc_pending_free(lost[i]);
 	st = stat_until_cancelled(c, 3);
 	assert_int_equal(st.blocks, 3);
 	assert_int_equal(st.nlink, 1);
