@@ -10,12 +10,12 @@
 
 #include <inttypes.h>
 
-#define CHECK_ID_END     (UINT64_C(1) << 32)
-#define CHECK_ERRNO_MAX  0xffff /* SECCOMP_RET_DATA */
-#define CHECK_MAJOR_MAX  0xfff
-#define CHECK_MINOR_MAX  0xfffff
-#define CHECK_WINSIZE    UINT16_MAX
-#define CHECK_NSEC_MAX   999999999
+#define CHECK_ID_END	(UINT64_C(1) << 32)
+#define CHECK_ERRNO_MAX 0xffff /* SECCOMP_RET_DATA */
+#define CHECK_MAJOR_MAX 0xfff
+#define CHECK_MINOR_MAX 0xfffff
+#define CHECK_WINSIZE	UINT16_MAX
+#define CHECK_NSEC_MAX	999999999
 
 /* check_range() - @v within [@min, @max] */
 static int check_range(const struct spec_where *at, const char *member, int64_t v, int64_t min,
@@ -52,8 +52,9 @@ int spec_check_rlimit(const struct spec_where *at, const void *obj, struct coffe
 	const struct oci_rlimit *l = obj;
 
 	if (l->soft > l->hard)
-		return spec_fail(at, "soft", err, "%" PRIu64 " is more than the hard limit %" PRIu64,
-				 l->soft, l->hard);
+		return spec_fail(at, "soft", err,
+				 "%" PRIu64 " is more than the hard limit %" PRIu64, l->soft,
+				 l->hard);
 	return 0;
 }
 
@@ -122,8 +123,8 @@ static int check_mappings_both(const struct spec_where *at, size_t uids, size_t 
 {
 	if ((uids > 0) == (gids > 0))
 		return 0;
-	return spec_fail(at, uids > 0 ? "gidMappings" : "uidMappings", err,
-			 "missing beside %s", uids > 0 ? "uidMappings" : "gidMappings");
+	return spec_fail(at, uids > 0 ? "gidMappings" : "uidMappings", err, "missing beside %s",
+			 uids > 0 ? "uidMappings" : "gidMappings");
 }
 
 int spec_check_mount(const struct spec_where *at, const void *obj, struct coffer_error *err)

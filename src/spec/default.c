@@ -10,14 +10,14 @@
 
 #define OPTIONS(...) ((const char *const[]){ __VA_ARGS__, NULL })
 
-static const char *const default_namespaces[] = { "pid",   "network", "ipc",
-						  "uts",   "mount",   "cgroup" };
+static const char *const default_namespaces[] = {
+	"pid", "network", "ipc", "uts", "mount", "cgroup"
+};
 
 static const char *const default_capabilities[] = {
-	"CAP_AUDIT_WRITE", "CAP_CHOWN",	   "CAP_DAC_OVERRIDE", "CAP_FOWNER",
-	"CAP_FSETID",	   "CAP_KILL",	   "CAP_MKNOD",	       "CAP_NET_BIND_SERVICE",
-	"CAP_NET_RAW",	   "CAP_SETFCAP",  "CAP_SETGID",       "CAP_SETPCAP",
-	"CAP_SETUID",	   "CAP_SYS_CHROOT", NULL,
+	"CAP_AUDIT_WRITE", "CAP_CHOWN",	  "CAP_DAC_OVERRIDE",	  "CAP_FOWNER",	    "CAP_FSETID",
+	"CAP_KILL",	   "CAP_MKNOD",	  "CAP_NET_BIND_SERVICE", "CAP_NET_RAW",    "CAP_SETFCAP",
+	"CAP_SETGID",	   "CAP_SETPCAP", "CAP_SETUID",		  "CAP_SYS_CHROOT", NULL,
 };
 
 static const char *const default_masked[] = {

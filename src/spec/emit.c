@@ -3,9 +3,9 @@
  * spec/emit.c - structs to JSON text by the field tables
  *
  * Writes straight into a bounded buffer and ends with the parser's own limits,
- * so that what we emit can be parsed again.  Text that is not UTF-8 cannot be carried by JSON and is an error
- * that names the member: an argument or a variable of the caller may be any
- * bytes.
+ * so that what we emit can be parsed again.  Text that is not UTF-8 cannot be
+ * carried by JSON and is an error that names the member: an argument or a
+ * variable of the caller may be any bytes.
  */
 #include "spec/schema.h"
 
@@ -36,8 +36,7 @@ static int emit_raw(struct emit *e, const char *s)
 static const char *emit_escape(char buf[static 8], unsigned char c)
 {
 	static const char *const shorts[] = {
-		['"'] = "\\\"", ['\\'] = "\\\\", ['\n'] = "\\n",
-		['\r'] = "\\r", ['\t'] = "\\t",
+		['"'] = "\\\"", ['\\'] = "\\\\", ['\n'] = "\\n", ['\r'] = "\\r", ['\t'] = "\\t",
 	};
 
 	if (c < ARRAY_SIZE(shorts) && shorts[c] != NULL)
@@ -98,14 +97,13 @@ static int emit_bool(struct emit *e, const struct spec_where *at, const struct s
 /* emit_load() - An integer of @info's size, sign-extended when it has one */
 static uint64_t emit_load(const struct spec_int_info *info, const void *src)
 {
-	switch (info->size) {
-	case 2:
+	if (info->size == 2)
 		return *(const uint16_t *)src;
-	case 4:
-		return info->min < 0 ? (uint64_t)*(const int32_t *)src : *(const uint32_t *)src;
-	default:
+	if (info->size == 8)
 		return *(const uint64_t *)src;
-	}
+	if (info->min < 0)
+		return (uint64_t)(int64_t)(*(const int32_t *)src);
+	return *(const uint32_t *)src;
 }
 
 static int emit_int(struct emit *e, const struct spec_where *at, const struct spec_field *f,
@@ -153,8 +151,8 @@ static int emit_strv(struct emit *e, const struct spec_where *at, const struct s
 static int emit_u32v_one(struct emit *e, const struct spec_where *at, const struct spec_field *f,
 			 struct spec_list list)
 {
-	return emit_status(e, buf_printf(&e->buf, "%" PRIu32,
-					 ((const uint32_t *)list.v)[at->index]));
+	return emit_status(e,
+			   buf_printf(&e->buf, "%" PRIu32, ((const uint32_t *)list.v)[at->index]));
 }
 
 static int emit_u32v(struct emit *e, const struct spec_where *at, const struct spec_field *f,
@@ -220,13 +218,13 @@ static int emit_ptr(struct emit *e, const struct spec_where *at, const struct sp
 	return emit_object(e, at, f->type, spec_get_ptr(src));
 }
 
-typedef int (*emit_kind_fn)(struct emit *e, const struct spec_where *at,
-			    const struct spec_field *f, const void *src);
+typedef int (*emit_kind_fn)(struct emit *e, const struct spec_where *at, const struct spec_field *f,
+			    const void *src);
 
 static const emit_kind_fn emit_kinds[SPEC_KIND_COUNT] = {
-	[SPEC_STR] = emit_str,     [SPEC_BOOL] = emit_bool, [SPEC_INT] = emit_int,
-	[SPEC_STRV] = emit_strv,   [SPEC_U32V] = emit_u32v, [SPEC_PAIRS] = emit_map,
-	[SPEC_OBJ] = emit_obj,     [SPEC_PTR] = emit_ptr,   [SPEC_OBJV] = emit_objv,
+	[SPEC_STR] = emit_str,	 [SPEC_BOOL] = emit_bool, [SPEC_INT] = emit_int,
+	[SPEC_STRV] = emit_strv, [SPEC_U32V] = emit_u32v, [SPEC_PAIRS] = emit_map,
+	[SPEC_OBJ] = emit_obj,	 [SPEC_PTR] = emit_ptr,	  [SPEC_OBJV] = emit_objv,
 	[SPEC_MAP] = emit_map,
 };
 

@@ -22,9 +22,12 @@ static int parse_object(const struct spec_where *at, const struct spec_type *typ
 static const char *parse_type_name(struct json_object *json)
 {
 	static const char *const names[] = {
-		[json_type_null] = "null",     [json_type_boolean] = "boolean",
-		[json_type_double] = "non-integer number", [json_type_int] = "integer",
-		[json_type_object] = "object", [json_type_array] = "array",
+		[json_type_null] = "null",
+		[json_type_boolean] = "boolean",
+		[json_type_double] = "non-integer number",
+		[json_type_int] = "integer",
+		[json_type_object] = "object",
+		[json_type_array] = "array",
 		[json_type_string] = "string",
 	};
 
@@ -239,7 +242,8 @@ static int parse_map(const struct spec_where *at, const struct spec_field *f,
 	list.v = calloc(n, size);
 	if (list.v == NULL)
 		return err_nomem(err);
-	json_object_object_foreach(json, key, value) {
+	json_object_object_foreach(json, key, value)
+	{
 		if (value == NULL || r < 0)
 			continue;
 		list.n++;
@@ -273,9 +277,9 @@ typedef int (*parse_kind_fn)(const struct spec_where *at, const struct spec_fiel
 			     struct json_object *json, void *dst, struct coffer_error *err);
 
 static const parse_kind_fn parse_kinds[SPEC_KIND_COUNT] = {
-	[SPEC_STR] = parse_str,     [SPEC_BOOL] = parse_bool, [SPEC_INT] = parse_int,
-	[SPEC_STRV] = parse_strv,   [SPEC_U32V] = parse_u32v, [SPEC_PAIRS] = parse_map,
-	[SPEC_OBJ] = parse_obj,     [SPEC_PTR] = parse_ptr,   [SPEC_OBJV] = parse_objv,
+	[SPEC_STR] = parse_str,	  [SPEC_BOOL] = parse_bool, [SPEC_INT] = parse_int,
+	[SPEC_STRV] = parse_strv, [SPEC_U32V] = parse_u32v, [SPEC_PAIRS] = parse_map,
+	[SPEC_OBJ] = parse_obj,	  [SPEC_PTR] = parse_ptr,   [SPEC_OBJV] = parse_objv,
 	[SPEC_MAP] = parse_map,
 };
 

@@ -11,11 +11,12 @@
 
 #include <ctype.h>
 
-#define RULE_WORDS(name_, what_, ...)                                                   \
-	const struct spec_rule spec_rule_##name_ = {                                    \
-		.what = (what_), .words = (const char *const[]){ __VA_ARGS__, NULL },   \
+#define RULE_WORDS(name_, what_, ...)                                                              \
+	const struct spec_rule spec_rule_##name_ = {                                               \
+		.what = (what_),                                                                   \
+		.words = (const char *const[]){ __VA_ARGS__, NULL },                               \
 	}
-#define RULE_FUNC(name_, what_) \
+#define RULE_FUNC(name_, what_)                                                                    \
 	const struct spec_rule spec_rule_##name_ = { .what = (what_), .ok = rule_##name_ }
 
 /* clang-format off */

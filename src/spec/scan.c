@@ -13,7 +13,7 @@
 
 /* 65536 empty objects are about 45 MiB of tree. */
 #define SCAN_CONTAINERS_MAX 65536
-#define SCAN_VALUES_MAX     262144
+#define SCAN_VALUES_MAX	    262144
 
 /* All of JSON outside strings.  The reader would take more, strict or not: NaN, Infinity,
  * and single quotes, which would also hide a string from this scan. */
@@ -28,7 +28,7 @@ struct scan {
 /* scan_utf8() - Length of the sequence at @s of @left bytes, 0 when it is not one */
 static size_t scan_utf8(const char *s, size_t left)
 {
-	/* Ranges of the second byte rule out overlong forms, surrogates and what is past the end. */
+	/* The second byte's range rules out overlong forms, surrogates and what is past the end. */
 	static const struct {
 		unsigned char first, last, low, high, size;
 	} forms[] = {
@@ -168,8 +168,8 @@ int spec_scan(const char *json, size_t len, struct coffer_error *err)
 	if (len > OCI_JSON_MAX)
 		return err_invalid(err, "config: %zu bytes, the limit is %zu", len, OCI_JSON_MAX);
 	for (i = 0; i < len; i += step) {
-		step = s.in_string ? scan_text(&s, json, i, len, &why) :
-				     scan_token(&s, json, i, len, &why);
+		step = s.in_string ? scan_text(&s, json, i, len, &why)
+				   : scan_token(&s, json, i, len, &why);
 		if (step == 0)
 			return err_invalid(err, "config: JSON at offset %zu: %s", i, why);
 	}

@@ -23,7 +23,7 @@ const struct spec_int_info spec_int_info[SPEC_INT_COUNT] = {
 	[SPEC_I64] = { "int64", 8, INT64_MIN, INT64_MAX },
 };
 
-#define OPT_FITS(type_, size_) \
+#define OPT_FITS(type_, size_)                                                                     \
 	static_assert(offsetof(type_, set) == 0 && offsetof(type_, v) == (size_), #type_)
 OPT_FITS(struct oci_opt_bool, sizeof(bool));
 OPT_FITS(struct oci_opt_u16, 2);
@@ -31,25 +31,26 @@ OPT_FITS(struct oci_opt_u32, 4);
 OPT_FITS(struct oci_opt_i32, 4);
 OPT_FITS(struct oci_opt_u64, 8);
 OPT_FITS(struct oci_opt_i64, 8);
-static_assert(offsetof(struct oci_strv, v) == 0 && sizeof(struct oci_strv) == sizeof(struct spec_list),
-	      "lists are a pointer and a count");
-static_assert(offsetof(struct oci_rdma, device) == 0 && offsetof(struct oci_time_offset, clock) == 0,
-	      "a map's element starts with its key");
+static_assert(offsetof(struct oci_strv, v) == 0, "a list starts with its memory");
+static_assert(sizeof(struct oci_strv) == sizeof(struct spec_list), "then has its count");
+static_assert(offsetof(struct oci_rdma, device) == 0, "a map's element starts with its key");
+static_assert(offsetof(struct oci_time_offset, clock) == 0, "a map's element starts with its key");
 
 /* clang-format off */
+/* NOLINTBEGIN(bugprone-macro-parentheses): members, types and initialisers take none */
 #define MEMBER(s, m)       __typeof__(((struct oci_##s *)0)->m)
 #define FITS(s, m, type_)  (0 * sizeof(struct { \
 	static_assert(__builtin_types_compatible_p(MEMBER(s, m), type_), #s "." #m); char c; }))
 #define HOLDS(s, m, type_) FITS(s, m.v, type_ *)
 
-#define STR(s, m, n_, fl, r)   { .name = n_, .offset = offsetof(struct oci_##s, m) + FITS(s, m, char *), \
-	.kind = SPEC_STR, .flags = (fl), .rule = (r) }
-#define BOOL(s, m, n_, fl)     { .name = n_, .offset = offsetof(struct oci_##s, m) + FITS(s, m, bool), \
-	.kind = SPEC_BOOL, .flags = (fl) }
+#define STR(s, m, n_, fl, r)   { .name = n_, .kind = SPEC_STR, .flags = (fl), .rule = (r), \
+	.offset = offsetof(struct oci_##s, m) + FITS(s, m, char *) }
+#define BOOL(s, m, n_, fl)     { .name = n_, .kind = SPEC_BOOL, .flags = (fl), \
+	.offset = offsetof(struct oci_##s, m) + FITS(s, m, bool) }
 #define OPTBOOL(s, m, n_)      { .name = n_, .kind = SPEC_BOOL, .flags = SPEC_OPT, \
 	.offset = offsetof(struct oci_##s, m) + FITS(s, m, struct oci_opt_bool) }
-#define INT_(s, m, n_, fl, k, t) { .name = n_, .offset = offsetof(struct oci_##s, m) + FITS(s, m, t), \
-	.kind = SPEC_INT, .num = (k), .flags = (fl) }
+#define INT_(s, m, n_, fl, k, t) { .name = n_, .kind = SPEC_INT, .num = (k), .flags = (fl), \
+	.offset = offsetof(struct oci_##s, m) + FITS(s, m, t) }
 #define U32(s, m, n_, fl)      INT_(s, m, n_, fl, SPEC_U32, uint32_t)
 #define I32(s, m, n_, fl)      INT_(s, m, n_, fl, SPEC_I32, int32_t)
 #define U64(s, m, n_, fl)      INT_(s, m, n_, fl, SPEC_U64, uint64_t)
@@ -69,9 +70,11 @@ static_assert(offsetof(struct oci_rdma, device) == 0 && offsetof(struct oci_time
 	.offset = offsetof(struct oci_##s, m) + FITS(s, m, struct oci_##t) }
 #define PTR(s, m, n_, t)       { .name = n_, .kind = SPEC_PTR, .type = &spec_type_##t, \
 	.offset = offsetof(struct oci_##s, m) + FITS(s, m, struct oci_##t *) }
-#define OBJV(s, m, n_, fl, t)  { .name = n_, .kind = SPEC_OBJV, .flags = (fl), .type = &spec_type_##t, \
+#define OBJV(s, m, n_, fl, t)  { .name = n_, .kind = SPEC_OBJV, .flags = (fl), \
+	.type = &spec_type_##t, \
 	.offset = offsetof(struct oci_##s, m) + HOLDS(s, m, struct oci_##t) }
-#define MAP(s, m, n_, t, r)    { .name = n_, .kind = SPEC_MAP, .type = &spec_type_##t, .rule = (r), \
+#define MAP(s, m, n_, t, r)    { .name = n_, .kind = SPEC_MAP, .rule = (r), \
+	.type = &spec_type_##t, \
 	.offset = offsetof(struct oci_##s, m) + HOLDS(s, m, struct oci_##t) }
 
 #define TYPE(s, scope, check_, ...) \
@@ -80,6 +83,7 @@ static_assert(offsetof(struct oci_rdma, device) == 0 && offsetof(struct oci_time
 		.size = sizeof(struct oci_##s), .fields = spec_fields_##s, \
 		.n = ARRAY_SIZE(spec_fields_##s), .check = (check_), \
 	}
+/* NOLINTEND(bugprone-macro-parentheses) */
 #define REQ  SPEC_REQ
 #define EMIT SPEC_EMIT
 #define MUST (SPEC_REQ | SPEC_EMIT)
@@ -103,11 +107,11 @@ TYPE(user, static, spec_check_user,
 );
 
 TYPE(capabilities, static, NULL,
-	STRV(capabilities, bounding, "bounding", 0, &spec_rule_capability),
-	STRV(capabilities, effective, "effective", 0, &spec_rule_capability),
-	STRV(capabilities, inheritable, "inheritable", 0, &spec_rule_capability),
-	STRV(capabilities, permitted, "permitted", 0, &spec_rule_capability),
-	STRV(capabilities, ambient, "ambient", 0, &spec_rule_capability),
+	STRV(capabilities, bounding, "bounding", EMIT, &spec_rule_capability),
+	STRV(capabilities, effective, "effective", EMIT, &spec_rule_capability),
+	STRV(capabilities, inheritable, "inheritable", EMIT, &spec_rule_capability),
+	STRV(capabilities, permitted, "permitted", EMIT, &spec_rule_capability),
+	STRV(capabilities, ambient, "ambient", EMIT, &spec_rule_capability),
 );
 
 TYPE(rlimit, static, spec_check_rlimit,
@@ -249,7 +253,8 @@ TYPE(block_io, static, NULL,
 	OBJV(block_io, throttle_read_bps_device, "throttleReadBpsDevice", EMIT, throttle_device),
 	OBJV(block_io, throttle_write_bps_device, "throttleWriteBpsDevice", EMIT, throttle_device),
 	OBJV(block_io, throttle_read_iops_device, "throttleReadIOPSDevice", EMIT, throttle_device),
-	OBJV(block_io, throttle_write_iops_device, "throttleWriteIOPSDevice", EMIT, throttle_device),
+	OBJV(block_io, throttle_write_iops_device, "throttleWriteIOPSDevice", EMIT,
+		throttle_device),
 );
 
 TYPE(hugepage_limit, static, NULL,
@@ -264,7 +269,7 @@ TYPE(interface_priority, static, NULL,
 
 TYPE(network, static, NULL,
 	OPTU32(network, class_id, "classID"),
-	OBJV(network, priorities, "priorities", 0, interface_priority),
+	OBJV(network, priorities, "priorities", EMIT, interface_priority),
 );
 
 TYPE(rdma, static, NULL,
@@ -344,19 +349,19 @@ TYPE(intel_rdt, static, NULL,
 );
 
 TYPE(linux, static, spec_check_linux,
-	OBJV(linux, namespaces, "namespaces", 0, namespace),
-	OBJV(linux, uid_mappings, "uidMappings", 0, id_mapping),
-	OBJV(linux, gid_mappings, "gidMappings", 0, id_mapping),
+	OBJV(linux, namespaces, "namespaces", EMIT, namespace),
+	OBJV(linux, uid_mappings, "uidMappings", EMIT, id_mapping),
+	OBJV(linux, gid_mappings, "gidMappings", EMIT, id_mapping),
 	MAP(linux, time_offsets, "timeOffsets", time_offset, &spec_rule_clock),
-	OBJV(linux, devices, "devices", 0, device),
-	STR(linux, cgroups_path, "cgroupsPath", 0, &spec_rule_cgroups_path),
+	OBJV(linux, devices, "devices", EMIT, device),
+	STR(linux, cgroups_path, "cgroupsPath", EMIT, &spec_rule_cgroups_path),
 	PTR(linux, resources, "resources", resources),
-	STR(linux, rootfs_propagation, "rootfsPropagation", 0, &spec_rule_propagation),
+	STR(linux, rootfs_propagation, "rootfsPropagation", EMIT, &spec_rule_propagation),
 	PTR(linux, seccomp, "seccomp", seccomp),
 	PAIRS(linux, sysctl, "sysctl", &spec_rule_sysctl),
-	STRV(linux, masked_paths, "maskedPaths", 0, &spec_rule_absolute),
-	STRV(linux, readonly_paths, "readonlyPaths", 0, &spec_rule_absolute),
-	STR(linux, mount_label, "mountLabel", 0, NULL),
+	STRV(linux, masked_paths, "maskedPaths", EMIT, &spec_rule_absolute),
+	STRV(linux, readonly_paths, "readonlyPaths", EMIT, &spec_rule_absolute),
+	STR(linux, mount_label, "mountLabel", EMIT, NULL),
 	PTR(linux, personality, "personality", personality),
 	PTR(linux, intel_rdt, "intelRdt", intel_rdt),
 );

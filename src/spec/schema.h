@@ -44,8 +44,8 @@ enum spec_int {
 
 /* What a text, each element of a list of texts, or each key of a map must be. */
 struct spec_rule {
-	const char *what;         /* "a namespace type" */
-	const char *const *words; /* one of these (NULL-terminated), or NULL */
+	const char *what;	   /* "a namespace type" */
+	const char *const *words;  /* one of these (NULL-terminated), or NULL */
 	bool (*ok)(const char *s); /* or accepted by this */
 };
 
@@ -161,13 +161,12 @@ int spec_fail(const struct spec_where *at, const char *member, struct coffer_err
 /* ---- rules.c ---- */
 
 extern const struct spec_rule spec_rule_absolute, spec_rule_version, spec_rule_hostname,
-	spec_rule_namespace, spec_rule_rlimit, spec_rule_capability, spec_rule_scheduler,
-	spec_rule_sched_flag, spec_rule_ioprio, spec_rule_cpu_list, spec_rule_device,
-	spec_rule_device_rule, spec_rule_access, spec_rule_page_size, spec_rule_cgroup_file,
-	spec_rule_cgroups_path, spec_rule_token, spec_rule_clock, spec_rule_propagation,
-	spec_rule_action, spec_rule_operator, spec_rule_arch, spec_rule_seccomp_flag,
-	spec_rule_sysctl, spec_rule_domain, spec_rule_personality_flag, spec_rule_file_name,
-	spec_rule_not_empty;
+    spec_rule_namespace, spec_rule_rlimit, spec_rule_capability, spec_rule_scheduler,
+    spec_rule_sched_flag, spec_rule_ioprio, spec_rule_cpu_list, spec_rule_device,
+    spec_rule_device_rule, spec_rule_access, spec_rule_page_size, spec_rule_cgroup_file,
+    spec_rule_cgroups_path, spec_rule_token, spec_rule_clock, spec_rule_propagation,
+    spec_rule_action, spec_rule_operator, spec_rule_arch, spec_rule_seccomp_flag, spec_rule_sysctl,
+    spec_rule_domain, spec_rule_personality_flag, spec_rule_file_name, spec_rule_not_empty;
 
 /* ---- check.c: rules between members ---- */
 

@@ -30,8 +30,8 @@
 #include "base/error.h"
 
 #define OCI_JSON_MAX  ((size_t)4 << 20) /* bytes in a document */
-#define OCI_DEPTH_MAX 32                /* nested objects and arrays */
-#define OCI_LIST_MAX  16384             /* elements of one array or map */
+#define OCI_DEPTH_MAX 32		/* nested objects and arrays */
+#define OCI_LIST_MAX  16384		/* elements of one array or map */
 
 /* The version oci_spec_default() writes. */
 #define OCI_VERSION "1.2.0"
@@ -344,7 +344,7 @@ struct oci_seccomp {
 	char *default_action;
 	struct oci_opt_u32 default_errno_ret;
 	struct oci_strv architectures; /* "SCMP_ARCH_X86_64" ... */
-	struct oci_strv flags;         /* "SECCOMP_FILTER_FLAG_LOG" ... */
+	struct oci_strv flags;	       /* "SECCOMP_FILTER_FLAG_LOG" ... */
 	char *listener_path;
 	char *listener_metadata;
 	OCI_LIST(struct oci_seccomp_rule) syscalls;
@@ -419,7 +419,7 @@ DEFINE_CLEANUP(struct oci_spec *, oci_spec_free);
 void oci_process_free(struct oci_process *process);
 DEFINE_CLEANUP(struct oci_process *, oci_process_free);
 
-#define auto_oci_spec    CLEANUP(oci_spec_freep)
+#define auto_oci_spec	 CLEANUP(oci_spec_freep)
 #define auto_oci_process CLEANUP(oci_process_freep)
 
 /**

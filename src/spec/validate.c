@@ -84,8 +84,8 @@ static int validate_map(const struct spec_where *at, const struct spec_field *f,
 	return r;
 }
 
-static int validate_field(const struct spec_where *at, const struct spec_field *f,
-			  const void *src, struct coffer_error *err)
+static int validate_field(const struct spec_where *at, const struct spec_field *f, const void *src,
+			  struct coffer_error *err)
 {
 	switch (f->kind) {
 	case SPEC_STR:

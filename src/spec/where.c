@@ -13,7 +13,7 @@
 #include <stdio.h>
 
 /* Deep enough for every chain the tables can make. */
-#define WHERE_PATH_MAX 512
+#define WHERE_PATH_MAX	512
 #define WHERE_DEPTH_MAX 16
 
 const char *spec_quote(char buf[static SPEC_QUOTE_MAX], const char *s)
@@ -43,12 +43,12 @@ static size_t where_append(char *buf, size_t n, const struct spec_where *w)
 	char quoted[SPEC_QUOTE_MAX];
 	int r;
 
-	if (w->name != NULL && !w->key)
-		return where_append_member(buf, n, w->name);
-	if (w->key)
+	if (w->name == NULL)
+		r = snprintf(buf + n, WHERE_PATH_MAX - n, "[%zu]", w->index);
+	else if (w->key)
 		r = snprintf(buf + n, WHERE_PATH_MAX - n, "[\"%s\"]", spec_quote(quoted, w->name));
 	else
-		r = snprintf(buf + n, WHERE_PATH_MAX - n, "[%zu]", w->index);
+		return where_append_member(buf, n, w->name);
 	return r < 0 ? n : n + (size_t)r;
 }
 

@@ -52,6 +52,7 @@ static inline void text_refused(const char *quoted, const char *message)
 	assert_null(spec);
 }
 
+/* clang-format off */
 /* A config in which every member of the specification says something. */
 static const char text_full[] =
 	"{'ociVersion':'1.2.0',"
@@ -60,13 +61,15 @@ static const char text_full[] =
 	"  'username':'app:staff'},"
 	" 'args':['sh','-c',''],'env':['PATH=/bin','EMPTY='],'cwd':'/',"
 	" 'capabilities':{'bounding':['CAP_KILL'],'effective':['CAP_KILL'],"
-	"  'inheritable':['CAP_CHOWN'],'permitted':['CAP_KILL','CAP_CHOWN'],'ambient':['CAP_SYS_PTRACE']},"
+	"  'inheritable':['CAP_CHOWN'],'permitted':['CAP_KILL','CAP_CHOWN'],"
+	"  'ambient':['CAP_SYS_PTRACE']},"
 	" 'rlimits':[{'type':'RLIMIT_NOFILE','soft':1024,'hard':18446744073709551615},"
 	"  {'type':'RLIMIT_CORE','soft':0,'hard':0}],"
 	" 'noNewPrivileges':true,'apparmorProfile':'acme','selinuxLabel':'system_u:object_r:x',"
 	" 'oomScoreAdj':-999,"
 	" 'scheduler':{'policy':'SCHED_DEADLINE','nice':-20,'priority':3,"
-	"  'flags':['SCHED_FLAG_RESET_ON_FORK'],'runtime':1,'deadline':2,'period':18446744073709551615},"
+	"  'flags':['SCHED_FLAG_RESET_ON_FORK'],'runtime':1,'deadline':2,"
+	"  'period':18446744073709551615},"
 	" 'ioPriority':{'class':'IOPRIO_CLASS_BE','priority':4},"
 	" 'execCPUAffinity':{'initial':'0-3,7','final':'1'}},"
 	"'root':{'path':'/run/rootfs','readonly':true},"
@@ -114,12 +117,14 @@ static const char text_full[] =
 	"  'architectures':['SCMP_ARCH_X86_64'],'flags':['SECCOMP_FILTER_FLAG_LOG'],"
 	"  'listenerPath':'/run/s.sock','listenerMetadata':'opaque',"
 	"  'syscalls':[{'names':['read','write'],'action':'SCMP_ACT_ALLOW','errnoRet':1,"
-	"   'args':[{'index':5,'value':18446744073709551615,'valueTwo':2,'op':'SCMP_CMP_MASKED_EQ'}]}]},"
+	"   'args':[{'index':5,'value':18446744073709551615,'valueTwo':2,"
+	"    'op':'SCMP_CMP_MASKED_EQ'}]}]},"
 	" 'sysctl':{'net.ipv4.ip_forward':'1','kernel.core_pattern':''},"
 	" 'maskedPaths':['/proc/kcore'],'readonlyPaths':['/proc/sys'],"
 	" 'mountLabel':'system_u:object_r:y',"
 	" 'personality':{'domain':'LINUX32','flags':['NONE']},"
 	" 'intelRdt':{'closID':'guaranteed','l3CacheSchema':'L3:0=7f0','memBwSchema':'MB:0=20',"
 	"  'enableCMT':true,'enableMBM':true}}}";
+/* clang-format on */
 
 #endif /* TEST_SPEC_TEXT_H */

@@ -29,7 +29,9 @@ static void test_default_is_valid(void **state)
 
 static void test_default_contents(void **state)
 {
-	static const char *const namespaces[] = { "pid", "network", "ipc", "uts", "mount", "cgroup" };
+	static const char *const namespaces[] = {
+		"pid", "network", "ipc", "uts", "mount", "cgroup"
+	};
 	auto_oci_spec struct oci_spec *s = NULL;
 	struct coffer_error err = COFFER_ERROR_INIT;
 	size_t i;
@@ -139,7 +141,8 @@ static void test_mounts_namespaces_rlimits(void **state)
 	struct coffer_error err = COFFER_ERROR_INIT;
 
 	assert_int_equal(oci_mount_add(s, "/a", "bind", "/b",
-				       (const char *const[]){ "rbind", "ro", NULL }, &err), 0);
+				       (const char *const[]){ "rbind", "ro", NULL }, &err),
+			 0);
 	assert_int_equal(oci_mount_add(s, "/c", NULL, NULL, NULL, &err), 0);
 	assert_string_equal(s->mounts.v[0].options.v[1], "ro");
 	assert_null(s->mounts.v[1].type);

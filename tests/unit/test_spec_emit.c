@@ -53,7 +53,10 @@ static void emits(const char *quoted, const char *expected)
 	assert_string_equal(out, want);
 }
 
-#define HEAD "{'ociVersion':'','hostname':'','mounts':[]"
+#define HEAD   "{'ociVersion':'','hostname':'','mounts':[]"
+#define IDS    "'uidMappings':[],'gidMappings':[],"
+#define CGROUP "'cgroupsPath':'',"
+#define TAIL   "'rootfsPropagation':'','maskedPaths':[],'readonlyPaths':[],'mountLabel':''"
 
 static void test_demanded_keys(void **state)
 {
@@ -66,30 +69,50 @@ static void test_demanded_keys(void **state)
 	emits("{'hooks':{'prestart':[{'path':'/x'}]}}",
 	      HEAD ",'hooks':{'prestart':[{'path':'/x','args':[],'env':[]}],'createRuntime':[],"
 		   "'createContainer':[],'startContainer':[],'poststart':[],'poststop':[]}}");
-	emits("{'linux':{'namespaces':[{'type':'pid'}],"
-	      "'resources':{'cpu':{},'pids':{},'blockIO':{},'memory':{},'devices':[{'allow':true}]}}}",
-	      HEAD ",'linux':{'namespaces':[{'type':'pid','path':''}],"
+	emits("{'process':{'capabilities':{}}}",
+	      "{'ociVersion':'','process':{'terminal':false,'user':{'uid':0,'gid':0},'args':[],"
+	      "'env':[],'cwd':'','capabilities':{'bounding':[],'effective':[],'inheritable':[],"
+	      "'permitted':[],'ambient':[]}},'hostname':'','mounts':[]}");
+	emits("{'linux':{'namespaces':[{'type':'pid'}]}}",
+	      HEAD ",'linux':{'namespaces':[{'type':'pid','path':''}]," IDS
+		   "'devices':[]," CGROUP TAIL "}}");
+}
+
+static void test_demanded_keys_of_resources(void **state)
+{
+	emits("{'linux':{'resources':{'cpu':{},'pids':{},'blockIO':{},'memory':{},'network':{},"
+	      "'devices':[{'allow':true}]}}}",
+	      HEAD ",'linux':{'namespaces':[]," IDS "'devices':[]," CGROUP
 		   "'resources':{'devices':[{'allow':true,'type':''}],'memory':{},"
 		   "'cpu':{'cpus':'','mems':''},'pids':{'limit':0},"
 		   "'blockIO':{'weightDevice':[],'throttleReadBpsDevice':[],"
 		   "'throttleWriteBpsDevice':[],'throttleReadIOPSDevice':[],"
-		   "'throttleWriteIOPSDevice':[]},'hugepageLimits':[]}}}");
+		   "'throttleWriteIOPSDevice':[]},'hugepageLimits':[],"
+		   "'network':{'priorities':[]}}," TAIL "}}");
+}
+
+static void test_demanded_keys_of_seccomp(void **state)
+{
 	emits("{'linux':{'devices':[{'path':'/p','type':'p'}],'personality':{'domain':'LINUX'},"
 	      "'seccomp':{'defaultAction':'A','syscalls':[{'names':['a'],'action':'B',"
 	      "'args':[{'index':0,'value':0,'op':'C'}]}]}}}",
-	      HEAD ",'linux':{'devices':[{'path':'/p','type':'p','major':0,'minor':0}],"
+	      HEAD ",'linux':{'namespaces':[]," IDS
+		   "'devices':[{'path':'/p','type':'p','major':0,'minor':0}]," CGROUP
+		   "'rootfsPropagation':'',"
 		   "'seccomp':{'defaultAction':'A','architectures':[],'flags':[],"
 		   "'listenerPath':'','listenerMetadata':'',"
 		   "'syscalls':[{'names':['a'],'action':'B',"
 		   "'args':[{'index':0,'value':0,'valueTwo':0,'op':'C'}]}]},"
+		   "'maskedPaths':[],'readonlyPaths':[],'mountLabel':'',"
 		   "'personality':{'domain':'LINUX','flags':[]}}}");
 }
 
 static void test_optional_numbers(void **state)
 {
 	emits("{'linux':{'resources':{'memory':{'limit':0,'disableOOMKiller':false}}}}",
-	      HEAD ",'linux':{'resources':{'devices':[],"
-		   "'memory':{'limit':0,'disableOOMKiller':false},'hugepageLimits':[]}}}");
+	      HEAD ",'linux':{'namespaces':[]," IDS "'devices':[]," CGROUP
+		   "'resources':{'devices':[],'memory':{'limit':0,'disableOOMKiller':false},"
+		   "'hugepageLimits':[]}," TAIL "}}");
 	emits("{'process':{'oomScoreAdj':0,'user':{'umask':0}}}",
 	      "{'ociVersion':'','process':{'terminal':false,'user':{'uid':0,'gid':0,'umask':0},"
 	      "'args':[],'env':[],'cwd':'','oomScoreAdj':0},'hostname':'','mounts':[]}");
@@ -152,6 +175,8 @@ int main(void)
 		cmocka_unit_test(test_full_round_trip),
 		cmocka_unit_test(test_emit_is_stable),
 		cmocka_unit_test(test_demanded_keys),
+		cmocka_unit_test(test_demanded_keys_of_resources),
+		cmocka_unit_test(test_demanded_keys_of_seccomp),
 		cmocka_unit_test(test_optional_numbers),
 		cmocka_unit_test(test_escapes),
 		cmocka_unit_test(test_not_utf8),

@@ -52,9 +52,9 @@ static void test_full_document(void **state)
 static void test_missing_null_and_unknown(void **state)
 {
 	auto_oci_spec struct oci_spec *s =
-		text_parse("{'process':null,'hostname':null,'mounts':null,'vm':{'kernel':[1,{}]},"
-			   "'linux':{'resources':{'pids':null,'unified':{'a':null,'b':'c'},"
-			   " 'rdma':{'x':null}},'sysctl':null,'newThing':7}}");
+	    text_parse("{'process':null,'hostname':null,'mounts':null,'vm':{'kernel':[1,{}]},"
+		       "'linux':{'resources':{'pids':null,'unified':{'a':null,'b':'c'},"
+		       " 'rdma':{'x':null}},'sysctl':null,'newThing':7}}");
 
 	assert_null(s->oci_version);
 	assert_null(s->process);
@@ -71,15 +71,16 @@ static void test_missing_null_and_unknown(void **state)
 static void test_swift_form(void **state)
 {
 	auto_oci_spec struct oci_spec *s = text_parse(
-		"{'linux':{'namespaces':[{'path':'','type':'pid'}],'cgroupsPath':'',"
-		" 'mountLabel':'','rootfsPropagation':'',"
-		" 'resources':{'devices':[],'hugepageLimits':[],'cpu':{'cpus':'','mems':'','quota':1}}},"
-		"'domainname':'','hostname':'','root':{'path':'\\/run\\/c\\/rootfs','readonly':false},"
-		"'process':{'commandLine':'','selinuxLabel':'','apparmorProfile':'','cwd':'',"
-		" 'user':{'username':'1000:staff','gid':0,'uid':0,'additionalGids':[]},"
-		" 'args':['\\/bin\\/true'],'env':[],'rlimits':[],'terminal':false,"
-		" 'noNewPrivileges':false},"
-		"'annotations':{},'mounts':[],'version':'x','ociVersion':''}");
+	    "{'linux':{'namespaces':[{'path':'','type':'pid'}],'cgroupsPath':'',"
+	    " 'mountLabel':'','rootfsPropagation':'',"
+	    " 'resources':{'devices':[],'hugepageLimits':[],'cpu':{'cpus':'','mems':'','quota':1}}}"
+	    ","
+	    "'domainname':'','hostname':'','root':{'path':'\\/run\\/c\\/rootfs','readonly':false},"
+	    "'process':{'commandLine':'','selinuxLabel':'','apparmorProfile':'','cwd':'',"
+	    " 'user':{'username':'1000:staff','gid':0,'uid':0,'additionalGids':[]},"
+	    " 'args':['\\/bin\\/true'],'env':[],'rlimits':[],'terminal':false,"
+	    " 'noNewPrivileges':false},"
+	    "'annotations':{},'mounts':[],'version':'x','ociVersion':''}");
 
 	assert_null(s->oci_version);
 	assert_null(s->domainname);
@@ -166,8 +167,9 @@ static void test_required(void **state)
 	text_refused("{'linux':{'uidMappings':[{'containerID':0,'hostID':0}]}}",
 		     "linux.uidMappings[0].size: missing");
 	text_refused("{'hooks':{'poststop':[{}]}}", "hooks.poststop[0].path: missing");
-	text_refused("{'linux':{'seccomp':{'defaultAction':'A','syscalls':[{'names':[],'action':'B'}]}}}",
-		     "linux.seccomp.syscalls[0].names: must not be empty");
+	text_refused(
+	    "{'linux':{'seccomp':{'defaultAction':'A','syscalls':[{'names':[],'action':'B'}]}}}",
+	    "linux.seccomp.syscalls[0].names: must not be empty");
 }
 
 /* refused_raw() - For bytes that text_json() cannot carry; @prefix of the message */

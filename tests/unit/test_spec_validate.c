@@ -3,13 +3,13 @@
 #include "spec_text.h"
 
 /* The shortest valid config, open at its end for further members of linux or the top. */
-#define TOP                                                                  \
-	"'ociVersion':'1.2.0','process':{'cwd':'/','args':['sh']},"          \
+#define TOP                                                                                        \
+	"'ociVersion':'1.2.0','process':{'cwd':'/','args':['sh']},"                                \
 	"'root':{'path':'rootfs'}"
 #define WITH(members)  "{" TOP "," members "}"
 #define LINUX(members) WITH("'linux':{" members "}")
-#define PROCESS(members)                                                     \
-	"{'ociVersion':'1.2.0','root':{'path':'r'},"                         \
+#define PROCESS(members)                                                                           \
+	"{'ociVersion':'1.2.0','root':{'path':'r'},"                                               \
 	"'process':{'cwd':'/','args':['sh']," members "}}"
 
 static void valid(const char *quoted)
@@ -54,9 +54,10 @@ static void test_document(void **state)
 		"root.path: missing");
 	invalid(WITH("'hostname':'box'"), "hostname: set without a uts namespace");
 	invalid(WITH("'domainname':'box'"), "domainname: set without a uts namespace");
-	invalid(WITH("'hostname':'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'"),
-		"hostname: \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\" is "
-		"not at most 64 bytes long");
+	invalid(
+	    WITH("'hostname':'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'"),
+	    "hostname: \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\" is "
+	    "not at most 64 bytes long");
 	invalid(WITH("'annotations':{'':'x'}"), "annotations[\"\"]: \"\" is not allowed");
 	invalid(WITH("'hooks':{'poststart':[{'path':'/a'},{'path':'b'}]}"),
 		"hooks.poststart[1].path: \"b\" is not an absolute path");
@@ -134,8 +135,9 @@ static void test_linux(void **state)
 	invalid(LINUX("'timeOffsets':{'realtime':{}}"),
 		"linux.timeOffsets[\"realtime\"]: \"realtime\" is not a clock with an offset "
 		"(monotonic or boottime)");
-	invalid(LINUX("'timeOffsets':{'boottime':{'nanosecs':1000000000}}"),
-		"linux.timeOffsets[\"boottime\"].nanosecs: 1000000000 is not within 0 to 999999999");
+	invalid(
+	    LINUX("'timeOffsets':{'boottime':{'nanosecs':1000000000}}"),
+	    "linux.timeOffsets[\"boottime\"].nanosecs: 1000000000 is not within 0 to 999999999");
 	invalid(LINUX("'devices':[{'path':'dev/x','type':'c'}]"),
 		"linux.devices[0].path: \"dev/x\" is not an absolute path");
 	invalid(LINUX("'devices':[{'path':'/x','type':'d'}]"),
@@ -150,7 +152,8 @@ static void test_linux(void **state)
 		"linux.rootfsPropagation: \"x\" is not a known mount propagation");
 	invalid(LINUX("'maskedPaths':['/a','b']"),
 		"linux.maskedPaths[1]: \"b\" is not an absolute path");
-	invalid(LINUX("'readonlyPaths':['']"), "linux.readonlyPaths[0]: \"\" is not an absolute path");
+	invalid(LINUX("'readonlyPaths':['']"),
+		"linux.readonlyPaths[0]: \"\" is not an absolute path");
 	invalid(LINUX("'personality':{'domain':'BSD'}"),
 		"linux.personality.domain: \"BSD\" is not a known personality (LINUX or LINUX32)");
 	invalid(LINUX("'personality':{'domain':'LINUX','flags':['X']}"),
@@ -162,12 +165,14 @@ static void test_linux(void **state)
 static void test_sysctl_names(void **state)
 {
 	invalid(LINUX("'sysctl':{'':''}"), "linux.sysctl[\"\"]: \"\" is not a sysctl name");
-	invalid(LINUX("'sysctl':{'a..b':''}"), "linux.sysctl[\"a..b\"]: \"a..b\" is not a sysctl name");
+	invalid(LINUX("'sysctl':{'a..b':''}"),
+		"linux.sysctl[\"a..b\"]: \"a..b\" is not a sysctl name");
 	invalid(LINUX("'sysctl':{'/a':''}"), "linux.sysctl[\"/a\"]: \"/a\" is not a sysctl name");
 	invalid(LINUX("'sysctl':{'a/../b':''}"),
 		"linux.sysctl[\"a/../b\"]: \"a/../b\" is not a sysctl name");
 	invalid(LINUX("'sysctl':{'a.':''}"), "linux.sysctl[\"a.\"]: \"a.\" is not a sysctl name");
-	invalid(LINUX("'sysctl':{'a\\nb':''}"), "linux.sysctl[\"a?b\"]: \"a?b\" is not a sysctl name");
+	invalid(LINUX("'sysctl':{'a\\nb':''}"),
+		"linux.sysctl[\"a?b\"]: \"a?b\" is not a sysctl name");
 }
 
 #define RESOURCES(members) LINUX("'resources':{" members "}")
@@ -183,21 +188,25 @@ static void test_resources(void **state)
 	invalid(RESOURCES("'cpu':{'cpus':'0\\n1'}"),
 		"linux.resources.cpu.cpus: \"0?1\" is not a list of numbers such as 0-3,7");
 	invalid(RESOURCES("'hugepageLimits':[{'pageSize':'../2MB','limit':0}]"),
-		"linux.resources.hugepageLimits[0].pageSize: \"../2MB\" is not a page size such as 2MB");
+		"linux.resources.hugepageLimits[0].pageSize: \"../2MB\" is not a page size such as "
+		"2MB");
 	invalid(RESOURCES("'hugepageLimits':[{'pageSize':'2','limit':0}]"),
 		"linux.resources.hugepageLimits[0].pageSize: \"2\" is not a page size such as 2MB");
-	invalid(RESOURCES("'unified':{'../memory.max':'1'}"),
-		"linux.resources.unified[\"../memory.max\"]: \"../memory.max\" is not the name of a "
-		"cgroup file");
+	invalid(
+	    RESOURCES("'unified':{'../memory.max':'1'}"),
+	    "linux.resources.unified[\"../memory.max\"]: \"../memory.max\" is not the name of a "
+	    "cgroup file");
 	invalid(RESOURCES("'rdma':{'a b':{}}"),
 		"linux.resources.rdma[\"a b\"]: \"a b\" is not a single printable word");
-	invalid(RESOURCES("'network':{'priorities':[{'name':'a\\nb','priority':1}]}"),
-		"linux.resources.network.priorities[0].name: \"a?b\" is not a single printable word");
+	invalid(
+	    RESOURCES("'network':{'priorities':[{'name':'a\\nb','priority':1}]}"),
+	    "linux.resources.network.priorities[0].name: \"a?b\" is not a single printable word");
 }
 
 #define SECCOMP(members) LINUX("'seccomp':{" members "}")
-#define SYSCALL(members) SECCOMP("'defaultAction':'SCMP_ACT_ALLOW','syscalls':[{'names':['read'],"\
-				 "'action':'SCMP_ACT_ERRNO'," members "}]")
+#define SYSCALL(members)                                                                           \
+	SECCOMP("'defaultAction':'SCMP_ACT_ALLOW','syscalls':[{'names':['read'],"                  \
+		"'action':'SCMP_ACT_ERRNO'," members "}]")
 
 static void test_seccomp(void **state)
 {
@@ -245,11 +254,12 @@ static void test_built_incomplete(void **state)
 
 static void test_long_value_is_cut(void **state)
 {
-	invalid("{'ociVersion':'1.2.0','process':{'args':['a'],'cwd':'"
-		"0123456789012345678901234567890123456789012345678901234567890123456789"
-		"0123456789012345678901234567890123456789'}}",
-		"process.cwd: \"01234567890123456789012345678901234567890123456789012345678901234567"
-		"890123456789012345678901...\" is not an absolute path");
+	invalid(
+	    "{'ociVersion':'1.2.0','process':{'args':['a'],'cwd':'"
+	    "0123456789012345678901234567890123456789012345678901234567890123456789"
+	    "0123456789012345678901234567890123456789'}}",
+	    "process.cwd: \"01234567890123456789012345678901234567890123456789012345678901234567"
+	    "890123456789012345678901...\" is not an absolute path");
 }
 
 int main(void)
