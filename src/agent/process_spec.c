@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * agent/process_spec.c - the configuration of CreateProcess, read and completed
+ *
+ * An exec is configured by a whole spec too, of which only process is used.
+ *
+ * Callers: process.c.
+ */
+#define LOG_CATEGORY "process"
+#include "agent/process_spec.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/user.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "base/path.h"
+
+#define PROCESS_SPEC_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+int process_spec_parse(const void *json, size_t len, bool is_init, struct oci_spec **out,
+		       struct coffer_error *err)
+{
+	int r = oci_spec_parse(json, len, out, err);
+
+	if (r < 0) {
+		/* The contract's status for a configuration that cannot be decoded. */
+		if (err)
+			err->kind = COFFER_ERR_INTERNAL;
+		return err_wrap(err, "configuration");
+	}
+	if (!(*out)->process)
+		return err_invalid(err, "configuration: process is missing");
+	if (!(*out)->root || !(*out)->root->path)
+		return err_invalid(err, "configuration: root.path is missing");
+	if (is_init && !(*out)->linux_)
+		return err_invalid(err, "configuration: linux is missing");
+	return 0;
+}
+
+int process_spec_rootfs(const struct oci_spec *spec, const char *bundle, char **rootfs,
+			struct coffer_error *err)
+{
+	const char *path = spec->root->path;
+
+	*rootfs = path[0] == '/' ? strdup(path) : path_join(bundle, path);
+	return *rootfs ? 0 : err_nomem(err);
+}
+
+/* A read-only or empty root goes without the file; the name itself is set by the engine. */
+static void process_spec_write_hostname(int rootfd, const char *hostname)
+{
+	struct coffer_error err = COFFER_ERROR_INIT;
+	autoclose int fd = -1;
+	char line[256];
+	int n;
+
+	n = snprintf(line, sizeof(line), "%s\n", hostname);
+	fd = path_open_in_root(rootfd, "etc/hostname", O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK,
+			       0644, &err);
+	if (fd < 0)
+		log_debug("hostname: %s", err.message);
+	else if (n < (int)sizeof(line) && io_write_full(fd, line, (size_t)n) < 0)
+		log_debug("write etc/hostname: %s", strerror(errno));
+}
+
+static int process_spec_default_env(struct oci_process *process, struct coffer_error *err)
+{
+	int r = 0;
+
+	if (!oci_env_get(process, "PATH"))
+		r = oci_env_set(process, "PATH", PROCESS_SPEC_PATH, err);
+	if (r == 0 && process->terminal && !oci_env_get(process, "TERM"))
+		r = oci_env_set(process, "TERM", "xterm", err);
+	return r;
+}
+
+static int process_spec_default_cgroup(struct oci_spec *spec, const char *container_id,
+				       struct coffer_error *err)
+{
+	char path[256];
+
+	if (spec->linux_->cgroups_path)
+		return 0;
+	snprintf(path, sizeof(path), "/container/%s", container_id);
+	return oci_str_set(&spec->linux_->cgroups_path, path, err);
+}
+
+int process_spec_complete(struct oci_spec *spec, const char *container_id, const char *rootfs,
+			  bool is_init, struct coffer_error *err)
+{
+	autoclose int rootfd = open(rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int r = 0;
+
+	if (rootfd < 0)
+		return err_sys(err, "open root %s", rootfs);
+	if (is_init)
+		r = process_spec_default_cgroup(spec, container_id, err);
+	if (r == 0 && !spec->process->cwd)
+		r = oci_str_set(&spec->process->cwd, "/", err);
+	if (r == 0)
+		r = process_spec_default_env(spec->process, err);
+	if (r == 0)
+		r = user_resolve(rootfd, spec->process, err);
+	if (r == 0)
+		r = oci_str_set(&spec->process->user.username, NULL, err);
+	if (r == 0)
+		r = is_init ? oci_spec_validate(spec, err)
+			    : oci_process_validate(spec->process, "process", err);
+	if (r == 0 && is_init && spec->hostname)
+		process_spec_write_hostname(rootfd, spec->hostname);
+	return r;
+}
