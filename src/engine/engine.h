@@ -12,6 +12,11 @@
  *	engine_kill(), engine_delete()
  *
  * Errors before execve come back from the child as text naming the step.
+ *
+ * Calls clone without the C library's fork handlers, so the calling process
+ * has one thread (the agent, coffer-oci, a helper the library forks).  Every
+ * child but the returned ones is reaped before a call returns; no call waits
+ * without limit.  Needs Linux 5.12 (mount_setattr, openat2, clone3 into a cgroup).
  */
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
@@ -35,19 +40,24 @@ struct engine_process {
 	int ptmx;               /* terminal master when spec says terminal; owned, else -1 */
 };
 
+#define ENGINE_PROCESS_INIT { .child = CHILD_INIT, .ptmx = -1 }
+
 struct engine_create_args {
 	const char *id;
 	const char *bundle;            /* directory the spec's relative root is taken from */
-	const struct oci_spec *spec;   /* borrowed until engine_delete() */
+	const struct oci_spec *spec;   /* validated; borrowed until engine_delete() */
 	struct engine_stdio stdio;
+	bool own_kernel;               /* nobody else lives here (a guest): global sysctls are fine */
 };
 
 int engine_create(const struct engine_create_args *args, struct engine_container **out,
 		  struct coffer_error *err);
-/* engine_init() - The init process; borrowed */
+/* engine_init() - The init process; borrowed. The caller reaps its child or leaves that to delete */
 struct engine_process *engine_init(struct engine_container *c);
-/* engine_start() - On failure the error's errno tells ENOENT (127), EACCES/ENOEXEC (126) */
+/* engine_start() - On failure init is gone and reaped, and the error's errno tells
+ * ENOENT (127) or EACCES, ENOEXEC (126) */
 int engine_start(struct engine_container *c, struct coffer_error *err);
+/* engine_exec() - Failures as with engine_start(); @out is filled on success only */
 int engine_exec(struct engine_container *c, const struct oci_process *process,
 		const struct engine_stdio *stdio, struct engine_process *out,
 		struct coffer_error *err);

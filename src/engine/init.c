@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * engine/init.c - what a container's process does from clone to execve
+ *
+ * Two tables of stages, one for init and one for exec; they end alike.  A
+ * stage that fails is named in the error, which goes to the parent over the
+ * socket.  The namespaces are there already (launch.c).
+ *
+ * The order carries meaning:
+ * - sysctls and everything that uses /proc/self/fd come before the root is
+ *   entered, while /proc is still the parent's and can be trusted;
+ * - whatever needs privilege comes before "user" and "capabilities";
+ * - without no_new_privs a seccomp filter takes privilege to load, so it comes
+ *   early; with it as late as possible, so that it need allow next to nothing.
+ *
+ * Nothing here allocates but the making of missing mount points.
+ */
+#include "engine/init.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/path.h"
+#include "engine/device.h"
+#include "engine/rootfs.h"
+#include "engine/sysctl.h"
+
+struct init_stage {
+	const char *name;
+	int (*run)(struct init *i, struct coffer_error *err);
+};
+
+static bool init_joined_mounts(const struct init *i)
+{
+	return (i->ns->join & CLONE_NEWNS) != 0;
+}
+
+static int init_stage_session(struct init *i, struct coffer_error *err)
+{
+	umask(0); /* modes below are meant as they stand; the program's own comes with its user */
+	if (setsid() < 0)
+		return err_sys(err, "setsid");
+	return 0;
+}
+
+static int init_stage_root(struct init *i, struct coffer_error *err)
+{
+	i->rootfd = rootfs_prepare(i->rootfs, i->spec->linux_->rootfs_propagation,
+				   init_joined_mounts(i), err);
+	return i->rootfd < 0 ? i->rootfd : 0;
+}
+
+static int init_stage_mounts(struct init *i, struct coffer_error *err)
+{
+	return mount_all(i->mounts, i->rootfd, err);
+}
+
+static int init_stage_devices(struct init *i, struct coffer_error *err)
+{
+	return device_make_all(i->spec, i->rootfd, err);
+}
+
+static int init_stage_console(struct init *i, struct coffer_error *err)
+{
+	int r = process_stage_terminal(i, err);
+
+	if (r == 0 && i->process->terminal)
+		r = terminal_bind_console(&i->terminal, i->rootfd, err);
+	return r;
+}
+
+static int init_stage_names(struct init *i, struct coffer_error *err)
+{
+	const char *host = i->spec->hostname, *domain = i->spec->domainname;
+
+	if (host && sethostname(host, strlen(host)) < 0)
+		return err_sys(err, "set hostname %s", host);
+	if (domain && setdomainname(domain, strlen(domain)) < 0)
+		return err_sys(err, "set domainname %s", domain);
+	return 0;
+}
+
+static int init_stage_sysctl(struct init *i, struct coffer_error *err)
+{
+	return sysctl_apply(&i->spec->linux_->sysctl, err);
+}
+
+/* A working directory that the image lacks is made, as every runtime does. */
+static int init_stage_make_cwd(struct init *i, struct coffer_error *err)
+{
+	autoclose int fd = path_mkdirs_in_root(i->rootfd, i->process->cwd, 0755, err);
+
+	return fd < 0 ? err_wrap(err, "process.cwd") : 0;
+}
+
+static int init_stage_hide(struct init *i, struct coffer_error *err)
+{
+	return rootfs_hide(i->rootfd, i->spec->linux_, err);
+}
+
+static int init_stage_readonly(struct init *i, struct coffer_error *err)
+{
+	return i->spec->root->readonly ? rootfs_set_readonly(i->rootfd, err) : 0;
+}
+
+static int init_stage_enter(struct init *i, struct coffer_error *err)
+{
+	return rootfs_enter(i->rootfd, i->spec->linux_->rootfs_propagation, init_joined_mounts(i),
+			    err);
+}
+
+/* After setns(2) "/" is the container's, except where its mount namespace has another root. */
+static int init_stage_find_root(struct init *i, struct coffer_error *err)
+{
+	if (i->chroot >= 0 && (fchdir(i->chroot) < 0 || chroot(".") < 0))
+		return err_sys(err, "change to the container's root");
+	i->rootfd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return i->rootfd < 0 ? err_sys(err, "open /") : 0;
+}
+
+#define INIT_STAGES_COMMON                                                                     \
+	{ "report", process_stage_ready }, { "descriptors", process_stage_descriptors },       \
+		{ "keyring", process_stage_keyring },                                          \
+		{ "scheduling", process_stage_scheduling },                                    \
+		{ "working directory", process_stage_directory },                              \
+		{ "bounding capabilities", process_stage_bounding },                           \
+		{ "seccomp", process_stage_seccomp }, { "user", process_stage_user },          \
+		{ "capabilities", process_stage_capabilities },                                \
+		{ "no_new_privs", process_stage_no_new_privs }, { NULL, process_stage_execute }
+
+static const struct init_stage init_stages[] = {
+	{ "session", init_stage_session },
+	{ "root", init_stage_root },
+	{ "mount", init_stage_mounts },
+	{ "devices", init_stage_devices },
+	{ "terminal", init_stage_console },
+	{ "sysctl", init_stage_sysctl },
+	{ "hostname", init_stage_names },
+	{ "working directory", init_stage_make_cwd },
+	{ "masked and read-only paths", init_stage_hide },
+	{ "read-only root", init_stage_readonly },
+	{ "enter root", init_stage_enter },
+	INIT_STAGES_COMMON,
+};
+
+static const struct init_stage init_exec_stages[] = {
+	{ "session", init_stage_session },
+	{ "root", init_stage_find_root },
+	{ "terminal", process_stage_terminal },
+	{ "working directory", init_stage_make_cwd },
+	INIT_STAGES_COMMON,
+};
+
+static int init_run(const struct init_stage *stages, size_t n, struct init *i,
+		    struct coffer_error *err)
+{
+	int r;
+
+	for (size_t s = 0; s < n; s++) {
+		r = stages[s].run(i, err);
+		if (r < 0)
+			return stages[s].name ? err_wrap(err, "%s", stages[s].name) : r;
+	}
+	return 0;
+}
+
+int init_main(void *data, int sock, struct coffer_error *err)
+{
+	struct init *i = data;
+
+	i->sock = sock;
+	return init_run(init_stages, ARRAY_SIZE(init_stages), i, err);
+}
+
+int init_exec_main(void *data, int sock, struct coffer_error *err)
+{
+	struct init *i = data;
+
+	i->sock = sock;
+	return init_run(init_exec_stages, ARRAY_SIZE(init_exec_stages), i, err);
+}

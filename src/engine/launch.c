@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * engine/launch.c - a process in its namespaces and cgroup, from clone to execve
+ *
+ *	direct:   parent --clone3(namespaces, cgroup)--> child: main()
+ *	bridged:  parent --clone3(cgroup)--> helper: joins, makes
+ *	                                     helper --clone3(sibling)--> child: main()
+ *
+ * The helper is in the way for about a millisecond, so the direct form is
+ * taken whenever the plan allows.  The first clone goes straight into the
+ * cgroup: nothing of the container ever runs outside of it.
+ *
+ * The clone is raw, without the C library's fork handlers, and memory is
+ * copied, not shared.  So the child may allocate only if the parent had one
+ * thread; engine.h says so to the callers.
+ *
+ * Both ends talk as sync.h says.  The parent never waits without limit: a
+ * child that hangs in its set-up is killed.
+ */
+#include "engine/launch.h"
+
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "engine/sync.h"
+
+#define LAUNCH_BUDGET (20 * USEC_PER_SEC) /* for one step of the child */
+
+static long launch_clone(uint64_t flags, int cgroup, int *pidfd)
+{
+	struct clone_args args = {
+		.flags = flags | CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
+		.pidfd = (uint64_t)(uintptr_t)pidfd,
+		/* A sibling takes the exit signal of its creator. */
+		.exit_signal = flags & CLONE_PARENT ? 0 : SIGCHLD,
+	};
+
+	if (cgroup >= 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)cgroup;
+	}
+	return syscall(SYS_clone3, &args, sizeof(args));
+}
+
+/* Handlers are gone by the clone; what is left to undo is "ignored" and the mask. */
+static void launch_reset_signals(void)
+{
+	struct sigaction dfl = { .sa_handler = SIG_DFL };
+	sigset_t none;
+
+	for (int sig = 1; sig < NSIG; sig++)
+		sigaction(sig, &dfl, NULL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* In the helper. Return: 0 in the real child, negative errno; the helper itself ends here. */
+static int launch_bridge(const struct launch *l, int sock, struct coffer_error *err)
+{
+	int pidfd = -1, r;
+	long pid;
+
+	r = ns_enter_bridge(l->ns, sock, err);
+	if (r < 0)
+		return r;
+	/* From its birth on the child can be seen from a joined pid namespace: no tracing. */
+	if (prctl(PR_SET_DUMPABLE, 0) < 0)
+		return err_sys(err, "forbid tracing");
+	pid = launch_clone(ns_clone_flags(l->ns) | CLONE_PARENT, -1, &pidfd);
+	if (pid < 0)
+		return err_sys(err, "clone3");
+	if (pid == 0)
+		return 0;
+	r = sync_send(sock, SYNC_FORKED, (int32_t)pid, pidfd);
+	if (r < 0)
+		syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+	_exit(r < 0 ? 127 : 0);
+}
+
+static _Noreturn void launch_child(const struct launch *l, int sock)
+{
+	struct coffer_error err = COFFER_ERROR_INIT;
+	int r = 0;
+
+	launch_reset_signals();
+	if (l->ns->bridge)
+		r = launch_bridge(l, sock, &err);
+	if (r == 0)
+		r = ns_enter_child(l->ns, sock, &err);
+	if (r < 0)
+		err_wrap(&err, "namespaces");
+	else
+		l->main(l->data, sock, &err);
+	sync_send_error(sock, &err);
+	_exit(127);
+}
+
+/* ---- the parent's side ---- */
+
+static int launch_on_error(struct launch *l, struct sync_msg *msg, int *fd,
+			   struct coffer_error *err)
+{
+	if ((unsigned)msg->err.kind >= COFFER_ERR_KIND_COUNT || msg->err.kind == COFFER_ERR_NONE ||
+	    msg->err.err <= 0)
+		return err_internal(err, "unreadable report from the container's process");
+	if (err)
+		*err = msg->err;
+	return -msg->err.err;
+}
+
+static int launch_on_forked(struct launch *l, struct sync_msg *msg, int *fd,
+			    struct coffer_error *err)
+{
+	struct child helper = l->process.child;
+	siginfo_t si;
+
+	if (!l->ns->bridge || *fd < 0 || msg->pid <= 0)
+		return err_internal(err, "unexpected fork of the container's process");
+	l->process.child = (struct child){ .pid = msg->pid, .pidfd = steal_fd(fd) };
+	child_wait(&helper, USEC_INFINITY, &si);
+	return 0;
+}
+
+static int launch_on_map(struct launch *l, struct sync_msg *msg, int *fd, struct coffer_error *err)
+{
+	int r = ns_write_maps(l->ns->linux_, l->process.child.pid, err);
+
+	if (r == 0)
+		r = sync_send(l->sock, SYNC_CONTINUE, 0, -1);
+	return r;
+}
+
+static int launch_on_created(struct launch *l, struct sync_msg *msg, int *fd,
+			     struct coffer_error *err)
+{
+	l->process.ptmx = steal_fd(fd);
+	return 0;
+}
+
+static int launch_on_exec(struct launch *l, struct sync_msg *msg, int *fd, struct coffer_error *err)
+{
+	return 0;
+}
+
+static int (*const launch_handlers[])(struct launch *l, struct sync_msg *msg, int *fd,
+				      struct coffer_error *err) = {
+	[SYNC_ERROR] = launch_on_error,     [SYNC_FORKED] = launch_on_forked,
+	[SYNC_MAP] = launch_on_map,         [SYNC_CREATED] = launch_on_created,
+	[SYNC_EXEC] = launch_on_exec,
+};
+
+/* The socket was closed without execve: say what became of the process. */
+static int launch_lost(struct launch *l, struct coffer_error *err)
+{
+	siginfo_t si = { 0 };
+
+	if (child_wait(&l->process.child, deadline_in(clock_budget(USEC_PER_SEC)), &si) < 0)
+		return err_set(err, COFFER_ERR_INTERRUPTED, 0, "process left its set-up");
+	if (si.si_code == CLD_EXITED)
+		return err_set(err, COFFER_ERR_INTERRUPTED, 0,
+			       "process exited with status %d during its set-up", si.si_status);
+	return err_set(err, COFFER_ERR_INTERRUPTED, 0,
+		       "process was killed by signal %d during its set-up", si.si_status);
+}
+
+/* Serve messages until @want has come. Return: 0 or negative errno */
+static int launch_serve(struct launch *l, int want, struct coffer_error *err)
+{
+	struct sync_msg msg;
+	int type, r;
+
+	for (;;) {
+		autoclose int fd = -1;
+
+		type = sync_recv(l->sock, &msg, &fd);
+		if (type == 0)
+			return launch_lost(l, err);
+		if (type == -EAGAIN)
+			return err_timeout(err, "process does not finish its set-up");
+		if (type < 0)
+			return err_sysn(err, type, "read report of the container's process");
+		if ((size_t)type >= ARRAY_SIZE(launch_handlers) || !launch_handlers[type])
+			return err_internal(err, "unexpected report %d", type);
+		r = launch_handlers[type](l, &msg, &fd, err);
+		if (r < 0 || type == want)
+			return r;
+	}
+}
+
+static int launch_limit_waits(int sock)
+{
+	usec_t budget = clock_budget(LAUNCH_BUDGET);
+	struct timeval tv = { .tv_sec = (time_t)(budget / USEC_PER_SEC) };
+
+	return setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
+}
+
+int launch_start(struct launch *l, struct coffer_error *err)
+{
+	autoclose int theirs = -1;
+	int pair[2], pidfd = -1;
+	uint64_t flags;
+	long pid;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_sys(err, "socketpair");
+	l->sock = pair[0];
+	theirs = pair[1];
+	if (launch_limit_waits(l->sock) < 0)
+		return err_sys(err, "limit the waiting time");
+	flags = l->ns->bridge ? 0 : ns_clone_flags(l->ns);
+	pid = launch_clone(flags, l->cgroup, &pidfd);
+	if (pid < 0)
+		return err_sys(err, "clone3");
+	if (pid == 0) {
+		close(l->sock);
+		launch_child(l, theirs);
+	}
+	l->process.child = (struct child){ .pid = (pid_t)pid, .pidfd = pidfd };
+	close_fd(&theirs);
+	return launch_serve(l, SYNC_CREATED, err);
+}
+
+static int launch_await_exec(struct launch *l, struct coffer_error *err)
+{
+	struct sync_msg msg;
+	int r, fd = -1;
+
+	r = sync_send(l->sock, SYNC_CONTINUE, 0, -1);
+	/* EPIPE: it has died meanwhile; its report may still be in the socket. */
+	if (r < 0 && r != -EPIPE)
+		return err_sysn(err, r, "start the process");
+	r = launch_serve(l, SYNC_EXEC, err);
+	if (r < 0)
+		return r;
+	r = sync_recv(l->sock, &msg, &fd);
+	close_fd(&fd);
+	if (r == SYNC_ERROR)
+		return launch_on_error(l, &msg, &fd, err);
+	if (r != 0)
+		return err_sysn(err, r < 0 ? r : EBADMSG, "wait for execve");
+	return 0;
+}
+
+int launch_go(struct launch *l, struct coffer_error *err)
+{
+	int r = launch_await_exec(l, err);
+
+	if (r < 0)
+		launch_end(l);
+	close_fd(&l->sock);
+	return r;
+}
+
+void launch_end(struct launch *l)
+{
+	child_end(&l->process.child);
+	close_fd(&l->process.ptmx);
+	close_fd(&l->sock);
+}

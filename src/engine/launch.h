@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * engine/launch.h - a process in its namespaces and cgroup, from clone to execve
+ */
+#ifndef ENGINE_LAUNCH_H
+#define ENGINE_LAUNCH_H
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "engine/engine.h"
+#include "engine/namespaces.h"
+
+/* Runs in the new process, tells the parent when it is set up, and ends in execve. Never 0. */
+typedef int (*launch_main)(void *data, int sock, struct coffer_error *err);
+
+struct launch {
+	const struct ns_plan *ns; /* borrowed */
+	int cgroup;               /* borrowed directory, or -1 */
+	launch_main main;
+	void *data;
+	/* Filled by launch_start(). */
+	struct engine_process process; /* owned */
+	int sock;                      /* owned; -1 once execve is done */
+};
+
+#define LAUNCH_INIT { .cgroup = -1, .process = ENGINE_PROCESS_INIT, .sock = -1 }
+
+/**
+ * launch_start() - Clone and wait until the process is set up and waits for launch_go()
+ *
+ * Return: 0 or negative errno, with the child's own words in @err
+ */
+int launch_start(struct launch *l, struct coffer_error *err);
+
+/* launch_go() - Let it execve and wait until that is done or has failed; then it is reaped */
+int launch_go(struct launch *l, struct coffer_error *err);
+
+/* launch_end() - Kill and reap what is left, close everything */
+void launch_end(struct launch *l);
+#define autolaunch CLEANUP(launch_end)
+
+#endif /* ENGINE_LAUNCH_H */

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * engine/mount_options.h - the words of an OCI mount to what the kernel takes
+ */
+#ifndef ENGINE_MOUNT_OPTIONS_H
+#define ENGINE_MOUNT_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/mount.h>
+
+#include "base/error.h"
+#include "spec/spec.h"
+
+#define MOUNT_DATA_MAX 4096 /* a page with its NUL, mount(2)'s own limit */
+
+struct mount_options {
+	unsigned long flags;       /* MS_*, MS_BIND and MS_REC included */
+	unsigned long cleared;     /* MS_* that a word asked to be off */
+	unsigned long propagation; /* MS_SHARED ... with or without MS_REC, 0: leave */
+	struct mount_attr all;     /* for the whole tree: rro, rnosuid ... */
+	bool copy_up;              /* tmpcopyup */
+	char *data;                /* words we don't know, for the file system; owned, NULL: none */
+};
+
+/**
+ * mount_options_parse() - Sort the words of a mount
+ * @words:	Such as { "nosuid", "ro", "size=64k" }
+ * @out:	Filled; mount_options_free() it also after a failure
+ *
+ * A later word wins over an earlier one that it contradicts.
+ *
+ * Return: 0 or negative errno
+ */
+int mount_options_parse(const struct oci_strv *words, struct mount_options *out,
+			struct coffer_error *err);
+void mount_options_free(struct mount_options *o);
+
+/* mount_options_attr() - The per-mount part of the flags, for mount_setattr(2) on a bind */
+struct mount_attr mount_options_attr(const struct mount_options *o);
+
+/* mount_propagation_parse() - "rslave" to MS_SLAVE | MS_REC. Return: 0 or -EINVAL */
+int mount_propagation_parse(const char *word, unsigned long *flags);
+
+#endif /* ENGINE_MOUNT_OPTIONS_H */

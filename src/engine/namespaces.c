@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * engine/namespaces.c - which namespaces a process gets, new or joined
+ *
+ * The parent reads linux.namespaces into a plan (and opens the paths, so that
+ * a wrong one fails before anything is forked).  The child or its helper
+ * carries the plan out.  Orders that matter:
+ *
+ * - Namespaces are joined before a new user namespace is made, because what is
+ *   joined belongs to the outer one; what is made new belongs to the inner one.
+ * - When a user namespace is joined, the others are tried first as we are and
+ *   those refused are tried again from within.
+ * - The cgroup namespace is made last, by the child itself: its root is the
+ *   cgroup of the process that asks, and clone3() would take the parent's.
+ * - Clock offsets can be written only while nobody lives in the time
+ *   namespace, so it is unshared before the clone.
+ *
+ * Callers: container.c and exec.c (plans), launch.c (the entering).
+ */
+#include "engine/namespaces.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <inttypes.h>
+#include <linux/nsfs.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "engine/sync.h"
+
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x00000080
+#endif
+
+#define NS_MAP_TEXT_MAX 4096 /* the kernel takes at most a page, 340 lines */
+
+static const struct {
+	const char *type; /* in the spec */
+	const char *file; /* in /proc/self/ns */
+	uint64_t flag;
+} ns_table[] = {
+	{ "mount", "mnt", CLONE_NEWNS },     { "pid", "pid", CLONE_NEWPID },
+	{ "network", "net", CLONE_NEWNET },  { "ipc", "ipc", CLONE_NEWIPC },
+	{ "uts", "uts", CLONE_NEWUTS },      { "cgroup", "cgroup", CLONE_NEWCGROUP },
+	{ "time", "time", CLONE_NEWTIME },   { "user", "user", CLONE_NEWUSER },
+};
+_Static_assert(ARRAY_SIZE(ns_table) == NS_COUNT, "one descriptor a row");
+
+static int ns_find(const char *type)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(ns_table); i++)
+		if (strcmp(ns_table[i].type, type) == 0)
+			return (int)i;
+	return -1;
+}
+
+/* Entering the user namespace one is in already is refused by the kernel, so leave it out. */
+static bool ns_is_ours(int fd, const char *file)
+{
+	struct stat ours, theirs;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/ns/%s", file);
+	return stat(path, &ours) == 0 && fstat(fd, &theirs) == 0 && ours.st_ino == theirs.st_ino &&
+	       ours.st_dev == theirs.st_dev;
+}
+
+static int ns_plan_path(struct ns_plan *plan, int row, const char *path, struct coffer_error *err)
+{
+	autoclose int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int type;
+
+	if (fd < 0)
+		return err_sys(err, "linux.namespaces: open %s", path);
+	type = ioctl(fd, NS_GET_NSTYPE);
+	if (type < 0 || (uint64_t)type != ns_table[row].flag)
+		return err_invalid(err, "linux.namespaces: %s is not a %s namespace", path,
+				   ns_table[row].type);
+	if (ns_is_ours(fd, ns_table[row].file))
+		return 0;
+	plan->join |= ns_table[row].flag;
+	plan->fds[row] = steal_fd(&fd);
+	return 0;
+}
+
+static int ns_plan_check(const struct ns_plan *plan, struct coffer_error *err)
+{
+	const struct oci_linux *l = plan->linux_;
+
+	if (!ns_has(plan, CLONE_NEWNS))
+		return err_unsupported(err, "linux.namespaces: a mount namespace is required");
+	if (l->time_offsets.n > 0 && !(plan->create & CLONE_NEWTIME))
+		return err_invalid(err, "linux.timeOffsets needs a new time namespace");
+	if ((l->uid_mappings.n > 0 || l->gid_mappings.n > 0) && !(plan->create & CLONE_NEWUSER))
+		return err_invalid(err, "linux.uidMappings needs a new user namespace");
+	return 0;
+}
+
+int ns_plan_spec(const struct oci_spec *spec, struct ns_plan *out, struct coffer_error *err)
+{
+	const struct oci_linux *l = spec->linux_;
+	int row, r;
+
+	*out = (struct ns_plan)NS_PLAN_INIT;
+	out->linux_ = l;
+	for (size_t i = 0; i < l->namespaces.n; i++) {
+		const struct oci_namespace *ns = &l->namespaces.v[i];
+
+		row = ns_find(ns->type);
+		if (row < 0)
+			return err_unsupported(err, "linux.namespaces: unknown type %s", ns->type);
+		if (ns->path) {
+			r = ns_plan_path(out, row, ns->path, err);
+			if (r < 0)
+				return r;
+		} else {
+			out->create |= ns_table[row].flag;
+		}
+	}
+	out->bridge = (out->join & (CLONE_NEWPID | CLONE_NEWUSER)) ||
+		      ((out->create & CLONE_NEWUSER) && out->join) || l->time_offsets.n > 0;
+	return ns_plan_check(out, err);
+}
+
+void ns_plan_join(const struct ns_plan *init, int pidfd, struct ns_plan *out)
+{
+	*out = (struct ns_plan)NS_PLAN_INIT;
+	out->join = init->create | init->join;
+	out->pidfd = pidfd;
+	out->bridge = true;
+	out->linux_ = init->linux_;
+}
+
+void ns_plan_free(struct ns_plan *plan)
+{
+	for (size_t i = 0; i < NS_COUNT; i++)
+		close_fd(&plan->fds[i]);
+}
+
+uint64_t ns_clone_flags(const struct ns_plan *plan)
+{
+	uint64_t flags = plan->create & ~(uint64_t)CLONE_NEWCGROUP;
+
+	/* The helper has unshared these two before it clones. */
+	if (plan->bridge)
+		flags &= ~(uint64_t)(CLONE_NEWUSER | CLONE_NEWTIME);
+	return flags;
+}
+
+/* Ids of the user namespace's root, so that files we make have an owner there. */
+static int ns_become_root(struct coffer_error *err)
+{
+	/* EINVAL: the namespace maps no root; then we stay who we are. */
+	if (setresgid(0, 0, 0) < 0 && errno != EINVAL)
+		return err_sys(err, "become group 0 of the user namespace");
+	if (setresuid(0, 0, 0) < 0 && errno != EINVAL)
+		return err_sys(err, "become root of the user namespace");
+	return 0;
+}
+
+static int ns_map(int sock, struct coffer_error *err)
+{
+	int r = sync_ask(sock, SYNC_MAP, -1, err);
+
+	return r < 0 ? r : ns_become_root(err);
+}
+
+/* One pass over the paths. @later: rows that were refused, for another try from within. */
+static int ns_join_paths(const struct ns_plan *plan, unsigned rows, unsigned *later,
+			 struct coffer_error *err)
+{
+	for (unsigned i = 0; i < NS_COUNT; i++) {
+		if (!(rows & 1U << i) || plan->fds[i] < 0)
+			continue;
+		if (setns(plan->fds[i], (int)ns_table[i].flag) == 0)
+			continue;
+		if (errno != EPERM || !later)
+			return err_sys(err, "join the %s namespace", ns_table[i].type);
+		*later |= 1U << i;
+	}
+	return 0;
+}
+
+static int ns_join(const struct ns_plan *plan, struct coffer_error *err)
+{
+	const unsigned user = 1U << (NS_COUNT - 1); /* the table's last row */
+	bool by_user = (plan->join & CLONE_NEWUSER) != 0;
+	unsigned later = 0;
+	int r;
+
+	if (!plan->join)
+		return 0;
+	if (plan->pidfd >= 0) {
+		if (setns(plan->pidfd, (int)plan->join) < 0)
+			return err_sys(err, "join the container's namespaces");
+	} else {
+		r = ns_join_paths(plan, ~user, by_user ? &later : NULL, err);
+		if (r == 0)
+			r = ns_join_paths(plan, user, NULL, err);
+		if (r == 0)
+			r = ns_join_paths(plan, later, NULL, err);
+		if (r < 0)
+			return r;
+	}
+	return by_user ? ns_become_root(err) : 0;
+}
+
+static int ns_set_clocks(const struct ns_plan *plan, struct coffer_error *err)
+{
+	const struct oci_linux *l = plan->linux_;
+	char text[128];
+	int r;
+
+	if (unshare(CLONE_NEWTIME) < 0)
+		return err_sys(err, "make the time namespace");
+	for (size_t i = 0; i < l->time_offsets.n; i++) {
+		const struct oci_time_offset *o = &l->time_offsets.v[i];
+
+		snprintf(text, sizeof(text), "%.16s %" PRId64 " %" PRIu32 "\n", o->clock, o->secs,
+			 o->nanosecs);
+		r = io_write_file(AT_FDCWD, "/proc/self/timens_offsets", text, err);
+		if (r < 0)
+			return err_wrap(err, "linux.timeOffsets");
+	}
+	return 0;
+}
+
+int ns_enter_bridge(const struct ns_plan *plan, int sock, struct coffer_error *err)
+{
+	int r = ns_join(plan, err);
+
+	if (r == 0 && (plan->create & CLONE_NEWUSER)) {
+		if (unshare(CLONE_NEWUSER) < 0)
+			return err_sys(err, "make the user namespace");
+		r = ns_map(sock, err);
+	}
+	if (r == 0 && (plan->create & CLONE_NEWTIME))
+		r = ns_set_clocks(plan, err);
+	return r;
+}
+
+int ns_enter_child(const struct ns_plan *plan, int sock, struct coffer_error *err)
+{
+	int r = 0;
+
+	if (!plan->bridge) {
+		if (plan->create & CLONE_NEWUSER)
+			r = ns_map(sock, err);
+		if (r == 0)
+			r = ns_join(plan, err);
+	}
+	if (r == 0 && (plan->create & CLONE_NEWCGROUP) && unshare(CLONE_NEWCGROUP) < 0)
+		return err_sys(err, "make the cgroup namespace");
+	return r;
+}
+
+static int ns_write_map(int dirfd, const char *file, const struct oci_id_mappings *maps,
+			struct coffer_error *err)
+{
+	char text[NS_MAP_TEXT_MAX];
+	size_t n = 0;
+
+	for (size_t i = 0; i < maps->n; i++) {
+		const struct oci_id_mapping *m = &maps->v[i];
+
+		n += (size_t)snprintf(text + n, sizeof(text) - n,
+				      "%" PRIu32 " %" PRIu32 " %" PRIu32 "\n", m->container_id,
+				      m->host_id, m->size);
+		if (n >= sizeof(text))
+			return err_invalid(err, "linux: too many id mappings");
+	}
+	return n ? io_write_file(dirfd, file, text, err) : 0;
+}
+
+int ns_write_maps(const struct oci_linux *linux_, pid_t pid, struct coffer_error *err)
+{
+	autoclose int dirfd = -1;
+	char path[32];
+	int r;
+
+	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
+	dirfd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (dirfd < 0)
+		return err_sys(err, "open %s", path);
+	r = ns_write_map(dirfd, "uid_map", &linux_->uid_mappings, err);
+	/* Without privilege the kernel takes a gid map only when setgroups is given up. */
+	if (r == 0 && geteuid() != 0)
+		r = io_write_file(dirfd, "setgroups", "deny", err);
+	if (r == 0)
+		r = ns_write_map(dirfd, "gid_map", &linux_->gid_mappings, err);
+	return r < 0 ? err_wrap(err, "user namespace") : 0;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * engine/namespaces.h - which namespaces a process gets, new or joined
+ */
+#ifndef ENGINE_NAMESPACES_H
+#define ENGINE_NAMESPACES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "spec/spec.h"
+
+#define NS_COUNT 8
+
+/*
+ * Made by the parent, carried out by the child.  Direct: one clone3() makes
+ * every new namespace and the child joins the rest.  Bridged: a short-lived
+ * helper joins and makes first and clones the real child as its sibling; needed
+ * when the child must be born into a joined pid namespace, when a user
+ * namespace has to be entered before others are made, and for clock offsets.
+ */
+struct ns_plan {
+	uint64_t create;      /* CLONE_NEW* to make */
+	uint64_t join;        /* CLONE_NEW* to enter */
+	int fds[NS_COUNT];    /* by path, in the table's order; owned, -1: not by path */
+	int pidfd;            /* whose namespaces to enter instead; borrowed, -1: by path */
+	bool bridge;
+	const struct oci_linux *linux_; /* maps and offsets; borrowed */
+};
+
+#define NS_PLAN_INIT { .fds = { -1, -1, -1, -1, -1, -1, -1, -1 }, .pidfd = -1 }
+
+/* ns_plan_spec() - The plan of a container's init. Opens the paths. */
+int ns_plan_spec(const struct oci_spec *spec, struct ns_plan *out, struct coffer_error *err);
+/* ns_plan_join() - Enter every namespace that @init's plan made or joined */
+void ns_plan_join(const struct ns_plan *init, int pidfd, struct ns_plan *out);
+void ns_plan_free(struct ns_plan *plan);
+
+/* ns_has() - Does the container have its own (or a joined) one of CLONE_NEW* @flag? */
+static inline bool ns_has(const struct ns_plan *plan, uint64_t flag)
+{
+	return ((plan->create | plan->join) & flag) != 0;
+}
+
+/* ns_clone_flags() - What clone3() itself makes for the process that will exec */
+uint64_t ns_clone_flags(const struct ns_plan *plan);
+
+/**
+ * ns_enter_bridge() - In the helper: everything that comes before the real child's clone
+ * ns_enter_child() - In the child: what is left after it
+ * @sock:	To ask the parent for the user namespace's maps
+ */
+int ns_enter_bridge(const struct ns_plan *plan, int sock, struct coffer_error *err);
+int ns_enter_child(const struct ns_plan *plan, int sock, struct coffer_error *err);
+
+/* ns_write_maps() - In the parent: uid and gid maps of @pid's new user namespace */
+int ns_write_maps(const struct oci_linux *linux_, pid_t pid, struct coffer_error *err);
+
+#endif /* ENGINE_NAMESPACES_H */

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * engine/process.c - the stages that init and exec have in common
+ *
+ * From "everything is set up" to execve: wait for the parent, put on the
+ * descriptors, the limits, the user.  The table that orders them is in init.c.
+ *
+ * Descriptors: every one of the parent's is really closed before the working
+ * directory is entered, because a directory named /proc/self/fd/N would
+ * otherwise lead out of the root; the one socket left dies at execve.
+ *
+ * Callers: init.c only.
+ */
+#include "engine/init.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/keyctl.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "engine/program.h"
+#include "engine/scheduling.h"
+#include "engine/sync.h"
+#include "engine/user.h"
+
+#define PROCESS_SOCK 3 /* where the socket lives once all others are closed */
+
+int process_stage_terminal(struct init *i, struct coffer_error *err)
+{
+	int r;
+
+	if (!i->process->terminal)
+		return 0;
+	r = terminal_open(i->rootfd, i->process, &i->terminal, err);
+	if (r == 0)
+		i->stdio = (struct engine_stdio){ i->terminal.pts, i->terminal.pts,
+						  i->terminal.pts };
+	return r;
+}
+
+int process_stage_ready(struct init *i, struct coffer_error *err)
+{
+	return sync_ask(i->sock, SYNC_CREATED, i->terminal.ptmx, err);
+}
+
+/* A pipe as stdout is opened again by programs that write to /dev/stdout. */
+static void process_own_pipe(int fd, uid_t uid)
+{
+	struct stat st;
+
+	/* Best effort: in a user namespace the pipe may belong to nobody there. */
+	if (fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode) && fchown(fd, uid, (gid_t)-1) < 0)
+		return;
+}
+
+int process_stage_descriptors(struct init *i, struct coffer_error *err)
+{
+	const int given[3] = { i->stdio.in, i->stdio.out, i->stdio.err };
+	int high[3];
+
+	if (i->process->terminal) {
+		int r = terminal_control(&i->terminal, err);
+
+		if (r < 0)
+			return r;
+	}
+	/* First out of the way: one may be another's target. */
+	for (int std = 0; std < 3; std++) {
+		high[std] = fcntl(given[std], F_DUPFD_CLOEXEC, PROCESS_SOCK + 1);
+		if (high[std] < 0)
+			return err_sys(err, "duplicate descriptor %d", given[std]);
+	}
+	for (int std = 0; std < 3; std++) {
+		if (dup2(high[std], std) < 0)
+			return err_sys(err, "place descriptor %d", std);
+		if (i->process->user.uid != 0 && !i->process->terminal)
+			process_own_pipe(std, i->process->user.uid);
+	}
+	if (i->sock != PROCESS_SOCK && dup3(i->sock, PROCESS_SOCK, O_CLOEXEC) < 0)
+		return err_sys(err, "place the socket");
+	i->sock = PROCESS_SOCK;
+	if (syscall(SYS_close_range, PROCESS_SOCK + 1, ~0U, 0) < 0)
+		return err_sys(err, "close all other descriptors");
+	return 0;
+}
+
+int process_stage_keyring(struct init *i, struct coffer_error *err)
+{
+	char name[128];
+
+	snprintf(name, sizeof(name), "_ses.%s", i->id);
+	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, name) < 0 && errno != ENOSYS)
+		return err_sys(err, "join session keyring");
+	return 0;
+}
+
+int process_stage_scheduling(struct init *i, struct coffer_error *err)
+{
+	int r = scheduling_apply(i->process, err);
+
+	return r < 0 ? r : scheduling_apply_personality(i->spec->linux_->personality, err);
+}
+
+static int process_enter_cwd(const struct init *i, struct coffer_error *err)
+{
+	char cwd[PATH_MAX];
+
+	if (chdir(i->process->cwd) < 0)
+		return err_sys(err, "change to %s", i->process->cwd);
+	if (!getcwd(cwd, sizeof(cwd)) || cwd[0] != '/')
+		return err_invalid(err, "%s is outside of the container's root", i->process->cwd);
+	return 0;
+}
+
+int process_stage_directory(struct init *i, struct coffer_error *err)
+{
+	int r = process_enter_cwd(i, err);
+
+	/* A file system that trusts only its user: again as that user. */
+	i->cwd_later = r == -EACCES;
+	return i->cwd_later ? 0 : r;
+}
+
+int process_stage_bounding(struct init *i, struct coffer_error *err)
+{
+	return caps_limit_bounding(&i->caps, err);
+}
+
+int process_stage_seccomp(struct init *i, struct coffer_error *err)
+{
+	return i->process->no_new_privileges ? 0 : seccomp_apply(i->seccomp, err);
+}
+
+int process_stage_user(struct init *i, struct coffer_error *err)
+{
+	int r;
+
+	r = caps_keep(err);
+	if (r == 0)
+		r = user_apply(&i->process->user, err);
+	if (r == 0 && i->cwd_later)
+		r = process_enter_cwd(i, err);
+	return r;
+}
+
+int process_stage_capabilities(struct init *i, struct coffer_error *err)
+{
+	return caps_apply(&i->caps, err);
+}
+
+int process_stage_no_new_privs(struct init *i, struct coffer_error *err)
+{
+	int r;
+
+	/* The last words but an error; a filter may forbid more. */
+	r = sync_send(i->sock, SYNC_EXEC, 0, -1);
+	if (r < 0)
+		return err_sysn(err, r, "report to parent");
+	if (!i->process->no_new_privileges)
+		return 0;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return err_sys(err, "set no_new_privs");
+	r = seccomp_apply(i->seccomp, err);
+	return r < 0 ? err_wrap(err, "seccomp") : 0;
+}
+
+int process_stage_execute(struct init *i, struct coffer_error *err)
+{
+	return program_execute(i->process, err);
+}

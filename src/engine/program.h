@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * engine/program.h - find process.args[0] and execve it
+ */
+#ifndef ENGINE_PROGRAM_H
+#define ENGINE_PROGRAM_H
+
+#include "base/error.h"
+#include "spec/spec.h"
+
+/**
+ * program_execute() - Execute as the container's user, in its root and directory
+ *
+ * Return: only on failure; -ENOENT, -EACCES and -ENOEXEC tell callers 127 from 126
+ */
+int program_execute(const struct oci_process *process, struct coffer_error *err);
+
+#endif /* ENGINE_PROGRAM_H */

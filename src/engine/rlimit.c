@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * engine/rlimit.c - process.rlimits and process.oomScoreAdj
+ *
+ * Set by the parent, from outside: raising a hard limit or lowering the OOM
+ * score takes a privilege of the first user namespace, which a child in a new
+ * one no longer has; and the child's own set-up does not run into a limit on
+ * descriptors or file size that was meant for the program.
+ *
+ * Callers: container.c, exec.c, between launch_start() and launch_go().
+ */
+#include "engine/rlimit.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+
+static const struct {
+	const char *name;
+	__rlimit_resource_t resource;
+} rlimit_names[] = {
+	{ "RLIMIT_AS", RLIMIT_AS },
+	{ "RLIMIT_CORE", RLIMIT_CORE },
+	{ "RLIMIT_CPU", RLIMIT_CPU },
+	{ "RLIMIT_DATA", RLIMIT_DATA },
+	{ "RLIMIT_FSIZE", RLIMIT_FSIZE },
+	{ "RLIMIT_LOCKS", RLIMIT_LOCKS },
+	{ "RLIMIT_MEMLOCK", RLIMIT_MEMLOCK },
+	{ "RLIMIT_MSGQUEUE", RLIMIT_MSGQUEUE },
+	{ "RLIMIT_NICE", RLIMIT_NICE },
+	{ "RLIMIT_NOFILE", RLIMIT_NOFILE },
+	{ "RLIMIT_NPROC", RLIMIT_NPROC },
+	{ "RLIMIT_RSS", RLIMIT_RSS },
+	{ "RLIMIT_RTPRIO", RLIMIT_RTPRIO },
+	{ "RLIMIT_RTTIME", RLIMIT_RTTIME },
+	{ "RLIMIT_SIGPENDING", RLIMIT_SIGPENDING },
+	{ "RLIMIT_STACK", RLIMIT_STACK },
+};
+
+static int rlimit_apply_one(const struct oci_rlimit *limit, pid_t pid, struct coffer_error *err)
+{
+	struct rlimit64 value = { .rlim_cur = limit->soft, .rlim_max = limit->hard };
+
+	for (size_t i = 0; i < ARRAY_SIZE(rlimit_names); i++) {
+		if (strcmp(rlimit_names[i].name, limit->type) != 0)
+			continue;
+		if (prlimit64(pid, rlimit_names[i].resource, &value, NULL) < 0)
+			return err_sys(err, "process.rlimits: set %s", limit->type);
+		return 0;
+	}
+	return err_invalid(err, "process.rlimits: unknown type %s", limit->type);
+}
+
+static int rlimit_apply_oom(int score, pid_t pid, struct coffer_error *err)
+{
+	char path[48], text[16];
+	int r;
+
+	snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", (int)pid);
+	snprintf(text, sizeof(text), "%d", score);
+	r = io_write_file(AT_FDCWD, path, text, err);
+	return r < 0 ? err_wrap(err, "process.oomScoreAdj") : 0;
+}
+
+int rlimit_apply(const struct oci_process *process, pid_t pid, struct coffer_error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < process->rlimits.n; i++)
+		r = rlimit_apply_one(&process->rlimits.v[i], pid, err);
+	if (r == 0 && process->oom_score_adj.set)
+		r = rlimit_apply_oom(process->oom_score_adj.v, pid, err);
+	return r;
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * engine/rlimit.h - process.rlimits and process.oomScoreAdj
+ */
+#ifndef ENGINE_RLIMIT_H
+#define ENGINE_RLIMIT_H
+
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "spec/spec.h"
+
+/* rlimit_apply() - In the parent, on the child that waits to execve */
+int rlimit_apply(const struct oci_process *process, pid_t pid, struct coffer_error *err);
+
+#endif /* ENGINE_RLIMIT_H */

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * engine/sync.h - what a container's process and its parent tell each other before execve
+ *
+ *	child                          parent
+ *	SYNC_FORKED (pid, pidfd) ----> the process to keep; the sender is a helper and ends
+ *	SYNC_MAP    -----------------> writes the user namespace's maps
+ *	            <----------------- SYNC_CONTINUE
+ *	SYNC_CREATED (terminal) -----> everything is set up
+ *	            <----------------- SYNC_CONTINUE at engine_start()
+ *	SYNC_EXEC   -----------------> about to execve
+ *	end of file -----------------> execve has closed the socket: success
+ *	SYNC_ERROR  -----------------> at any time instead: the error object, then exit
+ *
+ * One SOCK_SEQPACKET pair, closed by execve; the program sees nothing of it.
+ */
+#ifndef ENGINE_SYNC_H
+#define ENGINE_SYNC_H
+
+#include <stdint.h>
+
+#include "base/error.h"
+
+enum sync_type {
+	SYNC_ERROR = 1, /* @err tells */
+	SYNC_FORKED,    /* @pid, one descriptor */
+	SYNC_MAP,
+	SYNC_CREATED,   /* one descriptor when there is a terminal */
+	SYNC_EXEC,
+	SYNC_CONTINUE,
+};
+
+struct sync_msg {
+	int32_t type;
+	int32_t pid;
+	struct coffer_error err; /* on the wire only in SYNC_ERROR */
+};
+
+/* sync_send() - @fd: passed along unless -1. Return: 0 or -errno */
+int sync_send(int sock, enum sync_type type, int32_t pid, int fd);
+/* sync_send_error() - The child's last words; the parent may be gone */
+void sync_send_error(int sock, const struct coffer_error *e);
+/**
+ * sync_recv() - One message
+ * @fd:	Set to the descriptor that came, or -1; the caller owns it
+ *
+ * Return: its type, 0 on end of file, -errno
+ */
+int sync_recv(int sock, struct sync_msg *msg, int *fd);
+/* sync_ask() - Send @type and wait for SYNC_CONTINUE */
+int sync_ask(int sock, enum sync_type type, int fd, struct coffer_error *err);
+
+#endif /* ENGINE_SYNC_H */

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * engine/user.c - the ids a process runs with
+ *
+ * By number only: who "www-data" is stands in the container's files, which the
+ * caller has read before it called the engine.
+ *
+ * Callers: the child's stages.
+ */
+#include "engine/user.h"
+
+#include <grp.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#define USER_UMASK_DEFAULT 0022
+
+_Static_assert(sizeof(gid_t) == sizeof(uint32_t), "additionalGids is handed to setgroups as it is");
+
+int user_apply(const struct oci_user *user, struct coffer_error *err)
+{
+	umask((mode_t)(user->umask.set ? user->umask.v & 0777 : USER_UMASK_DEFAULT));
+	/* EPERM with nothing to set: a user namespace that has given up setgroups. */
+	if (setgroups(user->additional_gids.n, user->additional_gids.v) < 0 &&
+	    !(errno == EPERM && user->additional_gids.n == 0))
+		return err_sys(err, "set %zu additional groups", user->additional_gids.n);
+	if (setresgid(user->gid, user->gid, user->gid) < 0)
+		return err_sys(err, "set gid %u", user->gid);
+	if (setresuid(user->uid, user->uid, user->uid) < 0)
+		return err_sys(err, "set uid %u", user->uid);
+	return 0;
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * engine/user.h - the ids a process runs with
+ */
+#ifndef ENGINE_USER_H
+#define ENGINE_USER_H
+
+#include "base/error.h"
+#include "spec/spec.h"
+
+/* user_apply() - umask, groups, gid, uid; all by number, names are the caller's business */
+int user_apply(const struct oci_user *user, struct coffer_error *err);
+
+#endif /* ENGINE_USER_H */
