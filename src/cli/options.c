@@ -2,8 +2,7 @@
 /*
  * cli/options.c - command line options as data
  *
- * getopt_long() does the splitting; its tables are made from the rows, so that
- * a long option's index is its row's.  Its own messages are off: every
+ * getopt_long() does the splitting; its tables are made from the rows.  Its own messages are off: every
  * complaint comes back as an error object.  Used by main.c and the verbs.
  */
 #include "cli/options.h"
@@ -17,6 +16,7 @@
 #include "base/cleanup.h"
 
 #define OPT_ROWS_MAX 64
+#define OPT_LONG     256 /* a long option is this plus its row, a short one its letter */
 
 void opt_list_free(struct opt_list *list)
 {
@@ -86,7 +86,6 @@ int opt_parse_size(const char *text, uint64_t *bytes)
 	return 0;
 }
 
-/* How the user wrote it, for messages: the short form only when there is no long one. */
 static int opt_bad(struct coffer_error *err, const struct opt_row *row, const char *value,
 		   const char *why)
 {
@@ -184,7 +183,8 @@ static void opt_make_tables(const struct opt_row *rows, size_t nrows, struct opt
 	for (size_t i = 0; i < nrows && i < OPT_ROWS_MAX; i++) {
 		int has_arg = rows[i].type == OPT_FLAG ? no_argument : required_argument;
 
-		t->longs[i] = (struct option){ .name = rows[i].name, .has_arg = has_arg };
+		t->longs[i] = (struct option){ .name = rows[i].name, .has_arg = has_arg,
+					       .val = OPT_LONG + (int)i };
 		if (!rows[i].letter)
 			continue;
 		*s++ = rows[i].letter;
@@ -194,25 +194,27 @@ static void opt_make_tables(const struct opt_row *rows, size_t nrows, struct opt
 	*s = '\0';
 }
 
-static const struct opt_row *opt_by_letter(const struct opt_row *rows, size_t nrows, int letter)
+static const struct opt_row *opt_by_code(const struct opt_row *rows, size_t nrows, int code)
 {
+	if (code >= OPT_LONG)
+		return &rows[code - OPT_LONG];
 	for (size_t i = 0; i < nrows; i++)
-		if (rows[i].letter && rows[i].letter == letter)
+		if (rows[i].letter && rows[i].letter == code)
 			return &rows[i];
 	return NULL;
 }
 
-/* getopt leaves the culprit in optopt (a letter) or, for long options, in the word before optind. */
+/* getopt leaves the culprit's code in optopt, 0 for an unknown long one. */
 static int opt_complain(int code, char *const argv[], struct coffer_error *err)
 {
 	const char *word = argv[optind - 1];
 
 	if (code == ':')
 		return err_invalid(err, "option %s needs an argument", word);
+	if (optopt >= OPT_LONG)
+		return err_invalid(err, "option %s takes no argument", word);
 	if (optopt)
-		return strncmp(word, "--", 2) == 0 ?
-			       err_invalid(err, "option %s takes no argument", word) :
-			       err_invalid(err, "unknown option -%c", optopt);
+		return err_invalid(err, "unknown option -%c", optopt);
 	return err_invalid(err, "unknown option %s", word);
 }
 
@@ -220,17 +222,17 @@ int opt_parse(const struct opt_row *rows, size_t nrows, int argc, char *const ar
 	      int *rest, struct coffer_error *err)
 {
 	struct opt_tables tables;
-	int c, index, r;
+	int c, r;
 
 	opt_make_tables(rows, nrows, &tables);
 	opterr = 0;
 	optind = 0; /* glibc: start afresh, also with another table */
-	while ((c = getopt_long(argc, argv, tables.shorts, tables.longs, &index)) != -1) {
+	while ((c = getopt_long(argc, argv, tables.shorts, tables.longs, NULL)) != -1) {
 		const struct opt_row *row;
 
 		if (c == '?' || c == ':')
 			return opt_complain(c, argv, err);
-		row = c == 0 ? &rows[index] : opt_by_letter(rows, nrows, c);
+		row = opt_by_code(rows, nrows, c);
 		if (!row)
 			return err_invalid(err, "unknown option -%c", c);
 		r = opt_set(row, optarg, dst, err);

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_sandbox_rundir.c - run directories: making, locking, sweeping
+ */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include <cmocka.h>
+
+#include "base/path.h"
+#include "sandbox/rundir.h"
+
+static char test_root[64];
+
+static int test_setup(void **state)
+{
+	strcpy(test_root, "/tmp/coffer-test-XXXXXX");
+	assert_non_null(mkdtemp(test_root));
+	return 0;
+}
+
+static int test_teardown(void **state)
+{
+	return path_remove_tree(AT_FDCWD, test_root, NULL);
+}
+
+static bool test_exists(const char *name)
+{
+	autofree char *path = path_join(test_root, name);
+
+	return access(path, F_OK) == 0;
+}
+
+static void test_make(const char *name, const char *file)
+{
+	autofree char *path = path_join(test_root, name);
+	autofree char *inner = path_join(path, file);
+	autoclose int fd = -1;
+
+	assert_int_equal(path_mkdirs(path, 0700, NULL), 0);
+	fd = open(inner, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+}
+
+static void test_make_and_remove(void **state)
+{
+	struct coffer_error err = COFFER_ERROR_INIT;
+	struct rundir *a, *b;
+	struct stat st;
+
+	assert_int_equal(rundir_create(test_root, "one", &a, &err), 0);
+	assert_true(test_exists("one/lock"));
+	assert_true(test_exists("one/vm"));
+	assert_int_equal(fstat(a->fd, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0700);
+	assert_int_equal(rundir_create(test_root, "one", &b, &err), -EEXIST);
+	assert_int_equal(err.kind, COFFER_ERR_ALREADY_EXISTS);
+	assert_null(b);
+	assert_int_equal(rundir_create(test_root, "two", &b, NULL), 0);
+	assert_true(test_exists("one/vm"));
+	rundir_remove(a);
+	assert_false(test_exists("one"));
+	assert_int_equal(rundir_create(test_root, "one", &a, NULL), 0);
+	rundir_remove(a);
+	rundir_remove(b);
+	rundir_remove(NULL);
+}
+
+static void test_clear_vm(void **state)
+{
+	struct rundir *dir;
+	autoclose int fd = -1;
+
+	assert_int_equal(rundir_create(test_root, "one", &dir, NULL), 0);
+	fd = openat(dir->vm_fd, "vsock.sock", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	assert_int_equal(rundir_clear_vm(dir, NULL), 0);
+	assert_false(test_exists("one/vm/vsock.sock"));
+	assert_true(test_exists("one/vm"));
+	rundir_remove(dir);
+}
+
+/* Without a lock, with one that nobody holds, and of a namesake: all swept. */
+static void test_stale(void **state)
+{
+	struct rundir *dir;
+
+	test_make("stale1", "vm-leftover");
+	test_make("stale2", "lock");
+	test_make("three", "lock");
+	assert_int_equal(rundir_create(test_root, "three", &dir, NULL), 0);
+	assert_false(test_exists("stale1"));
+	assert_false(test_exists("stale2"));
+	assert_true(test_exists("three/vm"));
+	rundir_remove(dir);
+}
+
+/* What is no run directory stays: hidden names, files, links out of the folder. */
+static void test_sweep_is_careful(void **state)
+{
+	autofree char *outside = path_join(test_root, ".outside");
+	autofree char *link = path_join(test_root, "link");
+	struct rundir *dir;
+
+	test_make(".outside", "precious");
+	assert_int_equal(symlink(outside, link), 0);
+	assert_int_equal(rundir_create(test_root, "one", &dir, NULL), 0);
+	assert_true(test_exists(".outside/precious"));
+	assert_true(test_exists("link"));
+	rundir_remove(dir);
+}
+
+static void test_killed_owner(void **state)
+{
+	struct rundir *dir;
+	int ready[2];
+	pid_t pid;
+	char c;
+
+	assert_int_equal(pipe(ready), 0);
+	pid = fork();
+	if (pid == 0) {
+		close(ready[0]);
+		if (rundir_create(test_root, "victim", &dir, NULL) == 0 &&
+		    write(ready[1], "x", 1) == 1)
+			pause();
+		_exit(1);
+	}
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &c, 1), 1);
+	close(ready[0]);
+	assert_int_equal(rundir_create(test_root, "victim", &dir, NULL), -EEXIST);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	assert_true(test_exists("victim"));
+	assert_int_equal(rundir_create(test_root, "other", &dir, NULL), 0);
+	assert_false(test_exists("victim"));
+	rundir_remove(dir);
+}
+
+static void test_refused_roots(void **state)
+{
+	struct coffer_error err = COFFER_ERROR_INIT;
+	struct rundir *dir;
+
+	assert_int_equal(rundir_create("relative", "one", &dir, &err), -EINVAL);
+	assert_int_equal(chmod(test_root, 0777), 0);
+	assert_int_equal(rundir_create(test_root, "one", &dir, &err), -EPERM);
+	assert_non_null(strstr(err.message, test_root));
+	assert_int_equal(chmod(test_root, 0700), 0);
+	assert_int_equal(rundir_create(test_root, "../one", &dir, &err), -EINVAL);
+}
+
+static void test_many_at_once(void **state)
+{
+	enum { N = 16 };
+	int good = 0;
+
+	for (int i = 0; i < N; i++) {
+		if (fork() == 0) {
+			struct rundir *dir;
+			char id[8];
+
+			snprintf(id, sizeof(id), "c%d", i);
+			for (int k = 0; k < 20; k++) {
+				if (rundir_create(test_root, id, &dir, NULL) < 0)
+					_exit(1);
+				rundir_remove(dir);
+			}
+			_exit(0);
+		}
+	}
+	for (int i = 0; i < N; i++) {
+		int status;
+
+		assert_true(wait(&status) > 0);
+		good += status == 0;
+	}
+	assert_int_equal(good, N);
+	/* Nothing is left: the folder can be removed as an empty one. */
+	assert_int_equal(rmdir(test_root), 0);
+}
+
+int main(void)
+{
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, test_setup, test_teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_make_and_remove),
+		TEST(test_clear_vm),
+		TEST(test_stale),
+		TEST(test_sweep_is_careful),
+		TEST(test_killed_owner),
+		TEST(test_refused_roots),
+		TEST(test_many_at_once),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
