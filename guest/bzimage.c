@@ -135,8 +135,9 @@ int bzimage_unpack(const uint8_t *img, size_t len, size_t limit, uint8_t **out, 
 		return r;
 	codec = bzimage_find_codec(payload);
 	if (!codec)
-		return err_unsupported(err, "kernel packed with an unknown compressor (%02x%02x%02x%02x)",
-				       payload[0], payload[1], payload[2], payload[3]);
+		return err_unsupported(
+		    err, "kernel packed with an unknown compressor (%02x%02x%02x%02x)", payload[0],
+		    payload[1], payload[2], payload[3]);
 
 	size = bzimage_le32(payload + payload_len - 4);
 	if (!size || size > limit)

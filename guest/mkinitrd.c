@@ -20,10 +20,10 @@
 #include "guest/cpio.h"
 #include "guest/module.h"
 
-#define MKINITRD_MAX         ((size_t)64 << 20)
-#define MKINITRD_FILE_MAX    ((size_t)32 << 20)
-#define MKINITRD_LOADED_MAX  64
-#define MKINITRD_DEPTH_MAX   16
+#define MKINITRD_MAX	    ((size_t)64 << 20)
+#define MKINITRD_FILE_MAX   ((size_t)32 << 20)
+#define MKINITRD_LOADED_MAX 64
+#define MKINITRD_DEPTH_MAX  16
 
 /* One module that goes into the archive. */
 struct mkinitrd_module {
@@ -106,7 +106,8 @@ static int mkinitrd_load_each(struct mkinitrd *m, char *names, const char *separ
 {
 	char *save = NULL;
 
-	for (char *n = strtok_r(names, separators, &save); n; n = strtok_r(NULL, separators, &save)) {
+	for (char *n = strtok_r(names, separators, &save); n;
+	     n = strtok_r(NULL, separators, &save)) {
 		int r = mkinitrd_load(m, n, depth, err);
 
 		if (r < 0)

@@ -64,8 +64,7 @@ static int module_parse(const uint8_t *ko, size_t len, struct module_elf *m,
 
 	m->count = m->ehdr.e_shnum;
 	if (m->ehdr.e_shentsize != sizeof(Elf64_Shdr) || m->ehdr.e_shoff > len ||
-	    m->count * sizeof(Elf64_Shdr) > len - m->ehdr.e_shoff ||
-	    m->ehdr.e_shstrndx >= m->count)
+	    m->count * sizeof(Elf64_Shdr) > len - m->ehdr.e_shoff || m->ehdr.e_shstrndx >= m->count)
 		return err_invalid(err, "module's section table is out of bounds");
 	m->sections = calloc(m->count, sizeof(Elf64_Shdr));
 	if (!m->sections)

@@ -21,7 +21,7 @@
 
 #include "base/cleanup.h"
 
-#define VMLINUX_PAGE         4096
+#define VMLINUX_PAGE	     4096
 #define VMLINUX_SEGMENTS_MAX 32
 #define VMLINUX_NOTE_PVH     18 /* XEN_ELFNOTE_PHYS32_ENTRY */
 
@@ -140,7 +140,8 @@ static int vmlinux_plan(const uint8_t *elf, struct vmlinux_layout *l, struct cof
 			placed = true;
 		}
 		if (!placed)
-			return err_invalid(err, "kernel's segment %zu lies outside the loaded ones", i);
+			return err_invalid(err, "kernel's segment %zu lies outside the loaded ones",
+					   i);
 	}
 	return 0;
 }
@@ -172,8 +173,7 @@ int vmlinux_compact(const uint8_t *elf, size_t len, uint8_t **out, size_t *out_l
 	memcpy(mem + sizeof(l.ehdr), l.new, l.count * sizeof(Elf64_Phdr));
 	for (size_t i = 0; i < l.count; i++) {
 		if (l.old[i].p_type == PT_LOAD)
-			memcpy(mem + l.new[i].p_offset, elf + l.old[i].p_offset,
-			       l.new[i].p_filesz);
+			memcpy(mem + l.new[i].p_offset, elf + l.old[i].p_offset, l.new[i].p_filesz);
 	}
 	*out = steal_ptr(mem);
 	*out_len = l.size;

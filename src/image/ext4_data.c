@@ -82,7 +82,8 @@ int ext4_map_append(struct ext4_writer *w, struct ext4_map *map, uint64_t logica
 		return (int)n;
 	ext2fs_block_alloc_stats_range(w->fs, start, (blk_t)n, 1);
 	w->goal = start + (uint64_t)n;
-	*run = (struct ext4_extent){ .logical = (uint32_t)logical, .count = (uint32_t)n,
+	*run = (struct ext4_extent){ .logical = (uint32_t)logical,
+				     .count = (uint32_t)n,
 				     .physical = start };
 	return ext4_map_record(map, run, err);
 }

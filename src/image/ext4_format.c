@@ -30,7 +30,6 @@
 #define EXT4_BLOCKS_MAX      UINT32_MAX
 #define EXT4_BLOCKS_MIN      64
 #define EXT4_GROW_TRIES      16
-#define EXT4_BYTES_PER_INODE 16384
 
 /* "coffer image" and nothing random: two images with one UUID never meet in a guest. */
 static const uint8_t ext4_fixed_uuid[16] = { 0xc0, 0xff, 0xe4, 0x00, 0x11, 0x22, 0x43, 0x44,

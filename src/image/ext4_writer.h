@@ -35,6 +35,8 @@
 #define EXT4_TREE_LEAF   340u   /* extents in a block of an extent tree */
 #define EXT4_TREE_INLINE 4u     /* extents in the inode */
 
+#define EXT4_BYTES_PER_INODE 16384u /* of free space: how many files it is expected to hold */
+
 struct ext4_writer;
 struct ext4_dir;
 struct ext4_file;

@@ -57,7 +57,7 @@ int inode_map_put(struct inode_map *map, uint64_t dev, uint64_t ino, uint32_t va
 			return r;
 	}
 	*inode_map_find(map->slots, map->room, dev, ino) =
-		(struct inode_map_slot){ .dev = dev, .ino = ino, .value = value };
+	    (struct inode_map_slot){ .dev = dev, .ino = ino, .value = value };
 	map->count++;
 	return 0;
 }

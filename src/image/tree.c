@@ -25,7 +25,7 @@
 #define TREE_PATH_MAX ((size_t)TREE_DEPTH_MAX * 256)
 
 struct tree_frame {
-	DIR *dir; /* owned */
+	DIR *dir;     /* owned */
 	char **names; /* owned, and each of them */
 	size_t count;
 	size_t next;
@@ -143,8 +143,8 @@ static int tree_enter(struct tree *t, int fd, int parent, const char *name,
 	int r;
 
 	if (t->depth == TREE_DEPTH_MAX)
-		return err_set(err, COFFER_ERR_UNSUPPORTED, ELOOP, "directories nested deeper than %d",
-			       TREE_DEPTH_MAX);
+		return err_set(err, COFFER_ERR_UNSUPPORTED, ELOOP,
+			       "directories nested deeper than %d", TREE_DEPTH_MAX);
 	if (statx(dirfd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_MNT_ID, &entry.st) < 0)
 		return err_sys(err, "stat");
 	if (!t->depth)
@@ -194,8 +194,8 @@ static int tree_leave(struct tree *t, struct tree_frame *f, struct coffer_error 
 
 int tree_walk(int dirfd, const struct tree_ops *ops, void *data, struct coffer_error *err)
 {
-	CLEANUP(tree_free) struct tree t = { .ops = ops, .data = data,
-					     .path = BUF_INIT(TREE_PATH_MAX) };
+	CLEANUP(tree_free)
+	struct tree t = { .ops = ops, .data = data, .path = BUF_INIT(TREE_PATH_MAX) };
 	int fd, r;
 
 	t.stack = calloc(TREE_DEPTH_MAX, sizeof(*t.stack));

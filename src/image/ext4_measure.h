@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * image/ext4_measure.h - what a directory tree will need in an image
+ */
+#ifndef IMAGE_EXT4_MEASURE_H
+#define IMAGE_EXT4_MEASURE_H
+
+#include <stdint.h>
+
+#include "base/error.h"
+
+/**
+ * ext4_measure_tree() - Count without writing
+ * @dirfd:	The tree's root (borrowed)
+ * @blocks:	Set to the blocks its entries will need at most
+ * @inodes:	Set to the inodes, the root's included
+ *
+ * Return: 0 or negative errno with @err naming the path
+ */
+int ext4_measure_tree(int dirfd, uint64_t *blocks, uint32_t *inodes, struct coffer_error *err);
+
+#endif /* IMAGE_EXT4_MEASURE_H */
