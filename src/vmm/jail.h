@@ -51,7 +51,11 @@ int jail_prepare(struct jail *j, const struct vmm_config *cfg, int dirfd,
  */
 int jail_enter(struct jail *j, const struct vmm_config *cfg, int *dirfd, struct coffer_error *err);
 
-/* jail_filter() - From now on a system call outside vmm/syscalls.def kills the process */
+/**
+ * jail_filter() - From now on a system call outside vmm/syscalls.def kills the process
+ *
+ * Return: 0; 1 in sanitizer builds, which have no filter; negative errno
+ */
 int jail_filter(struct coffer_error *err);
 
 #endif /* VMM_JAIL_H */

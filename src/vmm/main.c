@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/io.h"
@@ -97,6 +98,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "coffer-vmm: configuration: %s\n", err.message);
 		return 2;
 	}
+	/* The C library reads the time zone at its first need, even for UTC; later it could not. */
+	tzset();
 	log_set_level(cfg.log_level);
 	log_to_fd(STDERR_FILENO, cfg.log_format);
 	return monitor_run(&cfg, started, &tsc);

@@ -39,7 +39,7 @@
 #define QEMU_GRACE        (200 * USEC_PER_MSEC) /* from a lost channel to its end */
 #define QEMU_CHUNK        4096
 #define QEMU_DRAIN_MAX    256 /* chunks read from a dead QEMU */
-#define QEMU_LOG_MAX      32  /* chunks of stderr that are logged */
+#define QEMU_LOG_MAX      32  /* lines of stderr that are logged */
 
 struct qemu {
 	struct machine m;
@@ -50,7 +50,9 @@ struct qemu {
 	struct vhost_user *vu;
 	struct loop_source *on_exit, *on_console, *on_stderr, *timer;
 	struct tail words;    /* stderr */
-	unsigned logged;
+	char line[256];       /* what there is of the next line of it */
+	size_t line_len;
+	unsigned logged;      /* lines */
 	bool running;         /* RUNNING was reported */
 	bool stopping;        /* by our stop() */
 	bool ended;           /* by the guest, says QEMU */
@@ -244,6 +246,20 @@ static void qemu_read_console(struct qemu *q, int max)
 	}
 }
 
+/* It comes in pieces of a word or two. */
+static void qemu_log_words(struct qemu *q, const char *text, size_t n)
+{
+	for (size_t i = 0; i < n && q->logged < QEMU_LOG_MAX; i++) {
+		if (text[i] != '\n' && q->line_len < sizeof(q->line)) {
+			q->line[q->line_len++] = text[i];
+			continue;
+		}
+		log_warning("%.*s", (int)q->line_len, q->line);
+		q->line_len = 0;
+		q->logged++;
+	}
+}
+
 static void qemu_read_stderr(struct qemu *q, int max)
 {
 	char chunk[QEMU_CHUNK];
@@ -253,8 +269,7 @@ static void qemu_read_stderr(struct qemu *q, int max)
 		n = read(q->stderr_fd, chunk, sizeof(chunk));
 		if (n > 0) {
 			tail_add(&q->words, chunk, (size_t)n);
-			if (q->logged < QEMU_LOG_MAX && ++q->logged)
-				log_warning("%.*s", (int)(chunk[n - 1] == '\n' ? n - 1 : n), chunk);
+			qemu_log_words(q, chunk, (size_t)n);
 		} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
 			loop_remove(q->on_stderr);
 			q->on_stderr = NULL;

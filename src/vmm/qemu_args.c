@@ -16,6 +16,8 @@
  *   self-modifying code, which is emulation's worst case.
  * - maxcpus=1 under emulation: each CPU costs up to 0.6 s of boot; the agent brings
  *   the others up when it is ready.
+ * - auto-read-only=off: else QEMU opens a writable disk read-only first, and the
+ *   descriptor that it was given is not.
  * - Disk errors go to the guest (report): the default on a full disk is to stop
  *   the machine, which nobody would notice.
  *
@@ -115,9 +117,8 @@ static void qemu_args_add_disk(struct qemu_args *a, const struct vmm_disk *disk,
 	qemu_args_add(a, "-add-fd");
 	qemu_args_add(a, "fd=%u,set=%u", QEMU_FD_DISK0 + i, i + 1);
 	qemu_args_add(a, "-drive");
-	qemu_args_add(a, "if=none,id=disk%u,format=raw,file=/dev/fdset/%u,%s=report%s", i, i + 1,
-		      disk->readonly ? "rerror" : "werror=report,rerror",
-		      disk->readonly ? ",readonly=on" : "");
+	qemu_args_add(a, "if=none,id=disk%u,format=raw,file=/dev/fdset/%u,rerror=report,%s", i, i + 1,
+		      disk->readonly ? "readonly=on" : "werror=report,auto-read-only=off");
 	qemu_args_add(a, "-device");
 	qemu_args_add(a, "virtio-blk-device,drive=disk%u,serial=%s", i, disk->serial);
 }

@@ -24,7 +24,7 @@ enum qemu_fd {
 /* QEMU opens these two by name; see vmm/qemu_jail.c for what stands there. */
 #define QEMU_FD_DIR "/proc/self/fd"
 
-#define QEMU_ARGS_MAX  128
+#define QEMU_ARGS_MAX  192
 #define QEMU_ARGS_TEXT 8192
 
 struct qemu_args {

@@ -50,7 +50,7 @@ int jail_filter(struct coffer_error *err)
 	int r;
 
 #ifdef SECCOMP_SANITIZED
-	return 0;
+	return 1;
 #endif
 	ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	if (!ctx)
