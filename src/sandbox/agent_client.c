@@ -9,10 +9,12 @@
  * Callers: the sandboxes whose agent is at the other end of a socket, and
  * through the ops table the container room.
  */
+#define LOG_CATEGORY "agent"
 #include "sandbox/agent_client.h"
 
 #include <string.h>
 
+#include "base/log.h"
 #include "rpc/grpc_client.h"
 #include "sandbox_context.pb-c.h"
 
@@ -32,12 +34,15 @@ static struct agent_client *agent_client_from(struct agent *agent)
 	return container_of(agent, struct agent_client, agent);
 }
 
-/* Replies that carry nothing are only checked for coming. */
 static int agent_client_call(struct agent *agent, const char *method, const ProtobufCMessage *req,
 			     usec_t budget, ProtobufCMessage **resp, struct coffer_error *err)
 {
-	return grpc_client_call(agent_client_from(agent)->rpc, &sc__sandbox_context__descriptor,
-				method, req, clock_budget(budget), resp, err);
+	usec_t begin = clock_now();
+	int r = grpc_client_call(agent_client_from(agent)->rpc, &sc__sandbox_context__descriptor,
+				 method, req, clock_budget(budget), resp, err);
+
+	log_debug("%s: %d after %llu us", method, r, (unsigned long long)(clock_now() - begin));
+	return r;
 }
 
 static int agent_client_mount(struct agent *agent, const struct agent_step *step,
