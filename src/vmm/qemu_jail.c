@@ -155,7 +155,7 @@ static int qemu_jail_show_fd(const struct jail *j, int fd, struct coffer_error *
 	char rel[32], path[PATH_MAX];
 	int r;
 
-	snprintf(rel, sizeof(rel), "%s/%d", QEMU_FD_DIR + 1, fd);
+	snprintf(rel, sizeof(rel), "%s/%d", &QEMU_FD_DIR[1], fd);
 	r = qemu_jail_make_place(rel, false, err);
 	if (r < 0)
 		return r;
