@@ -97,6 +97,13 @@ void guest_memory_clear(struct guest_memory *mem)
 	*mem = (struct guest_memory){.nregions = 0};
 }
 
+/* The mapping is shared, so this drops page table entries only; a later touch brings them back. */
+void guest_memory_trim(const struct guest_memory *mem)
+{
+	for (size_t i = 0; i < mem->nregions; i++)
+		madvise(mem->regions[i].map, mem->regions[i].map_len, MADV_DONTNEED);
+}
+
 void *guest_memory_at(const struct guest_memory *mem, uint64_t addr, uint64_t len)
 {
 	for (size_t i = 0; i < mem->nregions; i++) {

@@ -37,6 +37,8 @@ int guest_memory_add_fd(struct guest_memory *mem, uint64_t guest_addr, uint64_t 
 			uint64_t size, int fd, uint64_t offset, struct coffer_error *err);
 /* guest_memory_clear() - Unmap all; leaves an empty map */
 void guest_memory_clear(struct guest_memory *mem);
+/* guest_memory_trim() - Forget which pages we have touched; their contents stay with the guest */
+void guest_memory_trim(const struct guest_memory *mem);
 
 /* guest_memory_at() - Host address of [@addr, @addr+@len), NULL when any of it is outside */
 void *guest_memory_at(const struct guest_memory *mem, uint64_t addr, uint64_t len);

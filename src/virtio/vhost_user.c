@@ -51,6 +51,7 @@
 #define VHOST_USER_PROTOCOL_FEATURES  (VHOST_USER_PROTOCOL_REPLY_ACK | VHOST_USER_PROTOCOL_CONFIG)
 
 #define VHOST_USER_BATCH 32 /* messages before the loop's other sources get a turn */
+#define VHOST_USER_TRIM  (250 * USEC_PER_MSEC)
 
 struct vhost_user_ring {
 	struct vhost_user *vu;
@@ -74,6 +75,8 @@ struct vhost_user {
 	void *data;
 	uint64_t features, protocol_features;
 	struct guest_memory mem;
+	struct loop_source *trim; /* guest_memory_trim(), a while after a kick */
+	bool trim_armed;
 	struct vhost_user_ring rings[VIRTIO_DEVICE_QUEUES_MAX];
 	struct vhost_user_msg msg; /* being read, then its answer */
 	bool answer;               /* the handler made one, ... */
@@ -85,20 +88,38 @@ static uint64_t vhost_user_offer(const struct vhost_user *vu)
 	return vu->dev->ops->features | VHOST_USER_TRANSPORT_FEATURES;
 }
 
+/*
+ * Every guest page that data went through stays in our page tables and counts
+ * as ours.  Giving them back now and then keeps the process small under
+ * traffic, at the cost of some thousand page faults a second.
+ */
+static void vhost_user_trim(struct loop_source *src, void *data)
+{
+	struct vhost_user *vu = data;
+
+	vu->trim_armed = false;
+	guest_memory_trim(&vu->mem);
+}
+
 /* --- rings --- */
 
 static void vhost_user_ring_kick(struct loop_source *src, int fd, uint32_t events, void *data)
 {
 	struct vhost_user_ring *r = data;
+	struct vhost_user *vu = r->vu;
 	uint64_t count;
+	ssize_t n = read(fd, &count, sizeof(count));
 
-	if (read(fd, &count, sizeof(count)) != (ssize_t)sizeof(count)) {
+	/* EAGAIN: the front end, which shares it, has been faster. */
+	if (n != (ssize_t)sizeof(count) && !(n < 0 && errno == EAGAIN)) {
 		/* Not an eventfd after all; it would be ready again and again. */
 		log_warning("queue %u: its kick descriptor is broken", r->q.index);
 		loop_remove(r->kick);
 		r->kick = NULL;
 	}
-	r->vu->dev->ops->queue_kick(r->vu->dev, r->q.index);
+	if (!vu->trim_armed)
+		vu->trim_armed = loop_arm(vu->trim, VHOST_USER_TRIM, 0) == 0;
+	vu->dev->ops->queue_kick(vu->dev, r->q.index);
 }
 
 static int vhost_user_ring_begin(struct vhost_user_ring *r, struct coffer_error *err)
@@ -523,7 +544,10 @@ int vhost_user_new(struct loop *loop, const struct vhost_user_args *args, struct
 		vu->rings[i].q.call_fd = vu->rings[i].q.err_fd = vu->rings[i].kick_fd = -1;
 	}
 	io_set_nonblock(args->sock, true);
-	rc = loop_add_fd(loop, args->sock, EPOLLIN, vhost_user_event, vu, &vu->source, err);
+	rc = loop_add_timer(loop, vhost_user_trim, vu, &vu->trim, err);
+	if (rc == 0)
+		rc = loop_add_fd(loop, args->sock, EPOLLIN, vhost_user_event, vu, &vu->source,
+				 err);
 	if (rc < 0) {
 		vhost_user_free(vu);
 		return err_wrap(err, "vhost-user socket");
@@ -546,6 +570,7 @@ void vhost_user_free(struct vhost_user *vu)
 	vhost_user_msg_clear(&vu->msg);
 	guest_memory_clear(&vu->mem);
 	loop_remove(vu->source);
+	loop_remove(vu->trim);
 	close_fd(&vu->sock);
 	free(vu);
 }

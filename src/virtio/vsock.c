@@ -33,7 +33,7 @@
 #define VSOCK_MAX_CONNS 1024 /* when the caller does not say */
 #define VSOCK_RUN       512  /* packets before the loop gets its turn */
 #define VSOCK_TX_BATCH  8
-#define VSOCK_RX_BATCH  32
+#define VSOCK_RX_BATCH  128
 #define VSOCK_TURN      16   /* packets of one connection in a row */
 
 _Static_assert(sizeof(struct virtio_vsock_hdr) == 44, "virtio 1.2, 5.10.6");

@@ -31,8 +31,8 @@
 #define VSOCK_CLOSE_TIME   (8 * USEC_PER_SEC)
 #define VSOCK_DIAL_TIME    (2 * USEC_PER_SEC) /* Linux gives up its connect() then */
 
-/* Tell the guest of new room when this much has gone; a quarter keeps it sending. */
-#define VSOCK_CREDIT_STEP (VSOCK_WINDOW / 4)
+/* Tell the guest of new room when this much has gone; the other half keeps it sending. */
+#define VSOCK_CREDIT_STEP (VSOCK_WINDOW / 2)
 
 #define VSOCK_STATE_BIT(state) (1u << (state))
 
