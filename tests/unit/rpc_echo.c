@@ -7,6 +7,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#define RPC_ECHO_SIZE_MAX   (8u << 20)
+#define RPC_ECHO_COPIES_MAX 10000
+
 static void echo_getenv(struct grpc_call *call, const ProtobufCMessage *m, void *data)
 {
 	const Sc__GetenvRequest *req = (const Sc__GetenvRequest *)m;
@@ -40,7 +43,7 @@ static void echo_copy(struct grpc_call *call, const ProtobufCMessage *m, void *d
 	Sc__CopyResponse resp = SC__COPY_RESPONSE__INIT;
 	unsigned n = 0, size = 0;
 
-	if (sscanf(req->path, "%u %u", &n, &size) != 2) {
+	if (sscanf(req->path, "%u %u", &n, &size) != 2 || size > RPC_ECHO_SIZE_MAX) {
 		grpc_call_finish(call, GRPC_INVALID_ARGUMENT, "path is not N SIZE");
 		return;
 	}
@@ -49,7 +52,7 @@ static void echo_copy(struct grpc_call *call, const ProtobufCMessage *m, void *d
 	memset(text, 'x', size);
 	text[size] = '\0';
 	resp.error = text;
-	for (unsigned i = 0; i < n; i++) {
+	for (unsigned i = 0; i < n && i < RPC_ECHO_COPIES_MAX; i++) {
 		resp.total_size = i;
 		if (grpc_call_send(call, &resp.base) < 0) {
 			grpc_call_finish(call, GRPC_ABORTED, "the peer is too slow");
