@@ -63,7 +63,7 @@ static int memory_check_file(int fd, uint64_t need, struct coffer_error *err)
 int guest_memory_add_fd(struct guest_memory *mem, uint64_t guest_addr, uint64_t user_addr,
 			uint64_t size, int fd, uint64_t offset, struct coffer_error *err)
 {
-	struct guest_region r = {.guest_addr = guest_addr, .user_addr = user_addr, .size = size};
+	struct guest_region r = { .guest_addr = guest_addr, .user_addr = user_addr, .size = size };
 	uint64_t end;
 	int rc;
 
@@ -94,7 +94,7 @@ void guest_memory_clear(struct guest_memory *mem)
 {
 	for (size_t i = 0; i < mem->nregions; i++)
 		munmap(mem->regions[i].map, mem->regions[i].map_len);
-	*mem = (struct guest_memory){.nregions = 0};
+	*mem = (struct guest_memory){ .nregions = 0 };
 }
 
 /* The mapping is shared, so this drops page table entries only; a later touch brings them back. */
@@ -122,8 +122,7 @@ void *guest_memory_at_user(const struct guest_memory *mem, uint64_t addr, uint64
 	for (size_t i = 0; i < mem->nregions; i++) {
 		const struct guest_region *r = &mem->regions[i];
 
-		if (addr >= r->user_addr && len <= r->size &&
-		    addr - r->user_addr <= r->size - len)
+		if (addr >= r->user_addr && len <= r->size && addr - r->user_addr <= r->size - len)
 			return r->host + (addr - r->user_addr);
 	}
 	return NULL;

@@ -37,8 +37,8 @@
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "big-endian hosts need swaps here");
 
 enum {
-	VIRTQ_DESC_F_NEXT = 1,     /* the chain goes on at .next */
-	VIRTQ_DESC_F_WRITE = 2,    /* the device writes, else it reads */
+	VIRTQ_DESC_F_NEXT = 1,	   /* the chain goes on at .next */
+	VIRTQ_DESC_F_WRITE = 2,	   /* the device writes, else it reads */
 	VIRTQ_DESC_F_INDIRECT = 4, /* the buffer is a table of descriptors */
 	VIRTQ_AVAIL_F_NO_INTERRUPT = 1,
 	VIRTQ_USED_F_NO_NOTIFY = 1,
@@ -142,7 +142,8 @@ static int virtqueue_pending(struct virtqueue *q)
 static struct virtq_desc virtqueue_load_desc(const volatile struct virtq_desc *d)
 {
 	return (struct virtq_desc){
-		.addr = d->addr, .len = d->len, .flags = d->flags, .next = d->next};
+		.addr = d->addr, .len = d->len, .flags = d->flags, .next = d->next
+	};
 }
 
 /* Append one buffer to the chain. Return: 0, or -EPROTO with the queue broken */
@@ -164,7 +165,7 @@ static int virtqueue_add_buffer(struct virtqueue *q, struct virtq_chain *c,
 	if (q->broken)
 		return -EPROTO;
 
-	c->iov[c->nout + c->nin] = (struct iovec){.iov_base = host, .iov_len = d->len};
+	c->iov[c->nout + c->nin] = (struct iovec){ .iov_base = host, .iov_len = d->len };
 	if (writable) {
 		c->nin++;
 		c->in_len += d->len;
@@ -176,9 +177,8 @@ static int virtqueue_add_buffer(struct virtqueue *q, struct virtq_chain *c,
 }
 
 /* Enter the table that @d points at. Return: its first descriptor, NULL with the queue broken */
-static const volatile struct virtq_desc *virtqueue_indirect(struct virtqueue *q,
-							    const struct virtq_desc *d,
-							    unsigned *entries)
+static const volatile struct virtq_desc *
+virtqueue_indirect(struct virtqueue *q, const struct virtq_desc *d, unsigned *entries)
 {
 	void *table = guest_memory_at(q->mem, d->addr, d->len);
 
@@ -326,8 +326,8 @@ unsigned virtq_chain_slice(const struct virtq_chain *c, bool writable, size_t of
 		part -= offset;
 		if (part > len)
 			part = len;
-		iov[n++] = (struct iovec){.iov_base = (char *)c->iov[i].iov_base + offset,
-					  .iov_len = part};
+		iov[n++] = (struct iovec){ .iov_base = (char *)c->iov[i].iov_base + offset,
+					   .iov_len = part };
 		offset = 0;
 		len -= part;
 	}

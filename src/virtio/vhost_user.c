@@ -39,11 +39,11 @@
 #include "virtio/vhost_user_msg.h"
 
 #define VHOST_USER_F_RING_INDIRECT (UINT64_C(1) << 28)
-#define VHOST_USER_F_RING_EVENT    (UINT64_C(1) << 29)
-#define VHOST_USER_F_PROTOCOL      (UINT64_C(1) << 30)
-#define VHOST_USER_F_VERSION_1     (UINT64_C(1) << 32)
-#define VHOST_USER_TRANSPORT_FEATURES                                                    \
-	(VHOST_USER_F_RING_INDIRECT | VHOST_USER_F_RING_EVENT | VHOST_USER_F_PROTOCOL | \
+#define VHOST_USER_F_RING_EVENT	   (UINT64_C(1) << 29)
+#define VHOST_USER_F_PROTOCOL	   (UINT64_C(1) << 30)
+#define VHOST_USER_F_VERSION_1	   (UINT64_C(1) << 32)
+#define VHOST_USER_TRANSPORT_FEATURES                                                              \
+	(VHOST_USER_F_RING_INDIRECT | VHOST_USER_F_RING_EVENT | VHOST_USER_F_PROTOCOL |            \
 	 VHOST_USER_F_VERSION_1)
 
 #define VHOST_USER_PROTOCOL_REPLY_ACK (UINT64_C(1) << 3)
@@ -51,7 +51,7 @@
 #define VHOST_USER_PROTOCOL_FEATURES  (VHOST_USER_PROTOCOL_REPLY_ACK | VHOST_USER_PROTOCOL_CONFIG)
 
 #define VHOST_USER_BATCH 32 /* messages before the loop's other sources get a turn */
-#define VHOST_USER_TRIM  (250 * USEC_PER_MSEC)
+#define VHOST_USER_TRIM	 (250 * USEC_PER_MSEC)
 
 struct vhost_user_ring {
 	struct vhost_user *vu;
@@ -60,9 +60,9 @@ struct vhost_user_ring {
 	struct vhost_user_vring_addr addr;
 	uint16_t base;
 	bool has_addr, enabled;
-	bool reported;   /* the front end asked for base and was told this one */
-	bool running;    /* the device has it */
-	int kick_fd;     /* owned */
+	bool reported; /* the front end asked for base and was told this one */
+	bool running;  /* the device has it */
+	int kick_fd;   /* owned */
 	struct loop_source *kick;
 };
 
@@ -79,8 +79,8 @@ struct vhost_user {
 	bool trim_armed;
 	struct vhost_user_ring rings[VIRTIO_DEVICE_QUEUES_MAX];
 	struct vhost_user_msg msg; /* being read, then its answer */
-	bool answer;               /* the handler made one, ... */
-	uint32_t answer_size;      /* ... with so much payload */
+	bool answer;		   /* the handler made one, ... */
+	uint32_t answer_size;	   /* ... with so much payload */
 };
 
 static uint64_t vhost_user_offer(const struct vhost_user *vu)
@@ -127,8 +127,8 @@ static int vhost_user_ring_begin(struct vhost_user_ring *r, struct coffer_error 
 	struct vhost_user *vu = r->vu;
 	const struct virtqueue_areas areas = {
 		.desc = guest_memory_at_user(&vu->mem, r->addr.desc, VIRTQUEUE_DESC_BYTES(r->num)),
-		.avail = guest_memory_at_user(&vu->mem, r->addr.avail,
-					      VIRTQUEUE_AVAIL_BYTES(r->num)),
+		.avail =
+		    guest_memory_at_user(&vu->mem, r->addr.avail, VIRTQUEUE_AVAIL_BYTES(r->num)),
 		.used = guest_memory_at_user(&vu->mem, r->addr.used, VIRTQUEUE_USED_BYTES(r->num)),
 	};
 	int rc;
@@ -279,14 +279,14 @@ static int vhost_user_get_queue_num(struct vhost_user *vu, struct coffer_error *
 static int vhost_user_set_mem_table(struct vhost_user *vu, struct coffer_error *err)
 {
 	const struct vhost_user_memory *t = &vu->msg.p.memory;
-	struct guest_memory mem = {.nregions = 0};
+	struct guest_memory mem = { .nregions = 0 };
 	int rc;
 
 	for (uint32_t i = 0; i < t->nregions; i++) {
 		const struct vhost_user_region *r = &t->regions[i];
 
-		rc = guest_memory_add_fd(&mem, r->guest_addr, r->user_addr, r->size,
-					 vu->msg.fds[i], r->offset, err);
+		rc = guest_memory_add_fd(&mem, r->guest_addr, r->user_addr, r->size, vu->msg.fds[i],
+					 r->offset, err);
 		if (rc < 0) {
 			guest_memory_clear(&mem);
 			return rc;
@@ -371,7 +371,8 @@ static void vhost_user_take_fd(struct vhost_user *vu, int *slot)
 
 static int vhost_user_set_vring_kick(struct vhost_user *vu, struct coffer_error *err)
 {
-	struct vhost_user_ring *r = vhost_user_ring(vu, vu->msg.p.u64 & VHOST_USER_VRING_INDEX, err);
+	struct vhost_user_ring *r =
+	    vhost_user_ring(vu, vu->msg.p.u64 & VHOST_USER_VRING_INDEX, err);
 
 	if (!r)
 		return -EINVAL;
@@ -385,7 +386,8 @@ static int vhost_user_set_vring_kick(struct vhost_user *vu, struct coffer_error 
 
 static int vhost_user_set_vring_call(struct vhost_user *vu, struct coffer_error *err)
 {
-	struct vhost_user_ring *r = vhost_user_ring(vu, vu->msg.p.u64 & VHOST_USER_VRING_INDEX, err);
+	struct vhost_user_ring *r =
+	    vhost_user_ring(vu, vu->msg.p.u64 & VHOST_USER_VRING_INDEX, err);
 
 	if (!r)
 		return -EINVAL;
@@ -400,7 +402,8 @@ static int vhost_user_set_vring_call(struct vhost_user *vu, struct coffer_error 
 
 static int vhost_user_set_vring_err(struct vhost_user *vu, struct coffer_error *err)
 {
-	struct vhost_user_ring *r = vhost_user_ring(vu, vu->msg.p.u64 & VHOST_USER_VRING_INDEX, err);
+	struct vhost_user_ring *r =
+	    vhost_user_ring(vu, vu->msg.p.u64 & VHOST_USER_VRING_INDEX, err);
 
 	if (!r)
 		return -EINVAL;
@@ -546,8 +549,7 @@ int vhost_user_new(struct loop *loop, const struct vhost_user_args *args, struct
 	io_set_nonblock(args->sock, true);
 	rc = loop_add_timer(loop, vhost_user_trim, vu, &vu->trim, err);
 	if (rc == 0)
-		rc = loop_add_fd(loop, args->sock, EPOLLIN, vhost_user_event, vu, &vu->source,
-				 err);
+		rc = loop_add_fd(loop, args->sock, EPOLLIN, vhost_user_event, vu, &vu->source, err);
 	if (rc < 0) {
 		vhost_user_free(vu);
 		return err_wrap(err, "vhost-user socket");

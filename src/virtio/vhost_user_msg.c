@@ -33,24 +33,24 @@ static const struct {
 	const char *name;
 	enum msg_form form;
 } msg_table[VHOST_USER_REQUESTS] = {
-	[VHOST_USER_GET_FEATURES] = {"GET_FEATURES", MSG_EMPTY},
-	[VHOST_USER_SET_FEATURES] = {"SET_FEATURES", MSG_U64},
-	[VHOST_USER_SET_OWNER] = {"SET_OWNER", MSG_EMPTY},
-	[VHOST_USER_RESET_OWNER] = {"RESET_OWNER", MSG_EMPTY},
-	[VHOST_USER_SET_MEM_TABLE] = {"SET_MEM_TABLE", MSG_MEMORY},
-	[VHOST_USER_SET_VRING_NUM] = {"SET_VRING_NUM", MSG_STATE},
-	[VHOST_USER_SET_VRING_ADDR] = {"SET_VRING_ADDR", MSG_ADDR},
-	[VHOST_USER_SET_VRING_BASE] = {"SET_VRING_BASE", MSG_STATE},
-	[VHOST_USER_GET_VRING_BASE] = {"GET_VRING_BASE", MSG_STATE},
-	[VHOST_USER_SET_VRING_KICK] = {"SET_VRING_KICK", MSG_VRING_FD},
-	[VHOST_USER_SET_VRING_CALL] = {"SET_VRING_CALL", MSG_VRING_FD},
-	[VHOST_USER_SET_VRING_ERR] = {"SET_VRING_ERR", MSG_VRING_FD},
-	[VHOST_USER_GET_PROTOCOL_FEATURES] = {"GET_PROTOCOL_FEATURES", MSG_EMPTY},
-	[VHOST_USER_SET_PROTOCOL_FEATURES] = {"SET_PROTOCOL_FEATURES", MSG_U64},
-	[VHOST_USER_GET_QUEUE_NUM] = {"GET_QUEUE_NUM", MSG_EMPTY},
-	[VHOST_USER_SET_VRING_ENABLE] = {"SET_VRING_ENABLE", MSG_STATE},
-	[VHOST_USER_GET_CONFIG] = {"GET_CONFIG", MSG_CONFIG},
-	[VHOST_USER_SET_CONFIG] = {"SET_CONFIG", MSG_CONFIG},
+	[VHOST_USER_GET_FEATURES] = { "GET_FEATURES", MSG_EMPTY },
+	[VHOST_USER_SET_FEATURES] = { "SET_FEATURES", MSG_U64 },
+	[VHOST_USER_SET_OWNER] = { "SET_OWNER", MSG_EMPTY },
+	[VHOST_USER_RESET_OWNER] = { "RESET_OWNER", MSG_EMPTY },
+	[VHOST_USER_SET_MEM_TABLE] = { "SET_MEM_TABLE", MSG_MEMORY },
+	[VHOST_USER_SET_VRING_NUM] = { "SET_VRING_NUM", MSG_STATE },
+	[VHOST_USER_SET_VRING_ADDR] = { "SET_VRING_ADDR", MSG_ADDR },
+	[VHOST_USER_SET_VRING_BASE] = { "SET_VRING_BASE", MSG_STATE },
+	[VHOST_USER_GET_VRING_BASE] = { "GET_VRING_BASE", MSG_STATE },
+	[VHOST_USER_SET_VRING_KICK] = { "SET_VRING_KICK", MSG_VRING_FD },
+	[VHOST_USER_SET_VRING_CALL] = { "SET_VRING_CALL", MSG_VRING_FD },
+	[VHOST_USER_SET_VRING_ERR] = { "SET_VRING_ERR", MSG_VRING_FD },
+	[VHOST_USER_GET_PROTOCOL_FEATURES] = { "GET_PROTOCOL_FEATURES", MSG_EMPTY },
+	[VHOST_USER_SET_PROTOCOL_FEATURES] = { "SET_PROTOCOL_FEATURES", MSG_U64 },
+	[VHOST_USER_GET_QUEUE_NUM] = { "GET_QUEUE_NUM", MSG_EMPTY },
+	[VHOST_USER_SET_VRING_ENABLE] = { "SET_VRING_ENABLE", MSG_STATE },
+	[VHOST_USER_GET_CONFIG] = { "GET_CONFIG", MSG_CONFIG },
+	[VHOST_USER_SET_CONFIG] = { "SET_CONFIG", MSG_CONFIG },
 };
 
 static enum msg_form msg_form(uint32_t request)
@@ -119,7 +119,8 @@ static int msg_fill(int sock, struct vhost_user_msg *m, void *dst, size_t start,
 		if (n == -EAGAIN)
 			return 0;
 		if (n == -EMSGSIZE)
-			return err_sysn(err, EPROTO, "vhost-user message with too many descriptors");
+			return err_sysn(err, EPROTO,
+					"vhost-user message with too many descriptors");
 		if (n < 0)
 			return err_sysn(err, (int)-n, "read vhost-user message");
 		if (n == 0)
@@ -164,10 +165,10 @@ int vhost_user_msg_reply(int sock, struct vhost_user_msg *m, uint32_t size,
 			 struct coffer_error *err)
 {
 	struct iovec iov[2] = {
-		{.iov_base = &m->h, .iov_len = sizeof(m->h)},
-		{.iov_base = &m->p, .iov_len = size},
+		{ .iov_base = &m->h, .iov_len = sizeof(m->h) },
+		{ .iov_base = &m->p, .iov_len = size },
 	};
-	const struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
+	const struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2 };
 	ssize_t n;
 
 	m->h.flags = VHOST_USER_VERSION | VHOST_USER_REPLY;

@@ -31,10 +31,10 @@
 #include "virtio/vsock_internal.h"
 
 #define VSOCK_MAX_CONNS 1024 /* when the caller does not say */
-#define VSOCK_RUN       512  /* packets before the loop gets its turn */
-#define VSOCK_TX_BATCH  8
-#define VSOCK_RX_BATCH  128
-#define VSOCK_TURN      16   /* packets of one connection in a row */
+#define VSOCK_RUN	512  /* packets before the loop gets its turn */
+#define VSOCK_TX_BATCH	8
+#define VSOCK_RX_BATCH	128
+#define VSOCK_TURN	16 /* packets of one connection in a row */
 
 _Static_assert(sizeof(struct virtio_vsock_hdr) == 44, "virtio 1.2, 5.10.6");
 
@@ -235,7 +235,7 @@ void vsock_run(struct vsock *vs)
 
 static int vsock_read_config(struct virtio_device *dev, uint32_t offset, void *buf, uint32_t len)
 {
-	const struct virtio_vsock_config config = {.guest_cid = vsock_of(dev)->guest_cid};
+	const struct virtio_vsock_config config = { .guest_cid = vsock_of(dev)->guest_cid };
 
 	if (offset > sizeof(config) || len > sizeof(config) - offset)
 		return -EINVAL;

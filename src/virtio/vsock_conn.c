@@ -29,7 +29,7 @@
 
 #define VSOCK_REQUEST_TIME (10 * USEC_PER_SEC)
 #define VSOCK_CLOSE_TIME   (8 * USEC_PER_SEC)
-#define VSOCK_DIAL_TIME    (2 * USEC_PER_SEC) /* Linux gives up its connect() then */
+#define VSOCK_DIAL_TIME	   (2 * USEC_PER_SEC) /* Linux gives up its connect() then */
 
 /* Tell the guest of new room when this much has gone; the other half keeps it sending. */
 #define VSOCK_CREDIT_STEP (VSOCK_WINDOW / 2)
@@ -99,9 +99,9 @@ struct vsock_conn *vsock_conn_find(struct vsock *vs, uint32_t guest_port, uint32
 {
 	struct vsock_conn *c;
 
-	LIST_FOREACH (c, vsock_conn_bucket(vs, guest_port, host_port), by_ports)
-		if (c->guest_port == guest_port && c->host_port == host_port)
-			return c;
+	LIST_FOREACH(c, vsock_conn_bucket(vs, guest_port, host_port), by_ports)
+	if (c->guest_port == guest_port && c->host_port == host_port)
+		return c;
 	return NULL;
 }
 
@@ -184,8 +184,7 @@ static bool vsock_conn_can_send(const struct vsock_conn *c)
 
 void vsock_conn_ready(struct vsock_conn *c)
 {
-	if (c->queued ||
-	    (c->state != VSOCK_RESETTING && !c->pending && !vsock_conn_can_send(c)))
+	if (c->queued || (c->state != VSOCK_RESETTING && !c->pending && !vsock_conn_can_send(c)))
 		return;
 	TAILQ_INSERT_TAIL(&c->vs->ready, c, ready);
 	c->queued = true;
@@ -350,12 +349,12 @@ static const struct {
 		       const struct virtq_chain *chain);
 	unsigned states;
 } vsock_conn_ops[] = {
-	[VIRTIO_VSOCK_OP_RESPONSE] = {vsock_conn_on_response, VSOCK_STATE_BIT(VSOCK_REQUESTED)},
-	[VIRTIO_VSOCK_OP_RST] = {vsock_conn_on_rst, ~0u},
-	[VIRTIO_VSOCK_OP_SHUTDOWN] = {vsock_conn_on_shutdown, VSOCK_IN_OPEN},
-	[VIRTIO_VSOCK_OP_RW] = {vsock_conn_on_rw, VSOCK_IN_OPEN},
-	[VIRTIO_VSOCK_OP_CREDIT_UPDATE] = {vsock_conn_on_credit_update, VSOCK_IN_OPEN},
-	[VIRTIO_VSOCK_OP_CREDIT_REQUEST] = {vsock_conn_on_credit_request, VSOCK_IN_OPEN},
+	[VIRTIO_VSOCK_OP_RESPONSE] = { vsock_conn_on_response, VSOCK_STATE_BIT(VSOCK_REQUESTED) },
+	[VIRTIO_VSOCK_OP_RST] = { vsock_conn_on_rst, ~0u },
+	[VIRTIO_VSOCK_OP_SHUTDOWN] = { vsock_conn_on_shutdown, VSOCK_IN_OPEN },
+	[VIRTIO_VSOCK_OP_RW] = { vsock_conn_on_rw, VSOCK_IN_OPEN },
+	[VIRTIO_VSOCK_OP_CREDIT_UPDATE] = { vsock_conn_on_credit_update, VSOCK_IN_OPEN },
+	[VIRTIO_VSOCK_OP_CREDIT_REQUEST] = { vsock_conn_on_credit_request, VSOCK_IN_OPEN },
 };
 
 void vsock_conn_packet(struct vsock_conn *c, const struct virtio_vsock_hdr *h,

@@ -27,12 +27,12 @@
 #include "base/log.h"
 #include "virtio/vsock_internal.h"
 
-#define VSOCK_LINE_MAX       32 /* "CONNECT 4294967295\n" and some patience */
+#define VSOCK_LINE_MAX	     32 /* "CONNECT 4294967295\n" and some patience */
 #define VSOCK_HANDSHAKE_TIME (10 * USEC_PER_SEC)
 #define VSOCK_DIAL_AGAIN     (10 * USEC_PER_MSEC)
 #define VSOCK_LISTEN_AGAIN   (100 * USEC_PER_MSEC)
 #define VSOCK_ACCEPT_BATCH   64
-#define VSOCK_EVENTS         (EPOLLIN | EPOLLRDHUP | EPOLLET)
+#define VSOCK_EVENTS	     (EPOLLIN | EPOLLRDHUP | EPOLLET)
 
 static void vsock_host_want_out(struct vsock_conn *c, bool want)
 {
@@ -92,7 +92,7 @@ static int vsock_host_keep(struct vsock_conn *c, const struct iovec *iov, unsign
 
 int vsock_host_write(struct vsock_conn *c, struct iovec *iov, unsigned n, size_t len)
 {
-	const struct msghdr msg = {.msg_iov = iov, .msg_iovlen = n};
+	const struct msghdr msg = { .msg_iov = iov, .msg_iovlen = n };
 	ssize_t done = 0;
 
 	if (c->dead) {
@@ -117,7 +117,7 @@ int vsock_host_write(struct vsock_conn *c, struct iovec *iov, unsigned n, size_t
 
 size_t vsock_host_read(struct vsock_conn *c, struct iovec *iov, unsigned n)
 {
-	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = n};
+	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = n };
 	ssize_t got;
 
 	do {
@@ -244,8 +244,7 @@ static void vsock_host_accept(struct vsock *vs, int fd)
 		vsock_conn_set_deadline(c, VSOCK_HANDSHAKE_TIME);
 }
 
-static void vsock_host_listener(struct loop_source *src, int listen_fd, uint32_t events,
-				void *data)
+static void vsock_host_listener(struct loop_source *src, int listen_fd, uint32_t events, void *data)
 {
 	struct vsock *vs = data;
 	int fd;
@@ -276,14 +275,14 @@ void vsock_host_listen_again(struct vsock *vs)
 
 int vsock_host_listen(struct vsock *vs, struct coffer_error *err)
 {
-	return loop_add_fd(vs->loop, vs->listen_fd, EPOLLIN, vsock_host_listener, vs,
-			   &vs->listener, err);
+	return loop_add_fd(vs->loop, vs->listen_fd, EPOLLIN, vsock_host_listener, vs, &vs->listener,
+			   err);
 }
 
 /* Return: a connected descriptor, or negative errno */
 static int vsock_host_connect(const struct vsock *vs, uint32_t port)
 {
-	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	autoclose int fd = -1;
 
 	_Static_assert(sizeof(vs->name) + sizeof("_4294967295") <= sizeof(sa.sun_path),
