@@ -48,12 +48,14 @@ static bool lz4_length(struct lz4_cursor *in, unsigned nibble, size_t *len)
 /* Byte by byte when source and target overlap: that is how runs are coded. */
 static void lz4_match_copy(uint8_t *to, size_t distance, size_t len)
 {
+	const uint8_t *from = to - distance;
+
 	if (distance >= len) {
-		memcpy(to, to - distance, len);
+		memcpy(to, from, len);
 		return;
 	}
 	for (size_t i = 0; i < len; i++)
-		to[i] = to[i - distance];
+		to[i] = from[i];
 }
 
 /* Return: bytes written at @out or -EBADMSG */

@@ -31,7 +31,10 @@ static int64_t ext4_find_free(struct ext4_writer *w, uint64_t want, blk64_t *sta
 	blk64_t limit, used;
 	errcode_t code;
 
-	code = ext2fs_find_first_zero_block_bitmap2(w->fs->block_map, w->goal, last, start);
+	/* Nothing is ever given back, so there is nothing free before the goal. */
+	code = ENOENT;
+	if (w->goal <= last)
+		code = ext2fs_find_first_zero_block_bitmap2(w->fs->block_map, w->goal, last, start);
 	if (code == ENOENT)
 		return err_set(err, COFFER_ERR_INTERNAL, ENOSPC, "ext4 image is full");
 	if (code)
