@@ -3,7 +3,8 @@
  * fuzz_protobuf.c - checking and unpacking foreign messages of both contracts
  *
  * Input: one byte that chooses the message among all requests and replies,
- * one that chooses the budget, then the message.  What is accepted must pack again, and that must be accepted.
+ * one that chooses the budget, then the message.  What is accepted must pack again, and that must
+ * be accepted.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -17,8 +18,8 @@
 
 static const ProtobufCMessageDescriptor *fuzz_choose(uint8_t n)
 {
-	const ProtobufCServiceDescriptor *s = n & 0x80 ? &mon__monitor__descriptor :
-							 &sc__sandbox_context__descriptor;
+	const ProtobufCServiceDescriptor *s =
+	    n & 0x80 ? &mon__monitor__descriptor : &sc__sandbox_context__descriptor;
 	const ProtobufCMethodDescriptor *m = &s->methods[(n & 0x3f) % s->n_methods];
 
 	return n & 0x40 ? m->output : m->input;

@@ -46,13 +46,13 @@ void grpc_client_flush(struct grpc_client *c)
 		grpc_client_break(c, GRPC_UNAVAILABLE, "the session has ended");
 }
 
-/* Return: something was read */
+/* Return: something was read, or the connection is over */
 static bool grpc_client_read(struct grpc_client *c)
 {
-	ssize_t n = 0;
+	ssize_t n = GRPC_WIRE_READ;
 	unsigned i;
 
-	for (i = 0; i < GRPC_CLIENT_READS && !c->broken; i++) {
+	for (i = 0; i < GRPC_CLIENT_READS && n == GRPC_WIRE_READ; i++) {
 		n = grpc_wire_read(&c->wire);
 		if (n == -EAGAIN)
 			break;
@@ -73,22 +73,20 @@ static int grpc_client_work(struct grpc_client *c, usec_t deadline)
 	int r;
 
 	grpc_client_flush(c);
-	if (grpc_client_read(c)) {
-		/* What came may want an answer: acknowledgements, windows. */
-		grpc_client_flush(c);
-		return 0;
-	}
 	if (c->broken)
 		return 0;
-	if (deadline_left(deadline) == 0)
-		return -ETIMEDOUT;
 	if (grpc_wire_blocked(&c->wire))
 		events |= POLLOUT;
-	r = io_wait(c->wire.fd, events, deadline);
+	/* Deadline 0 takes what is there and needs no poll(2) to know. */
+	r = deadline ? io_wait(c->wire.fd, events, deadline) : events;
 	if (r == 0)
 		return -ETIMEDOUT;
 	if (r < 0)
 		grpc_client_break(c, GRPC_INTERNAL, "waiting for the connection failed");
+	else if (!grpc_client_read(c))
+		return deadline ? 0 : -ETIMEDOUT;
+	/* What came may want an answer: acknowledgements, windows. */
+	grpc_client_flush(c);
 	return 0;
 }
 
@@ -162,7 +160,7 @@ grpc_client_method(const ProtobufCServiceDescriptor *service, const char *method
 		   const ProtobufCMessage *req, struct coffer_error *err)
 {
 	const ProtobufCMethodDescriptor *m =
-		protobuf_c_service_descriptor_get_method_by_name(service, method);
+	    protobuf_c_service_descriptor_get_method_by_name(service, method);
 
 	if (m && m->input == req->descriptor)
 		return m;

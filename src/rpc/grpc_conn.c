@@ -53,10 +53,9 @@ void grpc_conn_release(struct grpc_conn *conn, struct grpc_call *call)
 		return;
 	conn->reserved -= call->reserved;
 	call->reserved = 0;
-	LIST_FOREACH(other, &conn->calls, link) {
+	LIST_FOREACH(other, &conn->calls, link)
 		if (other->unconsumed)
 			grpc_conn_admit(conn, other);
-	}
 }
 
 static void grpc_conn_refuse_reader(struct grpc_call *call, int r)
@@ -124,8 +123,8 @@ static void grpc_conn_find_method(struct grpc_call *call, const uint8_t *path, s
 			if (strlen(name) == n - k - 2 && !memcmp(path + k + 2, name, n - k - 2)) {
 				call->service = s;
 				call->method = &s->methods[m];
-				call->desc = protobuf_c_service_descriptor_get_method_by_name(
-					s->desc, name);
+				call->desc =
+				    protobuf_c_service_descriptor_get_method_by_name(s->desc, name);
 				return;
 			}
 		}
@@ -136,8 +135,7 @@ static int grpc_conn_on_header(nghttp2_session *session, const nghttp2_frame *fr
 			       const uint8_t *name, size_t nlen, const uint8_t *value, size_t vlen,
 			       uint8_t flags, void *user)
 {
-	struct grpc_call *call =
-		nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
+	struct grpc_call *call = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
 	usec_t timeout;
 
 	if (!call)
@@ -190,8 +188,8 @@ static void grpc_conn_request_end(struct grpc_conn *conn, struct grpc_call *call
 {
 	if (!call->whole) {
 		grpc_call_end(call, GRPC_INTERNAL,
-			      grpc_reader_started(&call->in) ? "request cut short" :
-							       "request without a message");
+			      grpc_reader_started(&call->in) ? "request cut short"
+							     : "request without a message");
 		return;
 	}
 	call->is_ready = true;
@@ -294,6 +292,8 @@ static void grpc_conn_read(struct grpc_conn *conn)
 			return;
 		}
 		grpc_conn_dispatch(conn);
+		if (n < GRPC_WIRE_READ)
+			return;
 	}
 }
 

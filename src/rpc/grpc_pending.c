@@ -31,8 +31,8 @@ static const struct {
 	unsigned http;
 	enum grpc_status status;
 } grpc_http_table[] = {
-	{ 400, GRPC_INTERNAL },	   { 401, GRPC_UNAUTHENTICATED }, { 403, GRPC_PERMISSION_DENIED },
-	{ 404, GRPC_UNIMPLEMENTED }, { 429, GRPC_UNAVAILABLE },	  { 502, GRPC_UNAVAILABLE },
+	{ 400, GRPC_INTERNAL },	     { 401, GRPC_UNAUTHENTICATED }, { 403, GRPC_PERMISSION_DENIED },
+	{ 404, GRPC_UNIMPLEMENTED }, { 429, GRPC_UNAVAILABLE },	    { 502, GRPC_UNAVAILABLE },
 	{ 503, GRPC_UNAVAILABLE },   { 504, GRPC_UNAVAILABLE },
 };
 
@@ -103,12 +103,9 @@ int grpc_pending_submit(struct grpc_pending *p, const ProtobufCServiceDescriptor
 	if (timed)
 		grpc_timeout_format(timeout, wait);
 	nghttp2_nv nv[] = {
-		GRPC_NV(":method", "POST"),
-		GRPC_NV(":scheme", "http"),
-		GRPC_NV_TEXT(":path", path),
-		GRPC_NV(":authority", "localhost"),
-		GRPC_NV("te", "trailers"),
-		GRPC_NV("content-type", "application/grpc"),
+		GRPC_NV(":method", "POST"),	    GRPC_NV(":scheme", "http"),
+		GRPC_NV_TEXT(":path", path),	    GRPC_NV(":authority", "localhost"),
+		GRPC_NV("te", "trailers"),	    GRPC_NV("content-type", "application/grpc"),
 		GRPC_NV_TEXT("grpc-timeout", wait),
 	};
 
@@ -142,8 +139,7 @@ static int grpc_pending_on_header(nghttp2_session *session, const nghttp2_frame 
 				  const uint8_t *name, size_t nlen, const uint8_t *value,
 				  size_t vlen, uint8_t flags, void *user)
 {
-	struct grpc_pending *p =
-		nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
+	struct grpc_pending *p = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
 
 	if (!p || p->over)
 		return 0;

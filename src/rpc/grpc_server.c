@@ -50,7 +50,7 @@ static void grpc_server_accepting(struct grpc_server *srv, bool on)
 
 	srv->accept_paused = !on;
 	SLIST_FOREACH(l, &srv->listeners, link)
-		loop_set_events(l->source, on ? EPOLLIN : 0);
+	loop_set_events(l->source, on ? EPOLLIN : 0);
 }
 
 static void grpc_server_timer_handler(struct loop_source *src, void *data)

@@ -80,8 +80,9 @@ int grpc_status_to_error(enum grpc_status status, const char *method, const char
 	if ((unsigned)status >= GRPC_STATUS_COUNT || status == GRPC_OK)
 		status = GRPC_UNKNOWN;
 	if (!text || !*text)
-		return err_set(err, grpc_status_table[status].kind, grpc_status_table[status].errnum,
-			       "%s: status %s", method, grpc_status_table[status].name);
+		return err_set(err, grpc_status_table[status].kind,
+			       grpc_status_table[status].errnum, "%s: status %s", method,
+			       grpc_status_table[status].name);
 	grpc_text_clean(text, line, sizeof(line));
 	return err_set(err, grpc_status_table[status].kind, grpc_status_table[status].errnum, "%s",
 		       line);

@@ -13,7 +13,7 @@
 
 #include "base/cleanup.h"
 
-#define GRPC_TIMEOUT_DIGITS 8
+#define GRPC_TIMEOUT_DIGITS  8
 #define GRPC_TIMEOUT_LARGEST UINT64_C(99999999)
 
 /* Finest first.  Nanoseconds are understood but never sent. */

@@ -19,10 +19,9 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#define GRPC_WIRE_READ   16384
 #define GRPC_WIRE_GATHER 4096
-#define GRPC_WIRE_LEFT   (GRPC_WIRE_GATHER + 32768) /* the gathered frames and one more */
-#define GRPC_WIRE_ACKS   256
+#define GRPC_WIRE_LEFT	 (GRPC_WIRE_GATHER + 32768) /* the gathered frames and one more */
+#define GRPC_WIRE_ACKS	 256
 #define GRPC_WIRE_FRAMES 1024 /* besides those that open streams account for */
 
 static int grpc_wire_options(nghttp2_option **out)
@@ -167,8 +166,8 @@ static int grpc_wire_flush_frames(struct grpc_wire *w)
 			have += (size_t)n;
 			continue;
 		}
-		r = grpc_wire_write(w, (struct iovec[]){ { gather, have },
-							 { (void *)frame, (size_t)n } });
+		r = grpc_wire_write(
+		    w, (struct iovec[]){ { gather, have }, { (void *)frame, (size_t)n } });
 		if (r < 0 || n == 0)
 			return r;
 		have = 0;

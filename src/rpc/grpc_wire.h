@@ -15,6 +15,8 @@
 #include "base/buf.h"
 #include "rpc/grpc.h"
 
+/* Bytes of one recv(2); fewer mean that the socket is empty. */
+#define GRPC_WIRE_READ 16384
 /* A peer's stream may send this much before we open its window further. */
 #define GRPC_STREAM_WINDOW 65535
 

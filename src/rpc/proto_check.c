@@ -16,7 +16,7 @@
 
 #include "rpc/grpc_text.h"
 
-#define PROTO_DEPTH_MAX   16
+#define PROTO_DEPTH_MAX	  16
 #define PROTO_VARINT_MAX  10
 #define PROTO_ALLOC_EXTRA 16 /* what malloc itself takes, roughly */
 

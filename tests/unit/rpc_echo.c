@@ -130,8 +130,8 @@ static void echo_stat(struct grpc_call *call, const ProtobufCMessage *m, void *d
 }
 
 static const struct grpc_method echo_methods[] = {
-	{ "Getenv", echo_getenv },	{ "WriteFile", echo_write_file }, { "Copy", echo_copy },
-	{ "WaitProcess", echo_wait },	{ "KillProcess", echo_kill },	  { "Stat", echo_stat },
+	{ "Getenv", echo_getenv },    { "WriteFile", echo_write_file }, { "Copy", echo_copy },
+	{ "WaitProcess", echo_wait }, { "KillProcess", echo_kill },	{ "Stat", echo_stat },
 };
 
 void rpc_echo_init(struct rpc_echo *echo)

@@ -15,7 +15,7 @@
 #include "rpc/grpc_client.h"
 #include "rpc_echo.h"
 
-#define SD (&sc__sandbox_context__descriptor)
+#define SD     (&sc__sandbox_context__descriptor)
 #define BUDGET (20 * USEC_PER_SEC)
 
 static void echo_main_end(struct loop_source *src, int fd, uint32_t events, void *data)
@@ -131,9 +131,10 @@ static int echo_main_call(const char *path, struct coffer_error *err)
 	if (r == 0)
 		r = echo_main_wait(c, err);
 	if (r == 0)
-		r = echo_main_expect(echo_main_getenv(c, "fail", err) == -ENOENT &&
-				     !strcmp(err->message, "100% kaputt:?zwei Zeilen, \xc3\xbc"),
-				     "a failure", err);
+		r = echo_main_expect(
+		    echo_main_getenv(c, "fail", err) == -ENOENT &&
+			!strcmp(err->message, "100% kaputt:?zwei Zeilen, \xc3\xbc"),
+		    "a failure", err);
 	if (r == 0)
 		r = echo_main_expect(echo_main_getenv(c, "again", err) == 1, "an echo", err);
 	return r;

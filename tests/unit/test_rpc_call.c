@@ -202,8 +202,8 @@ static void test_big_requests_share(void **state)
 	req.data.data = data;
 	req.data.len = 3000000;
 	for (int i = 0; i < 5; i++)
-		assert_int_equal(grpc_client_start(c, SD, "WriteFile", &req.base, 20 * SEC, &p[i],
-						   NULL), 0);
+		assert_int_equal(
+		    grpc_client_start(c, SD, "WriteFile", &req.base, 20 * SEC, &p[i], NULL), 0);
 	for (int i = 4; i >= 0; i--) {
 		assert_int_equal(grpc_pending_recv(p[i], USEC_INFINITY, &m, NULL), 0);
 		assert_non_null(m);

@@ -168,8 +168,8 @@ static struct probe probe(const char *http_method, const char *method, const cha
 	snprintf(path, sizeof(path), FRAMES_PATH "%s", method);
 	nghttp2_nv nv[] = {
 #define NV(n, v) { (uint8_t *)(n), (uint8_t *)(v), strlen(n), strlen(v), 0 }
-		NV(":method", http_method), NV(":scheme", "http"), NV(":path", path),
-		NV(":authority", "x"), NV("content-type", type), NV("grpc-timeout", timeout),
+		NV(":method", http_method), NV(":scheme", "http"),    NV(":path", path),
+		NV(":authority", "x"),	    NV("content-type", type), NV("grpc-timeout", timeout),
 	};
 	nghttp2_session_callbacks_new(&cbs);
 	nghttp2_session_callbacks_set_on_header_callback(cbs, probe_header);
@@ -184,16 +184,16 @@ static struct probe probe(const char *http_method, const char *method, const cha
 	return p;
 }
 
-#define BODY(bytes)  ((struct probe_body){ (bytes), sizeof(bytes) - 1, false })
-#define HOLD(bytes)  ((struct probe_body){ (bytes), sizeof(bytes) - 1, true })
-#define GRPC(body)   probe("POST", "Getenv", "application/grpc", "9S", body)
-#define GOOD	     "\0\0\0\0\3\x0a\1x"
+#define BODY(bytes) ((struct probe_body){ (bytes), sizeof(bytes) - 1, false })
+#define HOLD(bytes) ((struct probe_body){ (bytes), sizeof(bytes) - 1, true })
+#define GRPC(body)  probe("POST", "Getenv", "application/grpc", "9S", body)
+#define GOOD	    "\0\0\0\0\3\x0a\1x"
 
 static void test_http_refusals(void **state)
 {
 	assert_int_equal(probe("POST", "Getenv", "application/grpc", "9S", BODY(GOOD)).status, 0);
-	assert_int_equal(probe("POST", "Getenv", "application/grpc+proto", "9S",
-			       BODY(GOOD)).status, 0);
+	assert_int_equal(probe("POST", "Getenv", "application/grpc+proto", "9S", BODY(GOOD)).status,
+			 0);
 	assert_int_equal(probe("POST", "Getenv", "application/grpc;a=b", "9S", BODY(GOOD)).status,
 			 0);
 	assert_int_equal(probe("GET", "Getenv", "application/grpc", "9S", BODY(GOOD)).http, 405);
@@ -214,11 +214,13 @@ static void test_grpc_refusals(void **state)
 			 GRPC_UNIMPLEMENTED);
 	assert_int_equal(probe("POST", "Getenv", "application/grpc", "9x", BODY(GOOD)).status,
 			 GRPC_INTERNAL);
-	assert_int_equal(probe("POST", "WaitProcess", "application/grpc", "1u",
-			       BODY("\0\0\0\0\0")).status, GRPC_DEADLINE_EXCEEDED);
+	assert_int_equal(
+	    probe("POST", "WaitProcess", "application/grpc", "1u", BODY("\0\0\0\0\0")).status,
+	    GRPC_DEADLINE_EXCEEDED);
 	/* The deadline counts also while the request is under way. */
-	assert_int_equal(probe("POST", "Getenv", "application/grpc", "50m",
-			       HOLD("\0\0\0\0\3")).status, GRPC_DEADLINE_EXCEEDED);
+	assert_int_equal(
+	    probe("POST", "Getenv", "application/grpc", "50m", HOLD("\0\0\0\0\3")).status,
+	    GRPC_DEADLINE_EXCEEDED);
 	assert_int_equal(GRPC(BODY("")).status, GRPC_INTERNAL);
 	assert_int_equal(GRPC(BODY("\0\0\0")).status, GRPC_INTERNAL);
 	assert_int_equal(GRPC(BODY("\0\0\0\0\5ab")).status, GRPC_INTERNAL);
@@ -375,7 +377,8 @@ static void test_slow_reader(void **state)
 {
 	size_t before = heap();
 	int fd = rpc_echo_connect(&server);
-	static const char path[] = "\x12\x0a" "500 100000";
+	static const char path[] = "\x12\x0a"
+				   "500 100000";
 
 	frames_open(&f);
 	for (uint32_t i = 0; i < 100; i++) {

@@ -103,7 +103,7 @@ static int unpack(const ProtobufCMessageDescriptor *d, const char *bytes, size_t
 	return r;
 }
 
-#define CHECK(desc, bytes, want) \
+#define CHECK(desc, bytes, want)                                                                   \
 	assert_int_equal(unpack(&(desc), (bytes), sizeof(bytes) - 1, 1 << 20), (want))
 
 static void test_check_strings(void **state)
@@ -128,19 +128,29 @@ static void test_check_wire(void **state)
 {
 	CHECK(sc__getenv_request__descriptor, "\x0a", -EPROTO);
 	CHECK(sc__getenv_request__descriptor, "\x0a\5ab", -EPROTO);
-	CHECK(sc__getenv_request__descriptor, "\x0b", -EPROTO);	    /* group */
-	CHECK(sc__getenv_request__descriptor, "\x0e", -EPROTO);	    /* wire type 6 */
-	CHECK(sc__getenv_request__descriptor, "\2\0", -EPROTO);	    /* field 0 */
-	CHECK(sc__getenv_request__descriptor, "\x08\1", -EPROTO);   /* a number for a string */
+	CHECK(sc__getenv_request__descriptor, "\x0b", -EPROTO);	  /* group */
+	CHECK(sc__getenv_request__descriptor, "\x0e", -EPROTO);	  /* wire type 6 */
+	CHECK(sc__getenv_request__descriptor, "\2\0", -EPROTO);	  /* field 0 */
+	CHECK(sc__getenv_request__descriptor, "\x08\1", -EPROTO); /* a number for a string */
 	CHECK(sc__getenv_request__descriptor, "\x80\x80\x80\x80\x80\1\1", -EPROTO);
 	CHECK(sc__getenv_request__descriptor, "\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\1",
 	      -EPROTO);
-	CHECK(sc__getenv_request__descriptor, "\x11" "1234567", -EPROTO);
-	CHECK(sc__getenv_request__descriptor, "\x15" "123", -EPROTO);
 	CHECK(sc__getenv_request__descriptor,
-	      "\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\1", -EPROTO);
+	      "\x11"
+	      "1234567",
+	      -EPROTO);
+	CHECK(sc__getenv_request__descriptor,
+	      "\x15"
+	      "123",
+	      -EPROTO);
+	CHECK(sc__getenv_request__descriptor, "\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\1",
+	      -EPROTO);
 	/* Unknown fields of every kind pass. */
-	CHECK(sc__getenv_request__descriptor, "\x10\1\x19" "12345678\x22\2xx\x2d" "1234", 0);
+	CHECK(sc__getenv_request__descriptor,
+	      "\x10\1\x19"
+	      "12345678\x22\2xx\x2d"
+	      "1234",
+	      0);
 }
 
 /* Two bytes each that cost protobuf-c dozens. */
@@ -162,9 +172,12 @@ static void test_check_budget(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_reader_cut_anywhere), cmocka_unit_test(test_reader_limits),
-		cmocka_unit_test(test_queue),		    cmocka_unit_test(test_check_strings),
-		cmocka_unit_test(test_check_wire),	    cmocka_unit_test(test_check_budget),
+		cmocka_unit_test(test_reader_cut_anywhere),
+		cmocka_unit_test(test_reader_limits),
+		cmocka_unit_test(test_queue),
+		cmocka_unit_test(test_check_strings),
+		cmocka_unit_test(test_check_wire),
+		cmocka_unit_test(test_check_budget),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -61,8 +61,8 @@ static struct grpc_pending *start(void)
 	struct grpc_pending *p = NULL;
 
 	req.key = (char *)"k";
-	assert_int_equal(grpc_client_start(client, SD, "Getenv", &req.base, 10 * USEC_PER_SEC, &p,
-					   NULL), 0);
+	assert_int_equal(
+	    grpc_client_start(client, SD, "Getenv", &req.base, 10 * USEC_PER_SEC, &p, NULL), 0);
 	return p;
 }
 
@@ -252,11 +252,13 @@ static void test_goaway(void **state)
 	protobuf_c_message_free_unpacked(m, NULL);
 	grpc_pending_free(q);
 	grpc_pending_free(p);
-	assert_int_equal(grpc_client_call(client, SD, "Getenv", &req.base, USEC_INFINITY, NULL,
-					  &err), -ECONNRESET);
+	assert_int_equal(
+	    grpc_client_call(client, SD, "Getenv", &req.base, USEC_INFINITY, NULL, &err),
+	    -ECONNRESET);
 	frames_put(&f, F_GOAWAY, 0, 0, none, 8);
-	assert_int_equal(grpc_client_call(client, SD, "Getenv", &req.base, USEC_INFINITY, NULL,
-					  &err), -ECONNRESET);
+	assert_int_equal(
+	    grpc_client_call(client, SD, "Getenv", &req.base, USEC_INFINITY, NULL, &err),
+	    -ECONNRESET);
 }
 
 static void test_eof(void **state)
@@ -383,11 +385,21 @@ int main(void)
 {
 #define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_good),	      T(test_status),	   T(test_not_grpc),
-		T(test_cut_short),    T(test_ends_with_data), T(test_bad_messages),
-		T(test_unread_replies),  T(test_resets),	   T(test_goaway),
-		T(test_eof),	      T(test_answer_then_eof), T(test_garbage),
-		T(test_endless_stream), T(test_header_flood), T(test_silence),
+		T(test_good),
+		T(test_status),
+		T(test_not_grpc),
+		T(test_cut_short),
+		T(test_ends_with_data),
+		T(test_bad_messages),
+		T(test_unread_replies),
+		T(test_resets),
+		T(test_goaway),
+		T(test_eof),
+		T(test_answer_then_eof),
+		T(test_garbage),
+		T(test_endless_stream),
+		T(test_header_flood),
+		T(test_silence),
 		T(test_deaf_peer),
 	};
 

@@ -23,12 +23,19 @@ static void test_timeout_parse(void **state)
 		const char *text;
 		usec_t usec;
 	} good[] = {
-		{ "0n", 0 },	    { "1n", 1 },	     { "1000n", 1 },
-		{ "1001n", 2 },	    { "7u", 7 },	     { "100m", 100000 },
-		{ "3S", 3000000 },  { "2M", 120000000 },     { "1H", UINT64_C(3600000000) },
-		{ "0001S", 1000000 }, { "99999999H", UINT64_C(99999999) * 3600000000 },
+		{ "0n", 0 },
+		{ "1n", 1 },
+		{ "1000n", 1 },
+		{ "1001n", 2 },
+		{ "7u", 7 },
+		{ "100m", 100000 },
+		{ "3S", 3000000 },
+		{ "2M", 120000000 },
+		{ "1H", UINT64_C(3600000000) },
+		{ "0001S", 1000000 },
+		{ "99999999H", UINT64_C(99999999) * 3600000000 },
 	};
-	static const char *const bad[] = { "",	   "S",	 "1",	"-1S",	      "1s", "1.5S", " 1S",
+	static const char *const bad[] = { "",	  "S",	 "1",	"-1S",	      "1s", "1.5S", " 1S",
 					   "1S ", "+1S", "1SS", "123456789S", "1h", "1\xff" };
 	usec_t usec;
 
@@ -88,13 +95,26 @@ static void test_percent(void **state)
 
 static void test_utf8(void **state)
 {
-	static const char *const good[] = { "", "a", "\xc2\x80", "\xe0\xa0\x80", "\xed\x9f\xbf",
-					    "\xef\xbf\xbf", "\xf0\x90\x80\x80",
+	static const char *const good[] = { "",
+					    "a",
+					    "\xc2\x80",
+					    "\xe0\xa0\x80",
+					    "\xed\x9f\xbf",
+					    "\xef\xbf\xbf",
+					    "\xf0\x90\x80\x80",
 					    "\xf4\x8f\xbf\xbf" };
-	static const char *const bad[] = { "\x80",	   "\xc0\x80",	       "\xc1\xbf",
-					   "\xc2",	   "\xe0\x9f\xbf",     "\xed\xa0\x80",
-					   "\xe1\x80",	   "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80",
-					   "\xf5\x80\x80\x80", "\xe1\x80\x41", "\xf1\x80\x80" };
+	static const char *const bad[] = { "\x80",
+					   "\xc0\x80",
+					   "\xc1\xbf",
+					   "\xc2",
+					   "\xe0\x9f\xbf",
+					   "\xed\xa0\x80",
+					   "\xe1\x80",
+					   "\xf0\x8f\xbf\xbf",
+					   "\xf4\x90\x80\x80",
+					   "\xf5\x80\x80\x80",
+					   "\xe1\x80\x41",
+					   "\xf1\x80\x80" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(good); i++)
 		assert_int_equal(grpc_text_utf8((const uint8_t *)good[i], strlen(good[i])),
