@@ -42,11 +42,13 @@ static const struct {
 };
 
 static const struct {
-	const char *path, *to;
+	const char *name, *to;
 } device_links[] = {
-	{ "/dev/fd", "/proc/self/fd" },       { "/dev/stdin", "/proc/self/fd/0" },
-	{ "/dev/stdout", "/proc/self/fd/1" }, { "/dev/stderr", "/proc/self/fd/2" },
-	{ "/dev/ptmx", "pts/ptmx" },
+	{ "fd", "/proc/self/fd" },
+	{ "stdin", "/proc/self/fd/0" },
+	{ "stdout", "/proc/self/fd/1" },
+	{ "stderr", "/proc/self/fd/2" },
+	{ "ptmx", "pts/ptmx" },
 };
 
 static int device_check(const struct device *d, int dirfd, const char *name,
@@ -79,14 +81,10 @@ static int device_bind(const struct device *d, int rootfd, struct coffer_error *
 	return 0;
 }
 
-static int device_make(const struct device *d, int rootfd, struct coffer_error *err)
+/* @dirfd: the directory the node goes into; its name is the last component of the path */
+static int device_make_at(const struct device *d, int rootfd, int dirfd, const char *name,
+			  struct coffer_error *err)
 {
-	autoclose int dirfd = -1;
-	const char *name;
-
-	dirfd = path_parent_in_root(rootfd, d->path, true, &name, err);
-	if (dirfd < 0)
-		return dirfd;
 	if (mknodat(dirfd, name, d->type | d->mode, d->dev) < 0) {
 		if (errno == EEXIST)
 			return device_check(d, dirfd, name, err);
@@ -109,6 +107,8 @@ static int device_make_spec(const struct oci_device *spec, int rootfd, struct co
 		.uid = spec->uid.v,
 		.gid = spec->gid.v,
 	};
+	autoclose int dirfd = -1;
+	const char *name;
 
 	if (!spec->path || !spec->type || spec->type[1])
 		return err_invalid(err, "device without a path or a type");
@@ -126,21 +126,34 @@ static int device_make_spec(const struct oci_device *spec, int rootfd, struct co
 	default:
 		return err_invalid(err, "%s: unknown type %s", spec->path, spec->type);
 	}
-	return device_make(&d, rootfd, err);
+	dirfd = path_parent_in_root(rootfd, d.path, true, &name, err);
+	return dirfd < 0 ? dirfd : device_make_at(&d, rootfd, dirfd, name, err);
 }
 
-static int device_make_links(int rootfd, struct coffer_error *err)
+static int device_make_defaults(int rootfd, int dirfd, struct coffer_error *err)
 {
-	autoclose int dirfd = path_mkdirs_in_root(rootfd, "/dev", 0755, err);
-	const char *name;
+	int r = 0;
 
-	if (dirfd < 0)
-		return dirfd;
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(device_defaults); i++) {
+		const struct device d = {
+			.path = device_defaults[i].path,
+			.type = S_IFCHR,
+			.mode = 0666,
+			.dev = makedev(device_defaults[i].major, device_defaults[i].minor),
+		};
+
+		r = device_make_at(&d, rootfd, dirfd, d.path + strlen("/dev/"), err);
+	}
+	return r;
+}
+
+static int device_make_links(int dirfd, struct coffer_error *err)
+{
 	for (size_t i = 0; i < ARRAY_SIZE(device_links); i++) {
-		name = device_links[i].path + strlen("/dev/");
 		/* What is there stays: a devtmpfs has a /dev/ptmx that finds pts/ beside it. */
-		if (symlinkat(device_links[i].to, dirfd, name) < 0 && errno != EEXIST)
-			return err_sys(err, "link %s", device_links[i].path);
+		if (symlinkat(device_links[i].to, dirfd, device_links[i].name) < 0 &&
+		    errno != EEXIST)
+			return err_sys(err, "link /dev/%s", device_links[i].name);
 	}
 	return 0;
 }
@@ -167,24 +180,19 @@ static bool device_dev_is_bound(const struct oci_spec *spec)
 
 int device_make_all(const struct oci_spec *spec, int rootfd, struct coffer_error *err)
 {
-	int r = 0;
+	autoclose int dirfd = -1;
+	int r;
 
 	if (device_dev_is_bound(spec))
 		return 0;
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(device_defaults); i++) {
-		const struct device d = {
-			.path = device_defaults[i].path,
-			.type = S_IFCHR,
-			.mode = 0666,
-			.dev = makedev(device_defaults[i].major, device_defaults[i].minor),
-		};
-
-		r = device_make(&d, rootfd, err);
-	}
+	dirfd = path_mkdirs_in_root(rootfd, "/dev", 0755, err);
+	if (dirfd < 0)
+		return dirfd;
+	r = device_make_defaults(rootfd, dirfd, err);
 	for (size_t i = 0; r == 0 && i < spec->linux_->devices.n; i++) {
 		r = device_make_spec(&spec->linux_->devices.v[i], rootfd, err);
 		if (r < 0)
 			err_wrap(err, "linux.devices[%zu]", i);
 	}
-	return r < 0 ? r : device_make_links(rootfd, err);
+	return r < 0 ? r : device_make_links(dirfd, err);
 }

@@ -10,44 +10,24 @@
  *
  * Callers: agent, host sandbox, OCI runtime.
  */
-#include <fcntl.h>
-#include <sched.h>
-#include <stdio.h>
-#include <unistd.h>
-
 #include "engine/container.h"
 #include "engine/rlimit.h"
 #include "engine/support.h"
-
-/* Init's root directory, where it is not simply that of its mount namespace. */
-static int exec_open_root(const struct engine_container *c, int *fd, struct coffer_error *err)
-{
-	char path[48];
-
-	if (!(c->ns.join & CLONE_NEWNS))
-		return 0;
-	snprintf(path, sizeof(path), "/proc/%d/root", (int)c->launch.process.child.pid);
-	*fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	return *fd < 0 ? err_sys(err, "open %s", path) : 0;
-}
 
 static int exec_launch(struct engine_container *c, const struct oci_process *process,
 		       const struct engine_stdio *stdio, struct launch *launch,
 		       struct coffer_error *err)
 {
-	autoclose int null = -1, root = -1;
+	autoclose int null = -1;
 	struct ns_plan ns;
 	struct init init;
 	int r;
 
-	r = exec_open_root(c, &root, err);
-	if (r == 0)
-		r = container_fill_init(c, process, stdio, &init, &null, err);
+	r = container_fill_init(c, process, stdio, &init, &null, err);
 	if (r < 0)
 		return r;
 	ns_plan_join(&c->ns, c->launch.process.child.pidfd, &ns);
 	init.ns = &ns;
-	init.chroot = root;
 	launch->ns = &ns;
 	launch->cgroup = c->cgroup.fd;
 	launch->main = init_exec_main;

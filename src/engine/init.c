@@ -18,7 +18,6 @@
 #include "engine/init.h"
 
 #include <fcntl.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -34,11 +33,6 @@ struct init_stage {
 	int (*run)(struct init *i, struct coffer_error *err);
 };
 
-static bool init_joined_mounts(const struct init *i)
-{
-	return (i->ns->join & CLONE_NEWNS) != 0;
-}
-
 static int init_stage_session(struct init *i, struct coffer_error *err)
 {
 	umask(0); /* modes below are meant as they stand; the program's own comes with its user */
@@ -49,8 +43,7 @@ static int init_stage_session(struct init *i, struct coffer_error *err)
 
 static int init_stage_root(struct init *i, struct coffer_error *err)
 {
-	i->rootfd = rootfs_prepare(i->rootfs, i->spec->linux_->rootfs_propagation,
-				   init_joined_mounts(i), err);
+	i->rootfd = rootfs_prepare(i->rootfs, i->spec->linux_->rootfs_propagation, err);
 	return i->rootfd < 0 ? i->rootfd : 0;
 }
 
@@ -109,28 +102,31 @@ static int init_stage_readonly(struct init *i, struct coffer_error *err)
 
 static int init_stage_enter(struct init *i, struct coffer_error *err)
 {
-	return rootfs_enter(i->rootfd, i->spec->linux_->rootfs_propagation, init_joined_mounts(i),
-			    err);
+	return rootfs_enter(i->rootfd, i->spec->linux_->rootfs_propagation, err);
 }
 
-/* After setns(2) "/" is the container's, except where its mount namespace has another root. */
+/* setns(2) has made "/" the container's. */
 static int init_stage_find_root(struct init *i, struct coffer_error *err)
 {
-	if (i->chroot >= 0 && (fchdir(i->chroot) < 0 || chroot(".") < 0))
-		return err_sys(err, "change to the container's root");
 	i->rootfd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return i->rootfd < 0 ? err_sys(err, "open /") : 0;
 }
 
-#define INIT_STAGES_COMMON                                                                     \
-	{ "report", process_stage_ready }, { "descriptors", process_stage_descriptors },       \
-		{ "keyring", process_stage_keyring },                                          \
-		{ "scheduling", process_stage_scheduling },                                    \
-		{ "working directory", process_stage_directory },                              \
-		{ "bounding capabilities", process_stage_bounding },                           \
-		{ "seccomp", process_stage_seccomp }, { "user", process_stage_user },          \
-		{ "capabilities", process_stage_capabilities },                                \
-		{ "no_new_privs", process_stage_no_new_privs }, { NULL, process_stage_execute }
+/* clang-format off */
+#define INIT_STAGES_COMMON \
+	{ "descriptors", process_stage_descriptors }, \
+	{ "report", process_stage_ready }, \
+	/* The parent sets limits now and lets us go. */ \
+	{ "keyring", process_stage_keyring }, \
+	{ "scheduling", process_stage_scheduling }, \
+	{ "working directory", process_stage_directory }, \
+	{ "bounding capabilities", process_stage_bounding }, \
+	{ "seccomp", process_stage_seccomp }, \
+	{ "user", process_stage_user }, \
+	{ "capabilities", process_stage_capabilities }, \
+	{ "no_new_privs", process_stage_no_new_privs }, \
+	{ NULL, process_stage_execute }
+/* clang-format on */
 
 static const struct init_stage init_stages[] = {
 	{ "session", init_stage_session },
@@ -168,7 +164,7 @@ static int init_run(const struct init_stage *stages, size_t n, struct init *i,
 	return 0;
 }
 
-int init_main(void *data, int sock, struct coffer_error *err)
+int init_main(void *data, int *sock, struct coffer_error *err)
 {
 	struct init *i = data;
 
@@ -176,7 +172,7 @@ int init_main(void *data, int sock, struct coffer_error *err)
 	return init_run(init_stages, ARRAY_SIZE(init_stages), i, err);
 }
 
-int init_exec_main(void *data, int sock, struct coffer_error *err)
+int init_exec_main(void *data, int *sock, struct coffer_error *err)
 {
 	struct init *i = data;
 

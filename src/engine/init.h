@@ -25,24 +25,23 @@ struct init {
 	const struct seccomp_filter *seccomp;
 	struct caps caps;
 	struct engine_stdio stdio; /* all open */
-	int chroot;                /* exec: directory to take as root, -1: the namespace's own */
 	/* The child's own. */
-	int sock;
+	int *sock;
 	int rootfd;
 	struct terminal terminal;
 	bool cwd_later; /* root may not enter the working directory; its user will try */
 };
 
-#define INIT_INIT { .chroot = -1, .sock = -1, .rootfd = -1, .terminal = TERMINAL_INIT }
+#define INIT_INIT { .rootfd = -1, .terminal = TERMINAL_INIT }
 
 /* init_main(), init_exec_main() - launch_main of a container's init and of an exec */
-int init_main(void *data, int sock, struct coffer_error *err);
-int init_exec_main(void *data, int sock, struct coffer_error *err);
+int init_main(void *data, int *sock, struct coffer_error *err);
+int init_exec_main(void *data, int *sock, struct coffer_error *err);
 
 /* process_stage_*(): what both do once the root is theirs; see process.c */
 int process_stage_terminal(struct init *i, struct coffer_error *err);
-int process_stage_ready(struct init *i, struct coffer_error *err);
 int process_stage_descriptors(struct init *i, struct coffer_error *err);
+int process_stage_ready(struct init *i, struct coffer_error *err);
 int process_stage_keyring(struct init *i, struct coffer_error *err);
 int process_stage_scheduling(struct init *i, struct coffer_error *err);
 int process_stage_directory(struct init *i, struct coffer_error *err);

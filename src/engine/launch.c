@@ -98,7 +98,7 @@ static _Noreturn void launch_child(const struct launch *l, int sock)
 	if (r < 0)
 		err_wrap(&err, "namespaces");
 	else
-		l->main(l->data, sock, &err);
+		l->main(l->data, &sock, &err);
 	sync_send_error(sock, &err);
 	_exit(127);
 }

@@ -10,8 +10,11 @@
 #include "engine/engine.h"
 #include "engine/namespaces.h"
 
-/* Runs in the new process, tells the parent when it is set up, and ends in execve. Never 0. */
-typedef int (*launch_main)(void *data, int sock, struct coffer_error *err);
+/*
+ * Runs in the new process, tells the parent when it is set up, and ends in execve.  May move
+ * the socket to another descriptor.  Returns only when it failed.
+ */
+typedef int (*launch_main)(void *data, int *sock, struct coffer_error *err);
 
 struct launch {
 	const struct ns_plan *ns; /* borrowed */

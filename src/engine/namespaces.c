@@ -27,6 +27,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -93,8 +94,8 @@ static int ns_plan_check(const struct ns_plan *plan, struct coffer_error *err)
 {
 	const struct oci_linux *l = plan->linux_;
 
-	if (!ns_has(plan, CLONE_NEWNS))
-		return err_unsupported(err, "linux.namespaces: a mount namespace is required");
+	if (!(plan->create & CLONE_NEWNS))
+		return err_unsupported(err, "linux.namespaces: a new mount namespace is required");
 	if (l->time_offsets.n > 0 && !(plan->create & CLONE_NEWTIME))
 		return err_invalid(err, "linux.timeOffsets needs a new time namespace");
 	if ((l->uid_mappings.n > 0 || l->gid_mappings.n > 0) && !(plan->create & CLONE_NEWUSER))
@@ -219,6 +220,9 @@ static int ns_set_clocks(const struct ns_plan *plan, struct coffer_error *err)
 
 	if (unshare(CLONE_NEWTIME) < 0)
 		return err_sys(err, "make the time namespace");
+	/* The change of user has given our /proc files to the first root; take them back. */
+	if (prctl(PR_SET_DUMPABLE, 1) < 0)
+		return err_sys(err, "own /proc/self");
 	for (size_t i = 0; i < l->time_offsets.n; i++) {
 		const struct oci_time_offset *o = &l->time_offsets.v[i];
 

@@ -7,7 +7,8 @@
  *
  * Descriptors: every one of the parent's is really closed before the working
  * directory is entered, because a directory named /proc/self/fd/N would
- * otherwise lead out of the root; the one socket left dies at execve.
+ * otherwise lead out of the root; the one socket left dies at execve.  And
+ * before the parent sets limits: after that no new one is needed.
  *
  * Callers: init.c only.
  */
@@ -28,7 +29,9 @@
 #include "engine/sync.h"
 #include "engine/user.h"
 
-#define PROCESS_SOCK 3 /* where the socket lives once all others are closed */
+/* Where these live once all others are closed. */
+#define PROCESS_SOCK 3
+#define PROCESS_PTMX 4
 
 int process_stage_terminal(struct init *i, struct coffer_error *err)
 {
@@ -43,11 +46,6 @@ int process_stage_terminal(struct init *i, struct coffer_error *err)
 	return r;
 }
 
-int process_stage_ready(struct init *i, struct coffer_error *err)
-{
-	return sync_ask(i->sock, SYNC_CREATED, i->terminal.ptmx, err);
-}
-
 /* A pipe as stdout is opened again by programs that write to /dev/stdout. */
 static void process_own_pipe(int fd, uid_t uid)
 {
@@ -58,35 +56,64 @@ static void process_own_pipe(int fd, uid_t uid)
 		return;
 }
 
-int process_stage_descriptors(struct init *i, struct coffer_error *err)
+/* Take @fd to a number above all that are given out below. */
+static int process_lift(int *fd, struct coffer_error *err)
 {
-	const int given[3] = { i->stdio.in, i->stdio.out, i->stdio.err };
-	int high[3];
+	int high = fcntl(*fd, F_DUPFD_CLOEXEC, PROCESS_PTMX + 1);
 
-	if (i->process->terminal) {
-		int r = terminal_control(&i->terminal, err);
+	if (high < 0)
+		return err_sys(err, "duplicate descriptor %d", *fd);
+	*fd = high;
+	return 0;
+}
 
-		if (r < 0)
-			return r;
-	}
-	/* First out of the way: one may be another's target. */
-	for (int std = 0; std < 3; std++) {
-		high[std] = fcntl(given[std], F_DUPFD_CLOEXEC, PROCESS_SOCK + 1);
-		if (high[std] < 0)
-			return err_sys(err, "duplicate descriptor %d", given[std]);
-	}
-	for (int std = 0; std < 3; std++) {
-		if (dup2(high[std], std) < 0)
+static int process_place_std(struct init *i, struct coffer_error *err)
+{
+	int *const given[3] = { &i->stdio.in, &i->stdio.out, &i->stdio.err };
+	int r = 0;
+
+	/* First all out of the way: one may be another's target. */
+	for (int std = 0; r == 0 && std < 3; std++)
+		r = process_lift(given[std], err);
+	for (int std = 0; r == 0 && std < 3; std++) {
+		if (dup2(*given[std], std) < 0)
 			return err_sys(err, "place descriptor %d", std);
 		if (i->process->user.uid != 0 && !i->process->terminal)
 			process_own_pipe(std, i->process->user.uid);
 	}
-	if (i->sock != PROCESS_SOCK && dup3(i->sock, PROCESS_SOCK, O_CLOEXEC) < 0)
-		return err_sys(err, "place the socket");
-	i->sock = PROCESS_SOCK;
-	if (syscall(SYS_close_range, PROCESS_SOCK + 1, ~0U, 0) < 0)
+	return r;
+}
+
+int process_stage_descriptors(struct init *i, struct coffer_error *err)
+{
+	bool terminal = i->process->terminal;
+	int r;
+
+	r = terminal ? terminal_control(&i->terminal, err) : 0;
+	if (r == 0)
+		r = process_lift(i->sock, err);
+	if (r == 0 && terminal)
+		r = process_lift(&i->terminal.ptmx, err);
+	if (r == 0)
+		r = process_place_std(i, err);
+	if (r < 0)
+		return r;
+	if (dup3(*i->sock, PROCESS_SOCK, O_CLOEXEC) < 0 ||
+	    (terminal && dup3(i->terminal.ptmx, PROCESS_PTMX, O_CLOEXEC) < 0))
+		return err_sys(err, "place descriptors");
+	*i->sock = PROCESS_SOCK;
+	i->terminal.ptmx = terminal ? PROCESS_PTMX : -1;
+	if (syscall(SYS_close_range, PROCESS_SOCK + 1 + terminal, ~0U, 0) < 0)
 		return err_sys(err, "close all other descriptors");
 	return 0;
+}
+
+int process_stage_ready(struct init *i, struct coffer_error *err)
+{
+	int r = sync_ask(*i->sock, SYNC_CREATED, i->terminal.ptmx, err);
+
+	close_fd(&i->terminal.ptmx);
+	return r;
 }
 
 int process_stage_keyring(struct init *i, struct coffer_error *err)
@@ -158,7 +185,7 @@ int process_stage_no_new_privs(struct init *i, struct coffer_error *err)
 	int r;
 
 	/* The last words but an error; a filter may forbid more. */
-	r = sync_send(i->sock, SYNC_EXEC, 0, -1);
+	r = sync_send(*i->sock, SYNC_EXEC, 0, -1);
 	if (r < 0)
 		return err_sysn(err, r, "report to parent");
 	if (!i->process->no_new_privileges)

@@ -45,32 +45,47 @@ static int program_failed(const char *file, int errnum, struct coffer_error *err
 	return err_sysn(err, errnum, "exec %s", file);
 }
 
-static int program_search(const struct oci_process *p, char *const *env, struct coffer_error *err)
+/* "@dir/name" for the first directory of the list @dir. Return: the rest of the list, or NULL */
+static const char *program_candidate(const char *dir, const char *name, char file[PATH_MAX])
 {
-	const char *dir = program_path(p), *name = p->args.v[0];
-	char file[PATH_MAX], refused[PATH_MAX] = "";
-	size_t len;
-	int n;
+	size_t len = strcspn(dir, ":");
 
-	for (;; dir += len + 1) {
-		len = strcspn(dir, ":");
-		n = snprintf(file, sizeof(file), "%.*s%s%s", (int)len, dir, len ? "/" : "./", name);
-		if (n > 0 && n < (int)sizeof(file)) {
-			execve(file, p->args.v, env);
-			if (errno == EACCES && !refused[0])
-				memcpy(refused, file, (size_t)n + 1);
-			else if (errno != ENOENT && errno != ENOTDIR && errno != EACCES)
-				return program_failed(file, errno, err);
-			else if (errno == ENOENT && access(file, F_OK) == 0)
-				return program_failed(file, ENOENT, err);
-		}
-		if (!dir[len])
-			break;
-	}
+	if (snprintf(file, PATH_MAX, "%.*s%s%s", (int)len, dir, len ? "/" : "./", name) >= PATH_MAX)
+		file[0] = '\0'; /* no such file, then */
+	return dir[len] ? dir + len + 1 : NULL;
+}
+
+/* Nothing could be executed: the best reason there is. @refused: first that said EACCES, or "" */
+static int program_not_found(const struct oci_process *p, const char *refused,
+			     struct coffer_error *err)
+{
+	const char *name = p->args.v[0];
+	char file[PATH_MAX];
+
 	if (refused[0])
 		return program_failed(refused, EACCES, err);
+	for (const char *dir = program_path(p); dir;) {
+		dir = program_candidate(dir, name, file);
+		if (access(file, F_OK) == 0)
+			return program_failed(file, ENOENT, err);
+	}
 	return err_set(err, COFFER_ERR_NOT_FOUND, ENOENT,
 		       "exec \"%s\": executable file not found in $PATH", name);
+}
+
+static int program_search(const struct oci_process *p, char *const *env, struct coffer_error *err)
+{
+	char file[PATH_MAX], refused[PATH_MAX] = "";
+
+	for (const char *dir = program_path(p); dir;) {
+		dir = program_candidate(dir, p->args.v[0], file);
+		execve(file, p->args.v, env);
+		if (errno == EACCES && !refused[0])
+			memcpy(refused, file, sizeof(file));
+		else if (errno != ENOENT && errno != ENOTDIR && errno != EACCES)
+			return program_failed(file, errno, err);
+	}
+	return program_not_found(p, refused, err);
 }
 
 int program_execute(const struct oci_process *process, struct coffer_error *err)

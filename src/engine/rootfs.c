@@ -72,14 +72,14 @@ static int rootfs_propagate(const char *path, const char *word, struct coffer_er
 	return rootfs_unshare_parent(path, err);
 }
 
-int rootfs_prepare(const char *path, const char *word, bool joined, struct coffer_error *err)
+int rootfs_prepare(const char *path, const char *word, struct coffer_error *err)
 {
 	struct mount_attr private = { .propagation = MS_PRIVATE };
 	autoclose int tree = -1;
 	struct stat st;
 	int r;
 
-	r = joined ? 0 : rootfs_propagate(path, word, err);
+	r = rootfs_propagate(path, word, err);
 	if (r < 0)
 		return r;
 	tree = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
@@ -237,23 +237,16 @@ static int rootfs_pivot(int rootfd, struct coffer_error *err)
 	return 0;
 }
 
-int rootfs_enter(int rootfd, const char *word, bool joined, struct coffer_error *err)
+int rootfs_enter(int rootfd, const char *word, struct coffer_error *err)
 {
 	unsigned long flags = 0;
-	int r;
+	int r = rootfs_pivot(rootfd, err);
 
-	if (joined) {
-		/* pivot_root would move the others who live in this namespace, too. */
-		if (fchdir(rootfd) < 0 || chroot(".") < 0)
-			return err_sys(err, "change to the root");
-	} else {
-		r = rootfs_pivot(rootfd, err);
-		if (r < 0)
-			return r;
-	}
+	if (r < 0)
+		return r;
 	if (chdir("/") < 0)
 		return err_sys(err, "change to the root");
-	if (word && !joined && mount_propagation_parse(word, &flags) == 0 &&
+	if (word && mount_propagation_parse(word, &flags) == 0 &&
 	    mount(NULL, "/", NULL, flags, NULL) < 0)
 		return err_sys(err, "linux.rootfsPropagation: set %s", word);
 	return 0;

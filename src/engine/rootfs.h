@@ -5,8 +5,6 @@
 #ifndef ENGINE_ROOTFS_H
 #define ENGINE_ROOTFS_H
 
-#include <stdbool.h>
-
 #include "base/error.h"
 #include "spec/spec.h"
 
@@ -14,11 +12,10 @@
  * rootfs_prepare() - Stop propagation to the outside and make the root a mount of its own
  * @path:	Directory, absolute
  * @word:	linux.rootfsPropagation or NULL
- * @joined:	The mount namespace is somebody else's: leave its propagation alone
  *
  * Return: descriptor of the new mount's root, or negative errno
  */
-int rootfs_prepare(const char *path, const char *word, bool joined, struct coffer_error *err);
+int rootfs_prepare(const char *path, const char *word, struct coffer_error *err);
 
 /* rootfs_hide() - linux.maskedPaths and linux.readonlyPaths; missing ones are fine */
 int rootfs_hide(int rootfd, const struct oci_linux *linux_, struct coffer_error *err);
@@ -27,6 +24,6 @@ int rootfs_hide(int rootfd, const struct oci_linux *linux_, struct coffer_error 
 int rootfs_set_readonly(int rootfd, struct coffer_error *err);
 
 /* rootfs_enter() - Make it "/", with nothing of the old root left in the namespace */
-int rootfs_enter(int rootfd, const char *word, bool joined, struct coffer_error *err);
+int rootfs_enter(int rootfd, const char *word, struct coffer_error *err);
 
 #endif /* ENGINE_ROOTFS_H */
