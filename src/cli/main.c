@@ -31,7 +31,7 @@ static const struct opt_row cli_global_rows[] = {
 	{ "version", 'v', OPT_FLAG, FIELD(version), NULL, "Show the version" },
 	{ "debug", 'D', OPT_FLAG, FIELD(debug), NULL, "Same as --log-level debug" },
 	{ "log-level", 0, OPT_WORD, FIELD(log_level), "LEVEL",
-	  "Log to stderr: error, warning, info or debug", .words = cli_levels },
+	  "Log to stderr (default: nothing): error, warning, info or debug", .words = cli_levels },
 	{ "log-format", 0, OPT_WORD, FIELD(log_format), "FORMAT", "text (default) or json",
 	  .words = cli_formats },
 };
@@ -88,6 +88,9 @@ static int cli_start_log(const struct cli_globals *opts, const struct cli_config
 	const char *format = opts->log_format ? opts->log_format : config->log_format;
 	int r;
 
+	/* An error is told in one line of our own; more only for those who ask. */
+	if (!level && !format && !opts->debug)
+		return 0;
 	level = opts->debug ? "debug" : level ? level : "warning";
 	format = format ? format : "text";
 	r = coffer_log_to_fd(STDERR_FILENO, format, err);

@@ -164,6 +164,18 @@ static void container_forget_cancel(struct coffer_container *c)
 		log_warning("read an eventfd: %s", strerror(errno));
 }
 
+/* "start container c1: ..."; the agent words its own errors so already. */
+static int container_wrap(const struct coffer_container *c, const char *verb,
+			  struct coffer_error *err)
+{
+	char prefix[32 + COFFER_ID_MAX];
+	int n = snprintf(prefix, sizeof(prefix), "%s container %s: ", verb, c->id);
+
+	if (strncmp(err->message, prefix, (size_t)n) == 0)
+		return -err->err;
+	return err_wrap(err, "%s container %s", verb, c->id);
+}
+
 static int container_make_sandbox(struct coffer_container *c, struct coffer_error *err)
 {
 	struct sandbox_config cfg = {
@@ -251,7 +263,7 @@ int coffer_container_create(struct coffer_container *c, struct coffer_error *err
 	if (r < 0) {
 		if (own.kind == COFFER_ERR_CANCELLED)
 			container_forget_cancel(c);
-		r = err_wrap(&own, "create container %s", c->id);
+		r = container_wrap(c, "create", &own);
 		container_fail(c, &own);
 		if (err)
 			*err = own;
@@ -278,7 +290,7 @@ int coffer_container_start(struct coffer_container *c, struct coffer_error *err)
 	if (process_launch(c->init, &own) < 0) {
 		if (own.kind == COFFER_ERR_INTERRUPTED)
 			c->sandbox->ops->explain(c->sandbox, &own);
-		r = err_wrap(&own, "start container %s", c->id);
+		r = container_wrap(c, "start", &own);
 		container_fail(c, &own);
 		if (err)
 			*err = own;

@@ -75,7 +75,7 @@ static void vm_end(struct vm *vm)
 	close_fd(&vm->agent_fd);
 }
 
-/* The monitor wrote to its status descriptor, or closed it. */
+/* The monitor wrote to its status descriptor (the console's end included), or closed it. */
 static int vm_read_status(struct vm *vm, struct coffer_error *err)
 {
 	struct coffer_error status;
@@ -83,7 +83,9 @@ static int vm_read_status(struct vm *vm, struct coffer_error *err)
 
 	if (n != (ssize_t)sizeof(status)) {
 		close_fd(&vm->status_fd);
-		return err_set(err, COFFER_ERR_INTERRUPTED, EPIPE, "coffer-vmm has ended");
+		err_set(err, COFFER_ERR_INTERRUPTED, EPIPE, "coffer-vmm has ended");
+		console_explain(vm->cfg.dir->vm_fd, err);
+		return -EPIPE;
 	}
 	status.message[sizeof(status.message) - 1] = '\0';
 	if (status.kind == COFFER_ERR_NONE)
@@ -138,8 +140,11 @@ static int vm_ready_step(struct vm *vm, usec_t deadline, struct coffer_error *er
 
 	if (r < 0)
 		return errno == EINTR ? 0 : err_sys(err, "poll");
-	if (r == 0)
-		return err_timeout(err, "the guest gave no sign of life");
+	if (r == 0) {
+		err_timeout(err, "the guest gave no sign of life");
+		console_explain(vm->cfg.dir->vm_fd, err);
+		return -ETIMEDOUT;
+	}
 	if (fds[2].revents)
 		return err_set(err, COFFER_ERR_CANCELLED, 0, "given up while booting");
 	if (fds[0].revents) {
@@ -179,7 +184,6 @@ static int vm_ready(struct sandbox *sb, struct coffer_error *err)
 		r = vm_ready_once(vm, &first);
 		if (r == 0)
 			return 0;
-		console_explain(vm->cfg.dir->vm_fd, &first);
 		if (r != -ETIMEDOUT || i == VM_BOOT_TRIES)
 			break;
 		log_warning("boot: %s; trying once more", first.message);
@@ -267,8 +271,9 @@ static void vm_explain(struct sandbox *sb, struct coffer_error *err)
 	    io_wait(vm->status_fd, POLLIN, deadline_in(VM_EXPLAIN_BUDGET)) > 0 &&
 	    vm_read_status(vm, &cause) < 0 && err)
 		*err = cause;
+	else
+		console_explain(vm->cfg.dir->vm_fd, err);
 	pthread_mutex_unlock(&vm->explain_lock);
-	console_explain(vm->cfg.dir->vm_fd, err);
 }
 
 static void vm_info(struct sandbox *sb, struct sandbox_info *out)
