@@ -6,10 +6,13 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
+#include "base/io.h"
 #include "rpc/grpc_client.h"
 #include "rpc_echo.h"
 
@@ -502,6 +505,107 @@ static void test_connection_limit(void **state)
 	rpc_echo_stop(&server);
 }
 
+/* A server without a thread: the test turns its loop. */
+struct local {
+	struct rpc_echo echo;
+	struct loop *loop;
+	struct grpc_server *srv;
+};
+
+static void local_new(struct local *l)
+{
+	rpc_echo_init(&l->echo);
+	assert_int_equal(loop_new(&l->loop, NULL), 0);
+	assert_int_equal(grpc_server_new(l->loop, &l->echo.service, 1, NULL, &l->srv, NULL), 0);
+}
+
+static void local_free(struct local *l)
+{
+	grpc_server_free(l->srv);
+	rpc_echo_clear(&l->echo);
+	loop_free(l->loop);
+}
+
+static struct grpc_pending *start_getenv(struct grpc_client *c)
+{
+	Sc__GetenvRequest req = SC__GETENV_REQUEST__INIT;
+	struct grpc_pending *p = NULL;
+
+	req.key = (char *)"k";
+	assert_int_equal(grpc_client_start(c, SD, "Getenv", &req.base, 20 * SEC, &p, NULL), 0);
+	return p;
+}
+
+static void test_one_batch(void **state)
+{
+	struct grpc_client *c = NULL;
+	struct grpc_pending *p;
+	ProtobufCMessage *m = NULL;
+	struct local l;
+	int sv[2];
+
+	local_new(&l);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv), 0);
+	assert_int_equal(grpc_server_adopt(l.srv, sv[1], NULL), 0);
+	assert_int_equal(grpc_client_new(sv[0], NULL, &c, NULL), 0);
+	/* Even the first answer, settings and all, takes one turn. */
+	for (int i = 0; i < 3; i++) {
+		p = start_getenv(c);
+		assert_int_equal(grpc_pending_recv(p, 0, &m, NULL), -ETIMEDOUT);
+		assert_int_equal(loop_step(l.loop, 0, NULL), 0);
+		assert_int_equal(grpc_pending_recv(p, 0, &m, NULL), 0);
+		assert_non_null(m);
+		protobuf_c_message_free_unpacked(m, NULL);
+		assert_int_equal(grpc_pending_recv(p, 0, &m, NULL), 0);
+		assert_null(m);
+		grpc_pending_free(p);
+	}
+	grpc_client_free(c);
+	local_free(&l);
+}
+
+/* Out of descriptors the server pauses, then accepts who has waited. */
+static void test_no_descriptors(void **state)
+{
+	char dir[] = "/tmp/rpc-XXXXXX", path[64];
+	struct grpc_client *c = NULL;
+	struct grpc_pending *p;
+	ProtobufCMessage *m = NULL;
+	struct rlimit old, tight;
+	struct local l;
+	usec_t end;
+	int fd, steps = 0;
+
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/s", dir);
+	local_new(&l);
+	fd = io_unix_listen(AT_FDCWD, path, 0600, NULL);
+	assert_true(fd >= 0);
+	assert_int_equal(grpc_server_listen(l.srv, fd, NULL), 0);
+	fd = io_unix_connect(AT_FDCWD, path, NULL);
+	assert_int_equal(grpc_client_new(fd, NULL, &c, NULL), 0);
+	p = start_getenv(c);
+	getrlimit(RLIMIT_NOFILE, &old);
+	tight = old;
+	tight.rlim_cur = (rlim_t)fd + 1;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &tight), 0);
+	/* It does not spin: within 50 ms the loop wakes for the listener once. */
+	for (end = deadline_in(50000); deadline_left(end); steps++)
+		loop_step(l.loop, end, NULL);
+	setrlimit(RLIMIT_NOFILE, &old);
+	assert_in_range(steps, 1, 10);
+	end = deadline_in(20 * SEC);
+	while (grpc_pending_recv(p, 0, &m, NULL) == -ETIMEDOUT && deadline_left(end))
+		loop_step(l.loop, deadline_in(10000), NULL);
+	assert_non_null(m);
+	protobuf_c_message_free_unpacked(m, NULL);
+	grpc_pending_free(p);
+	grpc_client_free(c);
+	local_free(&l);
+	unlink(path);
+	rmdir(dir);
+}
+
 static void test_methods_checked(void **state)
 {
 	static const struct grpc_method row = { "Getenvx", NULL };
@@ -533,6 +637,8 @@ int main(void)
 		cmocka_unit_test(test_stream_limit),
 		cmocka_unit_test(test_server_ends),
 		cmocka_unit_test(test_connection_limit),
+		cmocka_unit_test(test_one_batch),
+		cmocka_unit_test(test_no_descriptors),
 		cmocka_unit_test(test_methods_checked),
 	};
 
