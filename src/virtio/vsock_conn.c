@@ -194,7 +194,8 @@ void vsock_conn_ready(struct vsock_conn *c)
 void vsock_conn_forwarded(struct vsock_conn *c, size_t n)
 {
 	c->fwd_cnt += (uint32_t)n;
-	if (c->fwd_cnt - c->fwd_told >= VSOCK_CREDIT_STEP && vsock_conn_has_ports(c)) {
+	if (c->fwd_cnt - c->fwd_told >= VSOCK_CREDIT_STEP && vsock_conn_has_ports(c) &&
+	    !(c->guest_shut & VIRTIO_VSOCK_SHUTDOWN_SEND)) {
 		c->pending |= VSOCK_PENDING_CREDIT;
 		vsock_conn_ready(c);
 	}
@@ -255,6 +256,9 @@ static void vsock_conn_settle_open(struct vsock_conn *c)
 		shut |= VIRTIO_VSOCK_SHUTDOWN_SEND;
 	if (c->dead || (c->eof && (c->hup || guest_done)))
 		shut |= VIRTIO_VSOCK_SHUTDOWN_RCV;
+	/* Who reads no more needs no word that nothing comes. */
+	if (shut == VIRTIO_VSOCK_SHUTDOWN_SEND && (c->guest_shut & VIRTIO_VSOCK_SHUTDOWN_RCV))
+		return;
 	vsock_conn_shut(c, shut);
 }
 
