@@ -274,7 +274,7 @@ int grpc_client_call(struct grpc_client *c, const ProtobufCServiceDescriptor *se
 	int r;
 
 	r = grpc_client_start(c, service, method, req, timeout, &p, err);
-	if (r < 0)
+	if (!p)
 		return r;
 	r = grpc_pending_recv(p, USEC_INFINITY, &msg, err);
 	if (r == 0 && !msg)

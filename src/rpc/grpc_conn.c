@@ -53,9 +53,10 @@ void grpc_conn_release(struct grpc_conn *conn, struct grpc_call *call)
 		return;
 	conn->reserved -= call->reserved;
 	call->reserved = 0;
-	LIST_FOREACH(other, &conn->calls, link)
+	for (other = LIST_FIRST(&conn->calls); other; other = LIST_NEXT(other, link)) {
 		if (other->unconsumed)
 			grpc_conn_admit(conn, other);
+	}
 }
 
 static void grpc_conn_refuse_reader(struct grpc_call *call, int r)
@@ -114,7 +115,7 @@ static void grpc_conn_find_method(struct grpc_call *call, const uint8_t *path, s
 		const struct grpc_service *s = &srv->services[i];
 		size_t k = strlen(s->desc->name);
 
-		if (n < k + 2 || path[0] != '/' || memcmp(path + 1, s->desc->name, k) ||
+		if (n < k + 2 || path[0] != '/' || memcmp(path + 1, s->desc->name, k) != 0 ||
 		    path[k + 1] != '/')
 			continue;
 		for (size_t m = 0; m < s->nmethods; m++) {

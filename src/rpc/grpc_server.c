@@ -49,8 +49,8 @@ static void grpc_server_accepting(struct grpc_server *srv, bool on)
 	struct grpc_listener *l;
 
 	srv->accept_paused = !on;
-	SLIST_FOREACH(l, &srv->listeners, link)
-	loop_set_events(l->source, on ? EPOLLIN : 0);
+	for (l = SLIST_FIRST(&srv->listeners); l; l = SLIST_NEXT(l, link))
+		loop_set_events(l->source, on ? EPOLLIN : 0);
 }
 
 static void grpc_server_timer_handler(struct loop_source *src, void *data)

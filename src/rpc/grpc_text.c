@@ -18,7 +18,7 @@
 
 /* Finest first.  Nanoseconds are understood but never sent. */
 static const struct {
-	char unit;
+	uint8_t unit;
 	usec_t usec;
 } grpc_timeout_units[] = {
 	{ 'u', 1 },

@@ -209,7 +209,7 @@ bool grpc_wire_content_type(const uint8_t *value, size_t n)
 	static const char proto[] = "+proto";
 	size_t k = sizeof(grpc) - 1;
 
-	if (n < k || memcmp(value, grpc, k))
+	if (n < k || memcmp(value, grpc, k) != 0)
 		return false;
 	if (n - k >= sizeof(proto) - 1 && !memcmp(value + k, proto, sizeof(proto) - 1))
 		k += sizeof(proto) - 1;
