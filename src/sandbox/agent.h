@@ -31,6 +31,8 @@ enum agent_step_kind {
 	AGENT_STEP_COUNT,
 };
 
+#define AGENT_STEPS_MAX 8
+
 struct agent_step {
 	enum agent_step_kind kind;
 	const char *path;   /* mount point, directory, or interface */
@@ -58,7 +60,8 @@ struct agent_exit {
 };
 
 struct agent_ops {
-	/* Runs steps in order, stops at the first that fails. */
+	/* Runs at most AGENT_STEPS_MAX steps in order; tells of the first that failed, the later
+	 * ones may have been tried all the same. */
 	int (*prepare)(struct agent *agent, const struct agent_step *steps, size_t nsteps,
 		       struct coffer_error *err);
 	int (*create)(struct agent *agent, const struct agent_create *args,

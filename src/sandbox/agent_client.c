@@ -45,11 +45,18 @@ static int agent_client_call(struct agent *agent, const char *method, const Prot
 	return r;
 }
 
+/* Each step's request goes out at once; its answer is taken by agent_client_prepare(). */
+static int agent_client_send(struct agent *agent, const char *method, const ProtobufCMessage *req,
+			     struct grpc_pending **out, struct coffer_error *err)
+{
+	return grpc_client_start(agent_client_from(agent)->rpc, &sc__sandbox_context__descriptor,
+				 method, req, clock_budget(AGENT_CALL_BUDGET), out, err);
+}
+
 static int agent_client_mount(struct agent *agent, const struct agent_step *step,
-			      struct coffer_error *err)
+			      struct grpc_pending **out, struct coffer_error *err)
 {
 	Sc__MountRequest req = SC__MOUNT_REQUEST__INIT;
-	int r;
 
 	req.type = (char *)step->type;
 	req.source = (char *)step->source;
@@ -57,53 +64,77 @@ static int agent_client_mount(struct agent *agent, const struct agent_step *step
 	req.options = (char **)step->options;
 	while (step->options && step->options[req.n_options])
 		req.n_options++;
-	r = agent_client_call(agent, "Mount", &req.base, AGENT_CALL_BUDGET, NULL, err);
-	return r < 0 ? err_wrap(err, "mount %s on %s", step->source, step->path) : 0;
+	return agent_client_send(agent, "Mount", &req.base, out, err);
 }
 
 static int agent_client_mkdir(struct agent *agent, const struct agent_step *step,
-			      struct coffer_error *err)
+			      struct grpc_pending **out, struct coffer_error *err)
 {
 	Sc__MkdirRequest req = SC__MKDIR_REQUEST__INIT;
-	int r;
 
 	req.path = (char *)step->path;
 	req.all = true;
 	req.perms = 0755;
-	r = agent_client_call(agent, "Mkdir", &req.base, AGENT_CALL_BUDGET, NULL, err);
-	return r < 0 ? err_wrap(err, "make directory %s", step->path) : 0;
+	return agent_client_send(agent, "Mkdir", &req.base, out, err);
 }
 
 static int agent_client_link_up(struct agent *agent, const struct agent_step *step,
-				struct coffer_error *err)
+				struct grpc_pending **out, struct coffer_error *err)
 {
 	Sc__IpLinkSetRequest req = SC__IP_LINK_SET_REQUEST__INIT;
-	int r;
 
 	req.interface = (char *)step->path;
 	req.up = true;
-	r = agent_client_call(agent, "IpLinkSet", &req.base, AGENT_CALL_BUDGET, NULL, err);
-	return r < 0 ? err_wrap(err, "bring up interface %s", step->path) : 0;
+	return agent_client_send(agent, "IpLinkSet", &req.base, out, err);
 }
 
-static int (*const agent_client_steps[])(struct agent *, const struct agent_step *,
-					 struct coffer_error *) = {
-	[AGENT_STEP_MOUNT] = agent_client_mount,
-	[AGENT_STEP_MKDIR] = agent_client_mkdir,
-	[AGENT_STEP_LINK_UP] = agent_client_link_up,
+static const struct {
+	const char *what;
+	int (*send)(struct agent *agent, const struct agent_step *step, struct grpc_pending **out,
+		    struct coffer_error *err);
+} agent_client_steps[] = {
+	[AGENT_STEP_MOUNT] = { "mount", agent_client_mount },
+	[AGENT_STEP_MKDIR] = { "make directory", agent_client_mkdir },
+	[AGENT_STEP_LINK_UP] = { "bring up interface", agent_client_link_up },
 };
-_Static_assert(ARRAY_SIZE(agent_client_steps) == AGENT_STEP_COUNT, "a function a kind");
+_Static_assert(ARRAY_SIZE(agent_client_steps) == AGENT_STEP_COUNT, "a row a kind");
 
+/*
+ * All requests are sent before the first answer is waited for: the agent
+ * serves a connection's requests in their order, and a round trip is dear on
+ * an emulated machine.  What follows a failed step fails or is of no use, and
+ * whoever prepares a sandbox in vain ends it.
+ */
 static int agent_client_prepare(struct agent *agent, const struct agent_step *steps,
 				size_t nsteps, struct coffer_error *err)
 {
-	for (size_t i = 0; i < nsteps; i++) {
-		int r = agent_client_steps[steps[i].kind](agent, &steps[i], err);
+	usec_t begin = clock_now(), deadline = deadline_in(clock_budget(AGENT_CALL_BUDGET));
+	struct grpc_pending *calls[AGENT_STEPS_MAX] = { NULL };
+	int r = 0;
 
-		if (r < 0)
-			return r;
+	if (nsteps > AGENT_STEPS_MAX)
+		return err_invalid(err, "too many steps");
+	for (size_t i = 0; r == 0 && i < nsteps; i++)
+		r = agent_client_steps[steps[i].kind].send(agent, &steps[i], &calls[i], err);
+	for (size_t i = 0; i < nsteps; i++) {
+		ProtobufCMessage *msg = NULL;
+
+		if (!calls[i])
+			continue;
+		if (r == 0) {
+			r = grpc_pending_recv(calls[i], deadline, &msg, err);
+			if (msg)
+				protobuf_c_message_free_unpacked(msg, NULL);
+			if (r < 0)
+				err_wrap(err, "%s %s", agent_client_steps[steps[i].kind].what,
+					 steps[i].path);
+			log_debug("%s %s: %d after %llu us",
+				  agent_client_steps[steps[i].kind].what, steps[i].path, r,
+				  (unsigned long long)(clock_now() - begin));
+		}
+		grpc_pending_free(calls[i]);
 	}
-	return 0;
+	return r;
 }
 
 /* The presence case of every request's containerID has the same meaning, but a type of its own. */

@@ -67,6 +67,10 @@ static int vm_fill_config(const struct vm *vm, struct vmm_config *cfg, struct co
 	while (cfg->log_level < LOG_LEVEL_DEBUG && log_enabled(cfg->log_level + 1))
 		cfg->log_level++;
 	cfg->log_format = vm_log_format;
+	/* The agent writes its log to the console. */
+	if (log_enabled(LOG_LEVEL_INFO))
+		snprintf(cfg->cmdline, sizeof(cfg->cmdline), "coffer_log=%s",
+			 log_level_str(cfg->log_level));
 	return 0;
 }
 
