@@ -10,16 +10,21 @@
 #define LOG_CATEGORY "container"
 #include "agent/container.h"
 
+#include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include "agent/reaper.h"
+#include "base/io.h"
 #include "base/log.h"
 #include "base/path.h"
 
 /* How long a killed process may take to be gone. */
 #define CONTAINER_KILL_BUDGET (5 * USEC_PER_SEC)
+#define CONTAINER_REAP_STEP   (10 * USEC_PER_MSEC)
 
 struct container *container_find(const struct agent *agent, const char *id)
 {
@@ -94,16 +99,37 @@ void container_free(struct container *c)
 	free(c);
 }
 
-/* Waiters of every process learn how it ended before anything is freed. */
+static struct process *container_running(const struct container *c)
+{
+	for (struct process *p = c->processes; p; p = p->next)
+		if (process_has_child(p))
+			return p;
+	return NULL;
+}
+
+/*
+ * Waiters of every process learn how it ended before anything is freed.  The
+ * init of a pid namespace ends only after every other process in it has been
+ * reaped, and execs - deleted ones too - are for the agent to reap: so all
+ * children are, while this waits.
+ */
 static void container_end_processes(struct container *c)
 {
 	usec_t deadline = deadline_in(clock_budget(CONTAINER_KILL_BUDGET));
 	struct coffer_error err = COFFER_ERROR_INIT;
+	struct process *p;
 
 	if (c->engine && engine_kill_all(c->engine, SIGKILL, &err) < 0)
 		log_warning("kill container %s: %s", c->id, err.message);
-	for (struct process *p = c->processes; p; p = p->next)
-		process_end(p, deadline);
+	for (p = c->processes; p; p = p->next)
+		if (process_has_child(p))
+			child_kill(&p->proc->child, SIGKILL);
+	while ((p = container_running(c)) && deadline_left(deadline) > 0) {
+		io_wait(p->proc->child.pidfd, POLLIN, deadline_in(CONTAINER_REAP_STEP));
+		reaper_reap(c->agent);
+	}
+	if (p)
+		log_warning("process %s of %s does not end", p->id, c->id);
 }
 
 /* Layers below the rootfs are the host's to unmount: it mounted them one by one. */

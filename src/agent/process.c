@@ -10,7 +10,7 @@
  * Dialling comes first and is waited for last, so that the host accepts while
  * the engine works.  Knows nothing of RPC: results go to callbacks.
  *
- * Callers: rpc_process.c (everything), container.c (reap, end, free).
+ * Callers: rpc_process.c (everything), container.c (reap, free).
  */
 #define LOG_CATEGORY "process"
 #include "agent/process.h"
@@ -18,6 +18,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -220,19 +221,6 @@ void process_reap(struct process *p)
 	process_stopped(p, spawn_exit_code(&si));
 }
 
-void process_end(struct process *p, usec_t deadline)
-{
-	siginfo_t si = { 0 };
-
-	if (!p->proc || p->proc->child.pid == 0)
-		return;
-	child_kill(&p->proc->child, SIGKILL);
-	if (child_wait(&p->proc->child, deadline, &si) < 0)
-		log_warning("process %s of %s does not end", p->id, p->container->id);
-	else
-		process_stopped(p, spawn_exit_code(&si));
-}
-
 static int32_t process_failure_code(const struct coffer_error *err)
 {
 	switch (err->err) {
@@ -274,8 +262,6 @@ static int process_run(struct process *p, struct coffer_error *err)
 	r = p->is_init ? engine_start(p->container->engine, err) : process_start_exec(p, err);
 	if (r < 0)
 		return r;
-	if (p->size.ws_row && p->proc->ptmx >= 0)
-		ioctl(p->proc->ptmx, TIOCSWINSZ, &p->size);
 	return streams_start(&p->streams, p->proc->ptmx, err);
 }
 
@@ -318,16 +304,35 @@ int process_kill(struct process *p, int sig, struct coffer_error *err)
 	return 0;
 }
 
+/* The terminal of an exec comes with its start: the engine is told the size then. */
+static int process_resize_later(struct process *p, uint32_t rows, uint32_t columns,
+				struct coffer_error *err)
+{
+	struct oci_process *process = p->spec->process;
+
+	if (!process->console_size)
+		process->console_size = calloc(1, sizeof(*process->console_size));
+	if (!process->console_size)
+		return err_nomem(err);
+	*process->console_size = (struct oci_console_size){ .height = rows, .width = columns };
+	return 0;
+}
+
 int process_resize(struct process *p, uint32_t rows, uint32_t columns, struct coffer_error *err)
 {
+	struct winsize size = { .ws_row = (uint16_t)rows, .ws_col = (uint16_t)columns };
+
 	if (rows > UINT16_MAX || columns > UINT16_MAX)
 		return err_invalid(err, "terminal size %ux%u: at most 65535 each", columns, rows);
 	if (p->state == PROCESS_CREATING)
 		return err_state(err, "process %s is still being created", p->id);
 	if (!p->spec->process->terminal)
 		return err_unsupported(err, "process %s has no terminal", p->id);
-	p->size = (struct winsize){ .ws_row = (uint16_t)rows, .ws_col = (uint16_t)columns };
-	if (p->state == PROCESS_RUNNING && ioctl(p->proc->ptmx, TIOCSWINSZ, &p->size) < 0)
+	if (p->state == PROCESS_STOPPED)
+		return 0;
+	if (!p->proc)
+		return process_resize_later(p, rows, columns, err);
+	if (ioctl(p->proc->ptmx, TIOCSWINSZ, &size) < 0)
 		return err_sys(err, "set size of terminal");
 	return 0;
 }

@@ -14,7 +14,6 @@
 #define AGENT_PROCESS_H
 
 #include <stdint.h>
-#include <sys/ioctl.h>
 #include <time.h>
 
 #include "agent/streams.h"
@@ -52,7 +51,6 @@ struct process {
 	struct engine_process exec;  /* an exec's own; unused for init */
 	struct engine_process *proc; /* &exec or the engine's init; NULL before there is one */
 	struct streams streams;
-	struct winsize size; /* asked for before there was a terminal; rows 0: not */
 	struct process_waiter *waiters;
 	process_created created;
 	void *created_data;
@@ -91,8 +89,11 @@ void process_wait_cancel(struct process *p, struct process_waiter *w);
 /* process_reap() - The child is dead: take its status, tell the waiters, let output drain */
 void process_reap(struct process *p);
 
-/* process_end() - Kill the child if it still runs, then process_reap() */
-void process_end(struct process *p, usec_t deadline);
+/* process_has_child() - Whether it has a child that has not been reaped */
+static inline bool process_has_child(const struct process *p)
+{
+	return p->proc && p->proc->child.pid != 0;
+}
 
 /* process_free() - Take it off its container's list, release waiters; a running child is left alone
  */

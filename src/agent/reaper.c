@@ -16,9 +16,8 @@
 
 #include "agent/container.h"
 
-static void reaper_handler(struct loop_source *src, const struct signalfd_siginfo *info, void *data)
+void reaper_reap(struct agent *agent)
 {
-	struct agent *agent = data;
 	siginfo_t si;
 
 	for (;;) {
@@ -29,6 +28,11 @@ static void reaper_handler(struct loop_source *src, const struct signalfd_siginf
 			continue;
 		waitid(P_PID, (id_t)si.si_pid, &si, WEXITED | WNOHANG);
 	}
+}
+
+static void reaper_handler(struct loop_source *src, const struct signalfd_siginfo *info, void *data)
+{
+	reaper_reap(data);
 }
 
 int reaper_init(struct agent *agent, struct coffer_error *err)

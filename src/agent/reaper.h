@@ -10,4 +10,7 @@
 /* reaper_init() - Reap on SIGCHLD from now on */
 int reaper_init(struct agent *agent, struct coffer_error *err);
 
+/* reaper_reap() - Everything that has ended by now; for a handler that waits for processes */
+void reaper_reap(struct agent *agent);
+
 #endif /* AGENT_REAPER_H */

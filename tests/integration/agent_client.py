@@ -22,6 +22,7 @@ SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file_
 PROTO_DIR = os.path.join(SOURCE, "src", "rpc", "proto")
 SERVICE = "/com.apple.containerization.sandbox.v3.SandboxContext/"
 PROGRAM = os.environ.get("COFFER_AGENT", "coffer-agent")
+SANITIZED = bool(os.environ.get("COFFER_AGENT_SANITIZED"))
 BUSYBOX = os.environ.get("COFFER_BUSYBOX", "/bin/busybox")
 
 
@@ -40,6 +41,9 @@ def load_messages():
     return sandbox_context_pb2
 
 
+if os.geteuid() != 0:
+    print("containers need root: skipped")
+    sys.exit(77)
 pb = load_messages()
 
 
