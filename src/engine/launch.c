@@ -122,9 +122,10 @@ static int launch_on_forked(struct launch *l, struct sync_msg *msg, int *fd,
 	struct child helper = l->process.child;
 	siginfo_t si;
 
-	if (!l->ns->bridge || *fd < 0 || msg->pid <= 0)
+	if (l->forked || *fd < 0 || msg->pid <= 0)
 		return err_internal(err, "unexpected fork of the container's process");
 	l->process.child = (struct child){ .pid = msg->pid, .pidfd = steal_fd(fd) };
+	l->forked = true;
 	child_wait(&helper, USEC_INFINITY, &si);
 	return 0;
 }
@@ -171,28 +172,46 @@ static int launch_lost(struct launch *l, struct coffer_error *err)
 		       "process was killed by signal %d during its set-up", si.si_status);
 }
 
-/* Serve messages until @want has come. Return: 0 or negative errno */
-static int launch_serve(struct launch *l, int want, struct coffer_error *err)
+/* One message. Return: its type, or negative errno with @err filled */
+static int launch_serve_one(struct launch *l, struct coffer_error *err)
 {
+	autoclose int fd = -1;
 	struct sync_msg msg;
 	int type, r;
 
-	for (;;) {
-		autoclose int fd = -1;
+	type = sync_recv(l->sock, &msg, &fd);
+	if (type == 0)
+		return launch_lost(l, err);
+	if (type == -EAGAIN)
+		return err_timeout(err, "process does not finish its set-up");
+	if (type < 0)
+		return err_sysn(err, type, "read report of the container's process");
+	if ((size_t)type >= ARRAY_SIZE(launch_handlers) || !launch_handlers[type])
+		return err_internal(err, "unexpected report %d", type);
+	r = launch_handlers[type](l, &msg, &fd, err);
+	return r < 0 ? r : type;
+}
 
-		type = sync_recv(l->sock, &msg, &fd);
-		if (type == 0)
-			return launch_lost(l, err);
-		if (type == -EAGAIN)
-			return err_timeout(err, "process does not finish its set-up");
-		if (type < 0)
-			return err_sysn(err, type, "read report of the container's process");
-		if ((size_t)type >= ARRAY_SIZE(launch_handlers) || !launch_handlers[type])
-			return err_internal(err, "unexpected report %d", type);
-		r = launch_handlers[type](l, &msg, &fd, err);
-		if (r < 0 || type == want)
-			return r;
+/*
+ * Serve messages until @want has come.  Helper and child speak independently,
+ * so the child may be heard before the helper has said who it is; we need
+ * both, also after a failure, or the child could not be reaped.
+ */
+static int launch_serve(struct launch *l, int want, struct coffer_error *err)
+{
+	bool done = false;
+	int type;
+
+	while (!done || !l->forked) {
+		type = launch_serve_one(l, err);
+		if (type < 0) {
+			while (!l->forked && launch_serve_one(l, NULL) >= 0)
+				;
+			return type;
+		}
+		done |= type == want;
 	}
+	return 0;
 }
 
 static int launch_limit_waits(int sock)
@@ -225,6 +244,7 @@ int launch_start(struct launch *l, struct coffer_error *err)
 		launch_child(l, theirs);
 	}
 	l->process.child = (struct child){ .pid = (pid_t)pid, .pidfd = pidfd };
+	l->forked = !l->ns->bridge;
 	close_fd(&theirs);
 	return launch_serve(l, SYNC_CREATED, err);
 }

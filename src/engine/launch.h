@@ -23,6 +23,7 @@ struct launch {
 	void *data;
 	/* Filled by launch_start(). */
 	struct engine_process process; /* owned */
+	bool forked;                   /* the helper has handed over; @process is the real child */
 	int sock;                      /* owned; -1 once execve is done */
 };
 

@@ -199,7 +199,8 @@ static int ns_join(const struct ns_plan *plan, struct coffer_error *err)
 		return 0;
 	if (plan->pidfd >= 0) {
 		if (setns(plan->pidfd, (int)plan->join) < 0)
-			return err_sys(err, "join the container's namespaces");
+			return errno == ESRCH ? err_state(err, "the container's init has ended")
+					      : err_sys(err, "join the container's namespaces");
 	} else {
 		r = ns_join_paths(plan, ~user, by_user ? &later : NULL, err);
 		if (r == 0)

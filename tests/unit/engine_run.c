@@ -198,21 +198,27 @@ int run_whole(struct run *run)
 int run_exec_process(struct run *run, const struct oci_process *process)
 {
 	struct engine_process p = ENGINE_PROCESS_INIT;
+	int init_out = run->out_fd, init_in = run->in_fd; /* stay open: init still uses them */
 	struct engine_stdio stdio;
 	int r;
 
+	run->out_fd = run->in_fd = -1;
 	run_open_pipes(run, &stdio);
 	r = engine_exec(run->container, process, &stdio, &p, &run->err);
 	run_close_pipes(&stdio);
-	if (r < 0)
-		return r;
-	if (process->terminal) {
-		close_fd(&run->out_fd);
-		run->out_fd = p.ptmx;
+	if (r == 0) {
+		if (process->terminal) {
+			close_fd(&run->out_fd);
+			run->out_fd = p.ptmx;
+		}
+		run_read(run, NULL);
+		run_wait(run, &p.child);
 	}
-	run_read(run, NULL);
-	run_wait(run, &p.child);
-	return 0;
+	close_fd(&run->out_fd);
+	close_fd(&run->in_fd);
+	run->out_fd = init_out;
+	run->in_fd = init_in;
+	return r;
 }
 
 int run_exec(struct run *run, ...)

@@ -28,8 +28,7 @@ struct run {
 	struct coffer_error err;
 	char out[65536];           /* what the last process wrote */
 	int code;                  /* its exit code, as a shell says it */
-	int out_fd, in_fd;         /* for a container that runs: our ends */
-	struct oci_process *exec;  /* of run_exec(); a copy of nothing, set by the test */
+	int out_fd, in_fd;         /* our ends of init's pipes, or its terminal */
 };
 
 /* run_setup(), run_teardown() - cmocka fixtures; the state is a struct run */

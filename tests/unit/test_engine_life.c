@@ -97,7 +97,8 @@ static void test_exec_after_end(void **state)
 	assert_int_equal(run_start(run), 0);
 	/* Dead, first not reaped, then reaped. */
 	assert_true(io_wait(engine_init(run->container)->child.pidfd, 1, deadline_in(10000000)) > 0);
-	assert_true(run_exec(run, "exit", NULL) < 0);
+	assert_int_equal(run_exec(run, "exit", NULL), -EBUSY);
+	assert_non_null(strstr(run->err.message, "init has ended"));
 	assert_int_equal(child_wait(&engine_init(run->container)->child, USEC_INFINITY, &si), 0);
 	assert_int_equal(run_exec(run, "exit", NULL), -EBUSY);
 	assert_int_equal(engine_start(run->container, &run->err), -EBUSY);
@@ -132,7 +133,8 @@ static void join(void **state, const char *type, const char *file)
 	assert_string_equal(second->out, expected);
 	run_args(second, "wait", NULL);
 	if (run_start(second)) fail_msg("%s", second->err.message);
-	assert_int_equal(run_exec(second, "link", path, NULL), 0);
+	if (run_exec(second, "link", path, NULL))
+		fail_msg("%s", second->err.message);
 	assert_string_equal(second->out, expected);
 	assert_int_equal(run_stop(second), 0);
 	/* The first one does not mind. */
