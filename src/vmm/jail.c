@@ -69,7 +69,7 @@ static void jail_choose_namespaces(struct jail *j)
 		}
 		err_sys(&err, "new pid namespace");
 	}
-	log_warning("no namespaces around this machine: %s",
+	log_info("no namespaces around this machine: %s",
 		    err.message[0] ? err.message : "not permitted");
 }
 
@@ -129,7 +129,7 @@ static int jail_enter_view(const struct vmm_config *cfg, int *dirfd, struct coff
 	int r = ns_enter_view(err);
 
 	if (r == -EPERM) {
-		log_warning("%s: the monitor sees the host's files", err->message);
+		log_info("%s: the monitor sees the host's files", err->message);
 		err_clear(err);
 		return 0;
 	}

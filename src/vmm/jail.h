@@ -17,7 +17,7 @@
  * plus the monitor's process id: above every range that systemd or the usual
  * sub-id files give out, and different for each VM.  Started by a user, the ids
  * stay and a user namespace gives the right to the rest; where the host forbids
- * that, the namespaces are left out with a warning.  Root without the right to
+ * that, the namespaces are left out, and the log says so.  Root without the right to
  * make namespaces (in many containers) is treated the same.
  */
 #ifndef VMM_JAIL_H

@@ -49,11 +49,15 @@ const char *monitor_state_str(enum monitor_state state)
 
 /* --- reports --- */
 
-/* The caller may have closed its end; that is its right. */
+/* Who has a status descriptor words the error for the user; else the log is all there is. */
 static void monitor_report(struct monitor *mon, const struct coffer_error *report)
 {
+	if (report->kind != COFFER_ERR_NONE)
+		log_emit(mon->status_fd < 0 ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, LOG_CATEGORY, "%s",
+			 report->message);
 	if (mon->status_fd < 0)
 		return;
+	/* The caller may have closed its end; that is its right. */
 	if (io_write_full(mon->status_fd, report, sizeof(*report)) < 0)
 		close_fd(&mon->status_fd);
 }
@@ -101,11 +105,10 @@ static void monitor_finish(struct monitor *mon, const struct machine_event *ev)
 	bool in_order = mon->asked || ev->kind == MACHINE_SHUTDOWN;
 
 	mon->state = MONITOR_STOPPED;
-	log_info("machine ended: %s", ev->message);
-	if (!mon->asked) {
+	if (mon->asked) {
+		log_info("machine ended: %s", ev->message);
+	} else {
 		monitor_explain_end(mon, ev, &err);
-		if (!in_order)
-			log_error("%s", err.message);
 		monitor_report(mon, &err);
 	}
 	monitor_remove_files(mon);
@@ -393,10 +396,8 @@ int monitor_run(const struct vmm_config *cfg, usec_t started, const struct tsc_s
 
 	if (r == 0)
 		r = loop_run(mon.loop, &err);
-	if (r < 0) {
-		log_error("%s", err.message);
+	if (r < 0)
 		monitor_report(&mon, &err);
-	}
 	monitor_free(&mon);
 	return r == 0 ? 0 : 1;
 }

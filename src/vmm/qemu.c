@@ -254,7 +254,7 @@ static void qemu_log_words(struct qemu *q, const char *text, size_t n)
 			q->line[q->line_len++] = text[i];
 			continue;
 		}
-		log_warning("%.*s", (int)q->line_len, q->line);
+		log_info("says: %.*s", (int)q->line_len, q->line);
 		q->line_len = 0;
 		q->logged++;
 	}
