@@ -4,7 +4,8 @@
  *
  * One table holds every word of the specification.  Words that are not in it
  * belong to the file system and are handed on as its data.  Pure: no system
- * call here.  Deliberately absent: idmap and ridmap, which are refused.
+ * call here.  Deliberately absent: idmap, ridmap and
+ * tmpcopyup, which are refused.
  *
  * Callers: mount.c, rootfs.c (propagation), the tests.
  */
@@ -30,7 +31,6 @@ enum word_kind {
 	WORD_PROPAGATION, /* sets the propagation */
 	WORD_ALL_SET,     /* sets MOUNT_ATTR_* on the whole tree */
 	WORD_ALL_CLEAR,   /* clears them there */
-	WORD_COPY_UP,
 	WORD_UNSUPPORTED,
 };
 
@@ -102,7 +102,7 @@ static const struct {
 	{ "suid", WORD_CLEAR, MS_NOSUID },
 	{ "symfollow", WORD_CLEAR, MS_NOSYMFOLLOW },
 	{ "sync", WORD_SET, MS_SYNCHRONOUS },
-	{ "tmpcopyup", WORD_COPY_UP, 0 },
+	{ "tmpcopyup", WORD_UNSUPPORTED, 0 },
 	{ "unbindable", WORD_PROPAGATION, MS_UNBINDABLE },
 };
 
@@ -161,9 +161,6 @@ static int mount_options_apply(struct mount_options *o, int row, struct coffer_e
 	case WORD_ALL_SET:
 	case WORD_ALL_CLEAR:
 		mount_options_all(&o->all, words_table[row].kind, value);
-		return 0;
-	case WORD_COPY_UP:
-		o->copy_up = true;
 		return 0;
 	case WORD_UNSUPPORTED:
 		break;

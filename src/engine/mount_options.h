@@ -5,7 +5,6 @@
 #ifndef ENGINE_MOUNT_OPTIONS_H
 #define ENGINE_MOUNT_OPTIONS_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <sys/mount.h>
 
@@ -19,7 +18,6 @@ struct mount_options {
 	unsigned long cleared;     /* MS_* that a word asked to be off */
 	unsigned long propagation; /* MS_SHARED ... with or without MS_REC, 0: leave */
 	struct mount_attr all;     /* for the whole tree: rro, rnosuid ... */
-	bool copy_up;              /* tmpcopyup */
 	char *data;                /* words we don't know, for the file system; owned, NULL: none */
 };
 

@@ -21,12 +21,14 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -203,6 +205,23 @@ static int rootfs_unmount_others(struct coffer_error *err)
 	return 0;
 }
 
+/*
+ * Only for the kernel's first root: from a chroot the rest of the tree would
+ * stay in the namespace, one setns(2) away.
+ */
+static int rootfs_check_first(struct coffer_error *err)
+{
+	struct statx stx;
+	struct statfs fs;
+
+	if (statx(AT_FDCWD, "/", 0, STATX_BASIC_STATS, &stx) < 0 || statfs("/", &fs) < 0)
+		return err_sys(err, "stat /");
+	if (!(stx.stx_attributes & STATX_ATTR_MOUNT_ROOT) ||
+	    (fs.f_type != RAMFS_MAGIC && fs.f_type != TMPFS_MAGIC))
+		return err_sysn(err, EINVAL, "pivot_root");
+	return 0;
+}
+
 static int rootfs_move(int rootfd, struct coffer_error *err)
 {
 	autoclose int tree = open_tree(rootfd, "",
@@ -212,7 +231,9 @@ static int rootfs_move(int rootfd, struct coffer_error *err)
 
 	if (tree < 0)
 		return err_sys(err, "take the root out");
-	r = rootfs_unmount_others(err);
+	r = rootfs_check_first(err);
+	if (r == 0)
+		r = rootfs_unmount_others(err);
 	if (r < 0)
 		return r;
 	if (move_mount(tree, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0)
