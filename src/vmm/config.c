@@ -49,13 +49,13 @@ enum config_charset {
 
 struct config_field {
 	const char *name;
-	enum config_type type;
 	size_t offset;
-	bool required;
 	uint64_t min, max; /* numbers; strings: length */
 	uint64_t step;     /* numbers: a multiple of it; 0: any */
-	enum config_charset charset;
 	const char *const *words;
+	enum config_type type;
+	enum config_charset charset;
+	bool required;
 };
 
 static const char *const config_machine_words[] = {

@@ -257,10 +257,14 @@ int control_new(struct monitor *mon, int fd, struct control **out, struct coffer
 /* The machine is gone: no change is under way any more, so every wait belongs to a call. */
 void control_free(struct control *ctl)
 {
+	struct control_wait *w, *next;
+
 	if (!ctl)
 		return;
 	grpc_server_free(ctl->server);
-	while (!LIST_EMPTY(&ctl->waiting))
-		control_wait_free(LIST_FIRST(&ctl->waiting));
+	for (w = LIST_FIRST(&ctl->waiting); w; w = next) {
+		next = LIST_NEXT(w, link);
+		free(w);
+	}
 	free(ctl);
 }

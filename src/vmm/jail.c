@@ -31,7 +31,6 @@ static int jail_choose_ids(struct jail *j, const struct vmm_config *cfg, int dir
 {
 	uint32_t own = JAIL_UID_BASE + (uint32_t)getpid();
 
-	j->privs.extra_group = (gid_t)-1;
 	if (geteuid() != 0) {
 		if ((cfg->uid && cfg->uid != VMM_ID_AUTO && cfg->uid != geteuid()) ||
 		    (cfg->gid && cfg->gid != VMM_ID_AUTO && cfg->gid != getegid()))

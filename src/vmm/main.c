@@ -90,6 +90,7 @@ int main(int argc, char **argv)
 	int status, fd;
 
 	tsc_take(&tsc);
+	vmm_config_init(&cfg);
 	signal(SIGPIPE, SIG_IGN);
 	fd = main_parse_options(argc, argv, &status);
 	if (fd < 0)

@@ -92,7 +92,7 @@ static void monitor_remove_files(struct monitor *mon)
 		return;
 	rewinddir(dir);
 	while ((de = readdir(dir)))
-		if (strcmp(de->d_name, ".") && strcmp(de->d_name, "..") &&
+		if (strcmp(de->d_name, ".") != 0 && strcmp(de->d_name, "..") != 0 &&
 		    unlinkat(mon->dirfd, de->d_name, 0) < 0 && errno != ENOENT)
 			log_warning("remove %s: %s", de->d_name, strerror(errno));
 	closedir(dir);

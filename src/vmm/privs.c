@@ -30,9 +30,7 @@ static int privs_drop_bounding(struct coffer_error *err)
 
 static int privs_set_ids(const struct privs *p, struct coffer_error *err)
 {
-	size_t ngroups = p->extra_group == (gid_t)-1 ? 0 : 1;
-
-	if (setgroups(ngroups, &p->extra_group) < 0)
+	if (setgroups(0, NULL) < 0)
 		return err_sys(err, "drop supplementary groups");
 	if (setresgid(p->gid, p->gid, p->gid) < 0)
 		return err_sys(err, "change to gid %u", p->gid);

@@ -11,10 +11,9 @@
 #include "base/error.h"
 
 struct privs {
-	bool set_ids;      /* change to the three below; else keep what there is */
+	bool set_ids; /* change to the two below and to no other group; else keep what there is */
 	uid_t uid;
 	gid_t gid;
-	gid_t extra_group; /* the only supplementary group; (gid_t)-1: none */
 };
 
 /**

@@ -117,10 +117,18 @@ static int qemu_jail_show_prefix(const char *qemu, struct coffer_error *err)
 	return qemu_jail_show(rel, err);
 }
 
+static bool qemu_jail_is_file(int fd, const char *path, struct stat *st)
+{
+	struct stat want;
+
+	return fstat(fd, &want) == 0 && stat(path, st) == 0 && want.st_dev == st->st_dev &&
+	       want.st_ino == st->st_ino;
+}
+
 /* The path the open file @fd has now, when it still is that file and @j's user may read it. */
 static bool qemu_jail_path_of(const struct jail *j, int fd, char *path, size_t size)
 {
-	struct stat want, have;
+	struct stat st;
 	char link[32];
 	ssize_t n;
 
@@ -129,10 +137,7 @@ static bool qemu_jail_path_of(const struct jail *j, int fd, char *path, size_t s
 	if (n <= 0)
 		return false;
 	path[n] = '\0';
-	if (fstat(fd, &want) < 0 || stat(path, &have) < 0)
-		return false;
-	return want.st_dev == have.st_dev && want.st_ino == have.st_ino &&
-	       (!j->privs.set_ids || (have.st_mode & S_IROTH));
+	return qemu_jail_is_file(fd, path, &st) && (!j->privs.set_ids || (st.st_mode & S_IROTH));
 }
 
 static int qemu_jail_copy(int fd, const char *rel, struct coffer_error *err)
@@ -153,16 +158,35 @@ static int qemu_jail_copy(int fd, const char *rel, struct coffer_error *err)
 static int qemu_jail_show_fd(const struct jail *j, int fd, struct coffer_error *err)
 {
 	char rel[32], path[PATH_MAX];
+	struct stat st;
 	int r;
 
 	snprintf(rel, sizeof(rel), "%s/%d", &QEMU_FD_DIR[1], fd);
 	r = qemu_jail_make_place(rel, false, err);
 	if (r < 0)
 		return r;
-	if (qemu_jail_path_of(j, fd, path, sizeof(path)))
-		return ns_bind(path, rel, QEMU_JAIL_READONLY | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
-			       err);
-	return qemu_jail_copy(fd, rel, err);
+	if (!qemu_jail_path_of(j, fd, path, sizeof(path)))
+		return qemu_jail_copy(fd, rel, err);
+	r = ns_bind(path, rel, QEMU_JAIL_READONLY | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, err);
+	/* The path may have come to mean another file in between. */
+	if (r == 0 && !qemu_jail_is_file(fd, rel, &st))
+		r = err_state(err, "%s was replaced", path);
+	return r;
+}
+
+/* Bound, it could be opened by whom the host lets; root's stand-in gets a node of its own. */
+static int qemu_jail_show_kvm(const struct jail *j, struct coffer_error *err)
+{
+	struct stat st;
+
+	if (!j->privs.set_ids)
+		return qemu_jail_show("dev/kvm", err);
+	if (stat("/dev/kvm", &st) < 0)
+		return err_sys(err, "stat /dev/kvm");
+	if (mknod("dev/kvm", S_IFCHR | 0600, st.st_rdev) < 0 ||
+	    chown("dev/kvm", j->privs.uid, j->privs.gid) < 0)
+		return err_sys(err, "make /dev/kvm");
+	return 0;
 }
 
 static int qemu_jail_fill(const struct qemu_jail *q, struct coffer_error *err)
@@ -172,7 +196,7 @@ static int qemu_jail_fill(const struct qemu_jail *q, struct coffer_error *err)
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(qemu_jail_paths); i++)
 		r = qemu_jail_show(qemu_jail_paths[i], err);
 	if (r == 0 && q->kvm)
-		r = qemu_jail_show("dev/kvm", err);
+		r = qemu_jail_show_kvm(q->jail, err);
 	if (r == 0)
 		r = qemu_jail_show_prefix(q->qemu, err);
 	if (r == 0)
@@ -188,29 +212,16 @@ static int qemu_jail_view(const struct qemu_jail *q, struct coffer_error *err)
 	const char *dir = q->cfg->vm_dir;
 	int r;
 
-	if (mount("coffer", dir, "tmpfs", MS_NOSUID | MS_NODEV, QEMU_JAIL_TMPFS) < 0)
+	if (mount("coffer", dir, "tmpfs", MS_NOSUID, QEMU_JAIL_TMPFS) < 0)
 		return err_sys(err, "mount tmpfs on %s", dir);
 	if (chdir(dir) < 0)
 		return err_sys(err, "chdir %s", dir);
 	r = qemu_jail_fill(q, err);
 	if (r == 0)
 		r = ns_pivot(err);
-	if (r == 0 && mount(NULL, "/", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV,
-			    NULL) < 0)
+	if (r == 0 && mount(NULL, "/", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID, NULL) < 0)
 		r = err_sys(err, "make the root read-only");
 	return r;
-}
-
-/* /dev/kvm belongs to a group on many hosts; users are in it or not, root's stand-in is not. */
-static struct privs qemu_jail_privs(const struct qemu_jail *q)
-{
-	struct privs p = q->jail->privs;
-	struct stat st;
-
-	if (q->kvm && stat("/dev/kvm", &st) == 0 && !(st.st_mode & S_IWOTH) &&
-	    (st.st_mode & S_IWGRP))
-		p.extra_group = st.st_gid;
-	return p;
 }
 
 /* The monitor may have died before the death signal was set. */
@@ -228,7 +239,6 @@ static int qemu_jail_check_parent(const struct qemu_jail *q, struct coffer_error
 int qemu_jail_hook(void *data, struct coffer_error *err)
 {
 	const struct qemu_jail *q = data;
-	struct privs privs = qemu_jail_privs(q);
 	int r = 0;
 
 	umask(0022);
@@ -242,7 +252,7 @@ int qemu_jail_hook(void *data, struct coffer_error *err)
 			r = 0; /* the monitor meets the same refusal and reports it */
 	}
 	if (r == 0)
-		r = privs_drop(&privs, err);
+		r = privs_drop(&q->jail->privs, err);
 	if (r == 0)
 		r = qemu_jail_check_parent(q, err);
 	return r < 0 ? err_wrap(err, "jail") : 0;

@@ -23,10 +23,10 @@
 #endif
 
 struct seccomp_rule {
-	int nr;
 	const char *name;
-	unsigned nargs;
 	struct scmp_arg_cmp arg;
+	int nr;
+	unsigned nargs;
 };
 
 #define ALLOW(name_) { .nr = SCMP_SYS(name_), .name = #name_ },
