@@ -7,6 +7,14 @@
  * so that the monitor and its machine can live without a view of the file
  * system and without their caller's ids.  Both sides use this one file.
  *
+ * status_fd receives whole struct coffer_error records: the first says how the
+ * start went (kind NONE: the machine runs), a second follows if the machine ends
+ * unasked and says why, with the guest's last lines.  Then comes EOF.
+ *
+ * With changed ids the monitor is not the user who made the listeners
+ * "vsock.sock_PORT" in vm_dir: they need mode 0666.  The directory, given to the
+ * monitor's user with its mode 0700, keeps others out.
+ *
  * The struct has a fixed size and owns nothing; the descriptors in it belong to
  * whoever passes them.
  */
@@ -60,7 +68,7 @@ struct vmm_config {
 	uint32_t cid;               /* guest's vsock address, 3 or more */
 	char vm_dir[PATH_MAX];      /* absolute; the monitor's directory and its jail's root */
 	int lifetime_fd;            /* EOF: parent is gone, end everything. -1: outlive the parent */
-	int status_fd;              /* gets one struct coffer_error: kind NONE = running. -1: nobody */
+	int status_fd;              /* gets the records above; -1: nobody */
 	uint32_t uid, gid;          /* to drop to; 0: keep; VMM_ID_AUTO: decide (default) */
 	char qemu[PATH_MAX];        /* absolute path of QEMU; "": search PATH */
 	uint64_t console_limit;     /* most bytes of console.log, 8 KiB or more */

@@ -104,6 +104,8 @@ static void monitor_finish(struct monitor *mon, const struct machine_event *ev)
 	struct coffer_error err = COFFER_ERROR_INIT;
 	bool in_order = mon->asked || ev->kind == MACHINE_SHUTDOWN;
 
+	if (mon->state == MONITOR_STOPPED)
+		return; /* given up before, and it came after all */
 	mon->state = MONITOR_STOPPED;
 	if (mon->asked) {
 		log_info("machine ended: %s", ev->message);
