@@ -15,9 +15,20 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "vmm/monitor.h"
+#include "vmm/sanitized.h"
 
 #ifndef VMM_VERSION
 #define VMM_VERSION "unknown"
+#endif
+
+#ifdef VMM_SANITIZED
+/* Looking for leaks takes a process of its own, which the pid namespace made for QEMU forbids. */
+__attribute__((visibility("default"))) const char *__asan_default_options(void);
+
+const char *__asan_default_options(void)
+{
+	return "detect_leaks=0";
+}
 #endif
 
 static const char main_usage[] =

@@ -12,15 +12,7 @@
 
 #include "base/cleanup.h"
 #include "vmm/jail.h"
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SECCOMP_SANITIZED
-#endif
-#endif
-#ifdef __SANITIZE_ADDRESS__
-#define SECCOMP_SANITIZED
-#endif
+#include "vmm/sanitized.h"
 
 struct seccomp_rule {
 	const char *name;
@@ -49,7 +41,7 @@ int jail_filter(struct coffer_error *err)
 	CLEANUP(seccomp_ctx_freep) scmp_filter_ctx ctx = NULL;
 	int r;
 
-#ifdef SECCOMP_SANITIZED
+#ifdef VMM_SANITIZED
 	return 1;
 #endif
 	ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
