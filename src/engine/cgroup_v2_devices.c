@@ -28,7 +28,7 @@
 
 #define DEVICES_ANY       (-1)
 #define DEVICES_RULES_MAX 256
-#define DEVICES_RULE_INSNS 8 /* most for one rule */
+#define DEVICES_RULE_INSNS 11 /* most for one rule */
 #define DEVICES_INSNS_MAX ((DEVICES_RULES_MAX + 16) * DEVICES_RULE_INSNS)
 
 #define DEVICES_ALL (BPF_DEVCG_ACC_MKNOD | BPF_DEVCG_ACC_READ | BPF_DEVCG_ACC_WRITE)
@@ -95,38 +95,46 @@ static void devices_emit_head(struct devices_program *p)
 	devices_emit_load(p, BPF_REG_5, offsetof(struct bpf_cgroup_dev_ctx, minor));
 }
 
+/* A jump to the end of the rule, where it is patched. Return: its index */
+static size_t devices_emit_skip(struct devices_program *p)
+{
+	devices_emit_imm(p, BPF_JMP | BPF_JA, 0, 0, 0);
+	return p->n - 1;
+}
+
+/*
+ * "if reg == value goto the instruction after next; goto the end of the rule".
+ * The kernel's verifier walks the branch not taken first: this way it first
+ * walks the whole program knowing nothing, and what it meets later, knowing
+ * more, is covered by that.  The other way round it walks twice as far.
+ */
+static size_t devices_emit_match(struct devices_program *p, uint8_t reg, int64_t value)
+{
+	devices_emit_imm(p, BPF_JMP | BPF_JEQ | BPF_K, reg, 1, (int32_t)value);
+	return devices_emit_skip(p);
+}
+
 static void devices_emit_rule(struct devices_program *p, const struct devices_rule *rule)
 {
-	size_t jumps[4], n = 0;
+	size_t skips[4], n = 0;
 
-	/* Conditions jump over the rule when they don't hold; the offsets come below. */
-	if (rule->type != DEVICES_ANY) {
-		jumps[n++] = p->n;
-		devices_emit_imm(p, BPF_JMP | BPF_JNE | BPF_K, BPF_REG_2, 0, rule->type);
-	}
-	if (rule->major != DEVICES_ANY) {
-		jumps[n++] = p->n;
-		devices_emit_imm(p, BPF_JMP | BPF_JNE | BPF_K, BPF_REG_4, 0, (int32_t)rule->major);
-	}
-	if (rule->minor != DEVICES_ANY) {
-		jumps[n++] = p->n;
-		devices_emit_imm(p, BPF_JMP | BPF_JNE | BPF_K, BPF_REG_5, 0, (int32_t)rule->minor);
-	}
+	if (rule->type != DEVICES_ANY)
+		skips[n++] = devices_emit_match(p, BPF_REG_2, rule->type);
+	if (rule->major != DEVICES_ANY)
+		skips[n++] = devices_emit_match(p, BPF_REG_4, rule->major);
+	if (rule->minor != DEVICES_ANY)
+		skips[n++] = devices_emit_match(p, BPF_REG_5, rule->minor);
 	if (rule->allow) {
 		devices_emit_imm(p, BPF_ALU | BPF_AND | BPF_K, BPF_REG_3, 0,
 				 DEVICES_ALL & ~rule->access);
-		jumps[n++] = p->n;
-		devices_emit_imm(p, BPF_JMP | BPF_JNE | BPF_K, BPF_REG_3, 0, 0);
-		devices_emit_verdict(p, 1);
+		skips[n++] = devices_emit_match(p, BPF_REG_3, 0);
 	} else {
-		/* "if r3 & access goto the verdict, which is two further on" */
 		devices_emit_imm(p, BPF_JMP | BPF_JSET | BPF_K, BPF_REG_3, 1, rule->access);
-		jumps[n++] = p->n;
-		devices_emit_imm(p, BPF_JMP | BPF_JA, 0, 0, 0);
-		devices_emit_verdict(p, 0);
+		skips[n++] = devices_emit_skip(p);
 	}
+	devices_emit_verdict(p, rule->allow);
 	while (n-- > 0)
-		p->insns[jumps[n]].off = (int16_t)(p->n - jumps[n] - 1);
+		p->insns[skips[n]].off = (int16_t)(p->n - skips[n] - 1);
 }
 
 static int devices_parse(const struct oci_device_rule *spec, struct devices_rule *out,

@@ -96,8 +96,25 @@ int rootfs_prepare(const char *path, const char *word, struct coffer_error *err)
 	return steal_fd(&tree);
 }
 
+/* The first masked directory gets an empty file system, the others are bound to that one. */
+static int rootfs_mask_directory(int rootfd, const char *path, int target, int *empty,
+				 struct coffer_error *err)
+{
+	char source[32];
+
+	if (*empty >= 0) {
+		snprintf(source, sizeof(source), "/proc/self/fd/%d", *empty);
+		return mount_at(target, source, NULL, MS_BIND, NULL);
+	}
+	if (mount_at(target, "tmpfs", "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
+		     "nr_blocks=1,nr_inodes=1,mode=755") < 0)
+		return -1;
+	*empty = path_open_in_root(rootfd, path, O_PATH, 0, err);
+	return 0;
+}
+
 /* A file vanishes below /dev/null, a directory below an empty tmpfs. */
-static int rootfs_mask(int rootfd, const char *path, struct coffer_error *err)
+static int rootfs_mask(int rootfd, const char *path, int *empty, struct coffer_error *err)
 {
 	autoclose int target = path_open_in_root(rootfd, path, O_PATH, 0, err);
 	struct stat st;
@@ -110,8 +127,7 @@ static int rootfs_mask(int rootfd, const char *path, struct coffer_error *err)
 	if (fstat(target, &st) < 0)
 		return err_sys(err, "stat %s", path);
 	if (S_ISDIR(st.st_mode))
-		r = mount_at(target, "tmpfs", "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
-			     "nr_blocks=1,nr_inodes=1,mode=755");
+		r = rootfs_mask_directory(rootfd, path, target, empty, err);
 	else
 		r = mount_at(target, "/dev/null", NULL, MS_BIND, NULL);
 	return r < 0 ? err_sys(err, "mask %s", path) : 0;
@@ -138,12 +154,13 @@ static int rootfs_protect(int rootfd, const char *path, struct coffer_error *err
 
 int rootfs_hide(int rootfd, const struct oci_linux *linux_, struct coffer_error *err)
 {
+	autoclose int empty = -1;
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < linux_->readonly_paths.n; i++)
 		r = rootfs_protect(rootfd, linux_->readonly_paths.v[i], err);
 	for (size_t i = 0; r == 0 && i < linux_->masked_paths.n; i++)
-		r = rootfs_mask(rootfd, linux_->masked_paths.v[i], err);
+		r = rootfs_mask(rootfd, linux_->masked_paths.v[i], &empty, err);
 	return r;
 }
 

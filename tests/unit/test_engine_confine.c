@@ -297,28 +297,66 @@ static void test_device_rules(void **state)
 	assert_int_equal(run->code, EPERM);
 }
 
-/* Either the limit is there, or its absence is told by name. */
+static void expect_setting(struct run *run, const char *file, const char *expected)
+{
+	char path[256], *value = NULL;
+
+	snprintf(path, sizeof(path), "/sys/fs/cgroup/coffer-test/%s/%s", run->id, file);
+	assert_int_equal(io_read_file(AT_FDCWD, path, 64, &value, NULL, &run->err), 0);
+	assert_string_equal(value, expected);
+	free(value);
+}
+
+/* Either the limits are there, or the absence of one is told by name. */
 static void test_limits(void **state)
 {
 	struct run *run = *state;
-	char text[128], *value = NULL;
+	struct oci_memory *memory = oci_memory_get(run->spec);
+	struct oci_cpu *cpu = oci_cpu_get(run->spec);
+	char text[128];
 	int r;
 
 	snprintf(text, sizeof(text), "/coffer-test/%s", run->id);
 	oci_str_set(&run->spec->linux_->cgroups_path, text, &run->err);
+	memory->limit = (struct oci_opt_i64){ true, 64 << 20 };
+	memory->reservation = (struct oci_opt_i64){ true, 16 << 20 };
+	memory->swap = (struct oci_opt_i64){ true, 96 << 20 };
+	cpu->shares = (struct oci_opt_u64){ true, 1024 };
+	cpu->quota = (struct oci_opt_i64){ true, 50000 };
+	cpu->period = (struct oci_opt_u64){ true, 100000 };
+	oci_str_set(&cpu->cpus, "0", &run->err);
 	oci_pids_get(run->spec)->limit = 17;
+	oci_pairs_set(&oci_resources_get(run->spec)->unified, "memory.high", "60M", &run->err);
 	run_args(run, "wait", NULL);
 	r = run_start(run);
 	if (r < 0) {
 		assert_int_equal(r, -EOPNOTSUPP);
-		assert_non_null(strstr(run->err.message, "linux.resources: limit pids.max=17: "
-							 "controller \"pids\" is not available"));
+		assert_non_null(strstr(run->err.message, "linux.resources: limit memory."));
+		assert_non_null(strstr(run->err.message, "controller \"memory\" is not available"));
 		return;
 	}
-	snprintf(text, sizeof(text), "/sys/fs/cgroup/coffer-test/%s/pids.max", run->id);
-	assert_int_equal(io_read_file(AT_FDCWD, text, 64, &value, NULL, &run->err), 0);
-	assert_string_equal(value, "17\n");
-	free(value);
+	expect_setting(run, "memory.max", "67108864\n");
+	expect_setting(run, "memory.low", "16777216\n");
+	expect_setting(run, "memory.swap.max", "33554432\n");
+	expect_setting(run, "memory.high", "62914560\n");
+	expect_setting(run, "cpu.weight", "39\n");
+	expect_setting(run, "cpu.max", "50000 100000\n");
+	expect_setting(run, "cpuset.cpus", "0\n");
+	expect_setting(run, "pids.max", "17\n");
+}
+
+static void test_limits_of_nothing(void **state)
+{
+	struct run *run = *state;
+
+	/* Unlimited, and zero as "not set", are not limits that need a controller to be felt. */
+	oci_memory_get(run->spec)->limit = (struct oci_opt_i64){ true, 0 };
+	oci_pids_get(run->spec)->limit = 0;
+	run_args(run, "exit", NULL);
+	assert_int_equal(run_whole(run), 0);
+	oci_memory_get(run->spec)->swap = (struct oci_opt_i64){ true, 1 << 20 };
+	assert_int_equal(run_start(run), -EINVAL);
+	assert_non_null(strstr(run->err.message, "memory.swap needs memory.limit"));
 }
 
 static void test_limits_refused(void **state)
@@ -354,6 +392,7 @@ int main(void)
 		TEST(test_keyring),
 		TEST(test_device_rules),
 		TEST(test_limits),
+		TEST(test_limits_of_nothing),
 		TEST(test_limits_refused),
 	};
 
