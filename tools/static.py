@@ -37,7 +37,8 @@ def main():
     if tool == "cppcheck":
         return subprocess.run(
             ["cppcheck", "--quiet", "-j2", "--std=c11", "--enable=warning,portability,performance",
-             "--inline-suppr", "--error-exitcode=1", "--suppress=missingIncludeSystem",
+             "--inline-suppr", "--error-exitcode=1",
+             "--library=posix", "--library=gnu", "--library=bsd", "--suppress=missingIncludeSystem",
              "--suppressions-list=" + str(top / "tools" / "cppcheck.suppress"),
              "-I" + str(top / "include"), "-I" + str(top / "src"), "-D_GNU_SOURCE",
              *map(str, files)]).returncode

@@ -24,6 +24,7 @@
 
 #define CLEANUP(fn) __attribute__((cleanup(fn)))
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): a type cannot stand in parentheses */
 /* Defines fn##p(type *p), the cleanup of a pointer type whose free function is fn. */
 #define DEFINE_CLEANUP(type, fn)                     \
 	static inline void fn##p(type *p)            \
@@ -34,6 +35,7 @@
 		errno = saved_errno;                 \
 	}                                            \
 	struct coffer_swallow_semicolon_
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 static inline void cleanup_freep(void *p)
 {

@@ -66,11 +66,11 @@ enum coffer_error_kind err_kind_from_errno(int errnum)
 	}
 }
 
-int err_set(struct coffer_error *e, enum coffer_error_kind kind, int errnum, const char *fmt, ...)
+int (err_set)(struct coffer_error *e, enum coffer_error_kind kind, int errnum, const char *fmt, ...)
 {
 	va_list ap;
 
-	if (errnum == 0)
+	if (errnum <= 0)
 		errnum = kinds[kind].err;
 	if (e) {
 		e->kind = kind;
@@ -87,7 +87,7 @@ static int err_vsys(struct coffer_error *e, int errnum, const char *fmt, va_list
 {
 	size_t n;
 
-	if (errnum == 0)
+	if (errnum <= 0)
 		errnum = EIO;
 	if (e) {
 		e->kind = err_kind_from_errno(errnum);
@@ -99,7 +99,7 @@ static int err_vsys(struct coffer_error *e, int errnum, const char *fmt, va_list
 	return -errnum;
 }
 
-int err_sys(struct coffer_error *e, const char *fmt, ...)
+int (err_sys)(struct coffer_error *e, const char *fmt, ...)
 {
 	int errnum = errno;
 	va_list ap;
@@ -111,7 +111,7 @@ int err_sys(struct coffer_error *e, const char *fmt, ...)
 	return r;
 }
 
-int err_sysn(struct coffer_error *e, int errnum, const char *fmt, ...)
+int (err_sysn)(struct coffer_error *e, int errnum, const char *fmt, ...)
 {
 	va_list ap;
 	int r;
@@ -122,7 +122,7 @@ int err_sysn(struct coffer_error *e, int errnum, const char *fmt, ...)
 	return r;
 }
 
-int err_wrap(struct coffer_error *e, const char *fmt, ...)
+int (err_wrap)(struct coffer_error *e, const char *fmt, ...)
 {
 	char old[COFFER_ERROR_MESSAGE_MAX];
 	va_list ap;
@@ -136,10 +136,11 @@ int err_wrap(struct coffer_error *e, const char *fmt, ...)
 	va_end(ap);
 	n = strlen(e->message);
 	snprintf(e->message + n, sizeof(e->message) - n, ": %s", old);
-	return -e->err;
+	/* The object may have come over a socket. */
+	return e->err > 0 ? -e->err : -EIO;
 }
 
-int err_nomem(struct coffer_error *e)
+int (err_nomem)(struct coffer_error *e)
 {
 	return err_set(e, COFFER_ERR_INTERNAL, ENOMEM, "out of memory");
 }

@@ -56,6 +56,20 @@ void err_clear(struct coffer_error *e);
 /* err_kind_from_errno() - The kind that err_sys() gives @errnum */
 enum coffer_error_kind err_kind_from_errno(int errnum);
 
+/* Compilers and analyzers cannot see that an error is never 0; this tells them. */
+static inline int err_negative(int r)
+{
+	if (r >= 0)
+		__builtin_unreachable();
+	return r;
+}
+
+#define err_set(...)   err_negative((err_set)(__VA_ARGS__))
+#define err_sys(...)   err_negative((err_sys)(__VA_ARGS__))
+#define err_sysn(...)  err_negative((err_sysn)(__VA_ARGS__))
+#define err_wrap(...)  err_negative((err_wrap)(__VA_ARGS__))
+#define err_nomem(...) err_negative((err_nomem)(__VA_ARGS__))
+
 #define err_invalid(e, ...)     err_set((e), COFFER_ERR_INVALID_ARGUMENT, 0, __VA_ARGS__)
 #define err_unsupported(e, ...) err_set((e), COFFER_ERR_UNSUPPORTED, 0, __VA_ARGS__)
 #define err_state(e, ...)       err_set((e), COFFER_ERR_INVALID_STATE, 0, __VA_ARGS__)
