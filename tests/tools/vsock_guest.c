@@ -9,7 +9,6 @@
  * The data on all ports is one stream of 64-bit little-endian numbers 0, 1, 2
  * ..., so each side can tell a lost, doubled or swapped byte.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
