@@ -3,16 +3,22 @@
  * agent/boot.c - PID 1 of a guest: from the kernel's hand-over to serving, and the end
  *
  *	boot_early()       modules up to the vsock device, listener
- *	(link_ready())     the host is being told; meanwhile:
- *	boot_settle()      mounts, own cgroup, limits, the remaining core modules
- *	boot_background()  further CPUs, by a child
+ *	(link_ready())     the host is being dialled; meanwhile:
+ *	boot_settle()      mounts, limits, the remaining core modules
+ *	(the loop)         the ready line, requests; when there are none:
+ *	boot_background()  what the first container is likely to need, one stage a turn,
+ *	                   further CPUs, and much later what nobody waits for
  *
  * Under emulation each page of code that runs for the first time costs a tenth
- * of a millisecond and more, so the order is by what the host waits for.
+ * of a millisecond and more, so the order is by what the host waits for, and
+ * the time until its first request is used.
  *
  * The initramfs cannot be left by pivot_root(2): it has no parent mount.  So
  * it is bound over itself first; containers then pivot away from that mount as
  * they would on any other root.
+ *
+ * The controllers of cgroup v2 are enabled by the engine, with the first
+ * container.
  *
  * Callers: main.c.
  */
@@ -92,32 +98,6 @@ static void boot_mount_all(void)
 	}
 }
 
-/* So that a container's limits never bind the agent, nor the agent's cgroup a container. */
-static void boot_enter_cgroup(void)
-{
-	struct coffer_error err = COFFER_ERROR_INIT;
-
-	if (mkdir(BOOT_AGENT_CGROUP, 0755) < 0 && errno != EEXIST)
-		log_error("mkdir %s: %s", BOOT_AGENT_CGROUP, strerror(errno));
-	if (io_write_file(AT_FDCWD, BOOT_AGENT_CGROUP "/cgroup.procs", "0", &err) < 0)
-		log_error("%s", err.message);
-}
-
-/* One word at a time: a controller that this kernel lacks must not refuse the others. */
-static void boot_enable_controllers(void)
-{
-	static const char *const controllers[] = { "+cpuset", "+cpu",	  "+io",
-						   "+memory", "+hugetlb", "+pids" };
-	autoclose int fd = open(BOOT_CGROUP "/cgroup.subtree_control", O_WRONLY | O_CLOEXEC);
-	static const char all[] = "+cpuset +cpu +io +memory +hugetlb +pids";
-
-	if (fd < 0 || write(fd, all, strlen(all)) > 0)
-		return;
-	for (size_t i = 0; i < ARRAY_SIZE(controllers); i++)
-		if (write(fd, controllers[i], strlen(controllers[i])) < 0)
-			log_debug("cgroup controller %s: %s", controllers[i], strerror(errno));
-}
-
 static void boot_raise_limits(void)
 {
 	struct rlimit nofile = { BOOT_NOFILE, BOOT_NOFILE };
@@ -126,28 +106,43 @@ static void boot_raise_limits(void)
 		log_warning("raise RLIMIT_NOFILE: %s", strerror(errno));
 }
 
+static void boot_load_core(void)
+{
+	struct coffer_error err = COFFER_ERROR_INIT;
+
+	if (modules_load("core", NULL, &err) < 0)
+		log_error("%s", err.message);
+}
+
+static void boot_load_overlay(void)
+{
+	modules_load_for_filesystem("overlay");
+}
+
+struct boot_stage {
+	const char *name;
+	void (*fn)(void);
+};
+
+static void boot_run_stage(const struct boot_stage *stage)
+{
+	usec_t start = clock_now();
+
+	stage->fn();
+	log_debug("%s: %" PRIu64 " us", stage->name, clock_now() - start);
+}
+
 void boot_settle(void)
 {
-	static const struct {
-		const char *name;
-		void (*fn)(void);
-	} stages[] = {
+	static const struct boot_stage stages[] = {
 		{ "root", boot_make_pivotable },
 		{ "mounts", boot_mount_all },
 		{ "limits", boot_raise_limits },
-		{ "cgroup", boot_enter_cgroup },
-		{ "controllers", boot_enable_controllers },
+		{ "modules", boot_load_core },
 	};
-	struct coffer_error err = COFFER_ERROR_INIT;
-	usec_t start;
 
-	for (size_t i = 0; i < ARRAY_SIZE(stages); i++) {
-		start = clock_now();
-		stages[i].fn();
-		log_debug("%s: %" PRIu64 " us", stages[i].name, clock_now() - start);
-	}
-	if (modules_load("core", NULL, &err) < 0)
-		log_error("%s", err.message);
+	for (size_t i = 0; i < ARRAY_SIZE(stages); i++)
+		boot_run_stage(&stages[i]);
 }
 
 /* Bringing up a CPU takes tens of milliseconds, in which the loop must not stand still. */
@@ -162,7 +157,7 @@ static void boot_online_cpus(void)
 	}
 }
 
-void boot_background(void)
+static void boot_start_cpus(void)
 {
 	struct child child = CHILD_INIT;
 	int r;
@@ -176,6 +171,52 @@ void boot_background(void)
 	}
 	/* Reaped like any orphan. */
 	close_fd(&child.pidfd);
+}
+
+/*
+ * A group of its own lets the kernel account for and protect the agent apart
+ * from everything else.  Making one and moving there wait for RCU, 15 ms and
+ * more under emulation, which no short run should pay.
+ */
+static void boot_enter_cgroup(void)
+{
+	struct coffer_error err = COFFER_ERROR_INIT;
+
+	if (mkdir(BOOT_AGENT_CGROUP, 0755) < 0 && errno != EEXIST)
+		log_warning("mkdir %s: %s", BOOT_AGENT_CGROUP, strerror(errno));
+	else if (io_write_file(AT_FDCWD, BOOT_AGENT_CGROUP "/cgroup.procs", "0", &err) < 0)
+		log_warning("%s", err.message);
+}
+
+static const struct boot_background_stage {
+	struct boot_stage stage;
+	usec_t after; /* time since the previous one */
+} boot_background_stages[] = {
+	{ { "overlay", boot_load_overlay }, 0 },
+	{ { "cpus", boot_start_cpus }, 0 },
+	{ { "cgroup", boot_enter_cgroup }, 5 * USEC_PER_SEC },
+};
+
+static void boot_background_handler(struct loop_source *timer, void *data)
+{
+	static size_t next;
+
+	boot_run_stage(&boot_background_stages[next++].stage);
+	if (next == ARRAY_SIZE(boot_background_stages))
+		loop_remove(timer);
+	else
+		loop_arm(timer, boot_background_stages[next].after, 0);
+}
+
+void boot_background(struct agent *agent)
+{
+	struct coffer_error err = COFFER_ERROR_INIT;
+	struct loop_source *timer = NULL;
+
+	if (loop_add_timer(agent->loop, boot_background_handler, NULL, &timer, &err) < 0)
+		log_warning("%s", err.message);
+	else
+		loop_arm(timer, boot_background_stages[0].after, 0);
 }
 
 _Noreturn void boot_power_off(const struct coffer_error *why)

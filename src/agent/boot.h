@@ -14,12 +14,12 @@
  */
 int boot_early(struct coffer_error *err);
 
-/* boot_settle() - File systems, cgroup, limits: before the first request is served.
+/* boot_settle() - File systems, limits, disks: before the first request is served.
  * What fails is logged; a request that needs it will fail and say so. */
 void boot_settle(void);
 
-/* boot_background() - What can go on beside the first requests: further CPUs */
-void boot_background(void);
+/* boot_background() - What can go on from the loop, between requests */
+void boot_background(struct agent *agent);
 
 /* boot_power_off() - Say why on the console and end the machine */
 _Noreturn void boot_power_off(const struct coffer_error *why);

@@ -13,9 +13,11 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -23,9 +25,11 @@
 
 #include "agent/guestpath.h"
 #include "agent/modules.h"
+#include "base/log.h"
 #include "base/path.h"
 #include "engine/mount_options.h"
 
+#define GUESTMOUNT_READ_AHEAD 4096UL /* sectors of 512 bytes */
 #define GUESTMOUNT_LATE_TRIES 20
 #define GUESTMOUNT_LATE_STEP  (100 * USEC_PER_MSEC)
 #define GUESTMOUNT_BUSY_TRIES 51
@@ -109,6 +113,19 @@ static int guestmount_adjust(const struct guestmount_args *args, const struct mo
 	return 0;
 }
 
+/*
+ * A program that starts faults its pages in here and there; reading 2 MiB
+ * around each fault, not the kernel's 128 KiB, saves most of the trips to the
+ * disk, whose data is in the host's memory anyway.
+ */
+static void guestmount_tune_disk(const char *source)
+{
+	autoclose int fd = open(source, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0 || ioctl(fd, BLKRASET, GUESTMOUNT_READ_AHEAD) < 0)
+		log_debug("read-ahead of %s: %s", source, strerror(errno));
+}
+
 static int guestmount_with(const struct guestmount_args *args, const struct mount_options *o,
 			   struct coffer_error *err)
 {
@@ -127,6 +144,8 @@ static int guestmount_with(const struct guestmount_args *args, const struct moun
 	if (target_fd < 0)
 		return target_fd;
 	guestmount_fd_path(to, target_fd);
+	if (strncmp(source, "/dev/vd", 7) == 0)
+		guestmount_tune_disk(source);
 	if (mount(source, to, args->type, o->flags, o->data) < 0)
 		return err_sys(err, "mount(2)");
 	return guestmount_adjust(args, o, err);

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "agent/boot.h"
+#include "agent/container.h"
 #include "agent/link.h"
 #include "agent/reaper.h"
 #include "agent/rpc.h"
@@ -125,7 +126,7 @@ static int main_boot(struct agent *agent, uint64_t init_us, struct coffer_error 
 	r = main_listen(agent, fd, err);
 	if (r < 0)
 		return r;
-	boot_background();
+	boot_background(agent);
 	log_debug("serving after %" PRIu64 " us, init at %" PRIu64 " us", link_uptime(), init_us);
 	return 0;
 }
@@ -146,13 +147,43 @@ static _Noreturn void main_guest(uint64_t init_us)
 	}
 }
 
+static void main_stop_handler(struct loop_source *src, const struct signalfd_siginfo *info,
+			      void *data)
+{
+	struct agent *agent = data;
+
+	loop_quit(agent->loop, 0);
+}
+
+static int main_stop_on_signals(struct agent *agent, struct coffer_error *err)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	return loop_add_signals(agent->loop, &set, main_stop_handler, agent, NULL, err);
+}
+
+static void main_free(struct agent *agent)
+{
+	while (agent->containers)
+		container_free(agent->containers);
+	grpc_server_free(agent->server);
+	loop_free(agent->loop);
+}
+#define autoagent CLEANUP(main_free)
+
 static int main_serve(const struct main_options *o, struct coffer_error *err)
 {
-	struct agent agent = { .state_dir = o->root ? o->root : AGENT_STATE_DIR,
-			       .socket_dir = o->stdio_dir ? o->stdio_dir : "." };
+	autoagent struct agent agent = { .state_dir = o->root ? o->root : AGENT_STATE_DIR,
+					 .socket_dir = o->stdio_dir ? o->stdio_dir : "." };
 	int r, fd;
 
 	r = main_init_agent(&agent, err);
+	if (r < 0)
+		return r;
+	r = main_stop_on_signals(&agent, err);
 	if (r < 0)
 		return r;
 	unlink(o->listen);

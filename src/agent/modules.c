@@ -33,7 +33,8 @@
 /* How far each list has been worked off. */
 struct modules_list {
 	char key[32];
-	size_t done; /* bytes */
+	size_t done;   /* bytes */
+	bool complete; /* to its end, or there is no such list */
 };
 
 static struct modules_list modules_lists[MODULES_LISTS];
@@ -96,10 +97,11 @@ int modules_load(const char *key, const char *until, struct coffer_error *err)
 
 	if (modules_dirfd < 0)
 		modules_dirfd = open(MODULES_DIR, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (!list || modules_dirfd < 0)
+	if (!list || list->complete || modules_dirfd < 0)
 		return 0;
 	snprintf(path, sizeof(path), "%s.list", key);
 	r = io_read_file(modules_dirfd, path, MODULES_LIST_MAX, &text, &len, err);
+	list->complete = r == -ENOENT || (r == 0 && !until);
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
 	while (list->done < len) {
@@ -124,7 +126,7 @@ void modules_load_for_filesystem(const char *type)
 	struct coffer_error err = COFFER_ERROR_INIT;
 
 	/* The type comes from a request: a list's name and nothing else. */
-	if (strchr(type, '/') || strcmp(type, "core") == 0)
+	if (!*type || strchr(type, '/') || strcmp(type, "core") == 0)
 		return;
 	if (modules_load(type, NULL, &err) < 0)
 		log_warning("%s: %s", type, err.message);

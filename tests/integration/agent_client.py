@@ -147,8 +147,14 @@ class Agent:
 
     def close(self):
         self.channel.close()
-        self.process.kill()
-        self.process.wait()
+        self.process.terminate()
+        try:
+            code = self.process.wait(20)
+        finally:
+            self.process.kill()
+            self.process.wait()
+        # Memory that was not freed makes a sanitized agent fail.
+        assert code == 0, f"agent ended with {code}: {self.log()}"
         self.ready_stream.close()
         shutil.rmtree(self.dir, ignore_errors=True)
 
