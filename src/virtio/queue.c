@@ -33,6 +33,8 @@
 
 #include "base/log.h"
 
+#define VIRTQUEUE_COMPLAINTS 8
+
 /* virtio 1.x is little-endian; on such a host no field needs a swap. */
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "big-endian hosts need swaps here");
 
@@ -82,12 +84,12 @@ int virtqueue_start(struct virtqueue *q, const struct guest_memory *mem, unsigne
 		    struct coffer_error *err)
 {
 	if (size == 0 || size > VIRTQUEUE_SIZE_MAX || (size & (size - 1)))
-		return err_invalid(err, "queue %u: bad size %u", q->index, size);
+		return err_invalid(err, "%u entries", size);
 	if (!areas->desc || !areas->avail || !areas->used)
-		return err_invalid(err, "queue %u: a ring lies outside guest memory", q->index);
+		return err_invalid(err, "a ring lies outside guest memory");
 	if (!virtqueue_aligned(areas->desc, 16) || !virtqueue_aligned(areas->avail, 2) ||
 	    !virtqueue_aligned(areas->used, 4))
-		return err_invalid(err, "queue %u: a ring is misaligned", q->index);
+		return err_invalid(err, "a ring is misaligned");
 
 	q->mem = mem;
 	q->size = size;
@@ -119,7 +121,9 @@ void virtqueue_break(struct virtqueue *q, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(q->why, sizeof(q->why), fmt, ap);
 	va_end(ap);
-	log_warning("queue %u: the guest broke it and it stops: %s", q->index, q->why);
+	/* A driver that resets and breaks it again and again shall not fill a log. */
+	log_emit(q->breaks++ < VIRTQUEUE_COMPLAINTS ? LOG_LEVEL_WARNING : LOG_LEVEL_DEBUG,
+		 LOG_CATEGORY, "queue %u: the guest broke it and it stops: %s", q->index, q->why);
 	if (q->err_fd >= 0 && write(q->err_fd, &one, sizeof(one)) < 0)
 		log_debug("queue %u: telling the monitor: %s", q->index, strerror(errno));
 }

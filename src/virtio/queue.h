@@ -57,6 +57,7 @@ struct virtqueue {
 	bool need_notify;       /* entries were pushed since the last virtqueue_notify() */
 	bool fresh;             /* nobody was told anything since the start */
 	bool broken;
+	unsigned breaks;        /* how often, all restarts included */
 	char why[96];           /* what the guest did */
 	int call_fd;            /* eventfd that interrupts the guest; -1: none; borrowed */
 	int err_fd;             /* eventfd that tells the VMM of a broken queue; -1: none; borrowed */

@@ -150,13 +150,11 @@ static void vhost_user_ring_start(struct vhost_user_ring *r)
 {
 	struct coffer_error err = COFFER_ERROR_INIT;
 	struct vhost_user *vu = r->vu;
-	uint64_t one = 1;
 
 	if (vhost_user_ring_begin(r, &err) < 0) {
-		log_warning("%s", err.message);
-		if (r->q.err_fd >= 0 && write(r->q.err_fd, &one, sizeof(one)) < 0)
-			log_debug("queue %u: telling the monitor: %s", r->q.index, strerror(errno));
-		r->has_addr = false; /* once; until it comes with a better one */
+		r->q.broken = false; /* that was its last life */
+		virtqueue_break(&r->q, "%s", err.message);
+		r->has_addr = false; /* until it comes with a better one */
 		return;
 	}
 	r->running = true;

@@ -287,14 +287,15 @@ static const struct virtio_device_ops vsock_ops = {
 
 static int vsock_init(struct vsock *vs, const struct vsock_args *args, struct coffer_error *err)
 {
+	size_t len = strlen(args->name);
 	int rc;
 
 	if (args->guest_cid <= VSOCK_HOST_CID || args->guest_cid >= UINT32_MAX)
 		return err_invalid(err, "guest CID %ju is reserved", (uintmax_t)args->guest_cid);
-	if (strlen(args->name) >= sizeof(vs->name))
+	if (len >= sizeof(vs->name))
 		return err_set(err, COFFER_ERR_INVALID_ARGUMENT, ENAMETOOLONG,
 			       "vsock socket name %s is too long", args->name);
-	strcpy(vs->name, args->name);
+	memcpy(vs->name, args->name, len + 1);
 	rc = loop_add_timer(vs->loop, vsock_timer, vs, &vs->timer, err);
 	if (rc < 0)
 		return rc;
