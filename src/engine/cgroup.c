@@ -40,8 +40,9 @@ static int cgroup_check_path(const char *path, struct coffer_error *err)
 	}
 	if (strchr(path, ':'))
 		return err_unsupported(err, "linux.cgroupsPath: %s is for systemd", path);
-	return path[strspn(path, "/")] ? 0
-				       : err_invalid(err, "linux.cgroupsPath: %s is the root", path);
+	if (!path[strspn(path, "/")])
+		return err_invalid(err, "linux.cgroupsPath: %s is the root", path);
+	return 0;
 }
 
 static char *cgroup_default_path(const char *id)

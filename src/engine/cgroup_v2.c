@@ -153,7 +153,8 @@ static int cgroup_v2_create(struct cgroup *cg, struct coffer_error *err)
 	}
 	if (cg->made == 0) {
 		if (cgroup_v2_event(cg->fd, "populated")) {
-			close_fd(&cg->fd); /* not ours: nothing in it may be killed when we give up */
+			/* Not ours: nothing in it may be killed when we give up. */
+			close_fd(&cg->fd);
 			return err_set(err, COFFER_ERR_ALREADY_EXISTS, 0, "it has processes");
 		}
 		cg->made = 1; /* an empty left-over becomes ours */

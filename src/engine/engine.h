@@ -9,7 +9,7 @@
  *	                 mounts, root, devices ... and leaves it waiting before execve
  *	engine_start()   lets it go; returns once execve succeeded or failed
  *	engine_exec()    a further process in a running container
- *	engine_kill(), engine_delete()
+ *	engine_kill_all(), engine_delete()
  *
  * Errors before execve come back from the child as text naming the step.
  *
@@ -47,12 +47,12 @@ struct engine_create_args {
 	const char *bundle;            /* directory the spec's relative root is taken from */
 	const struct oci_spec *spec;   /* validated; borrowed until engine_delete() */
 	struct engine_stdio stdio;
-	bool own_kernel;               /* nobody else lives here (a guest): global sysctls are fine */
+	bool own_kernel;               /* a guest of its own: global sysctls are fine */
 };
 
 int engine_create(const struct engine_create_args *args, struct engine_container **out,
 		  struct coffer_error *err);
-/* engine_init() - The init process; borrowed. The caller reaps its child or leaves that to delete */
+/* engine_init() - The init process; borrowed. Its child is reaped by the caller, else by delete */
 struct engine_process *engine_init(struct engine_container *c);
 /* engine_start() - On failure init is gone and reaped, and the error's errno tells
  * ENOENT (127) or EACCES, ENOEXEC (126) */
@@ -63,7 +63,8 @@ int engine_exec(struct engine_container *c, const struct oci_process *process,
 		struct coffer_error *err);
 /* engine_kill_all() - Signal every process of the container (cgroup.kill for SIGKILL) */
 int engine_kill_all(struct engine_container *c, int sig, struct coffer_error *err);
-/* engine_delete() - Kill what is left, remove the cgroup, free. Every step runs; first error returned */
+/* engine_delete() - Kill what is left, remove the cgroup, free. Every step runs; the first
+ * error is returned */
 int engine_delete(struct engine_container *c, struct coffer_error *err);
 
 #endif /* ENGINE_ENGINE_H */

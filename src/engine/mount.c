@@ -115,7 +115,7 @@ static int mount_make_target(int rootfd, const char *path, bool dir, struct coff
 	if (made < 0)
 		return made;
 	close_fd(&made);
-	/* The parents exist now; a last component that is a dangling link is made where it points. */
+	/* The parents exist now; a dangling link at the end is made where it points. */
 	made = path_open_in_root(rootfd, path, O_CREAT | O_RDONLY | O_NOCTTY | O_NONBLOCK, 0644,
 				 err);
 	if (made < 0)

@@ -91,7 +91,7 @@ static int program_search(const struct oci_process *p, char *const *env, struct 
 int program_execute(const struct oci_process *process, struct coffer_error *err)
 {
 	static char *const empty[] = { NULL };
-	char *const *env = process->env.v ? process->env.v : empty;
+	char *const *env = process->env.n > 0 ? process->env.v : empty;
 
 	if (strchr(process->args.v[0], '/')) {
 		execve(process->args.v[0], process->args.v, env);

@@ -145,8 +145,8 @@ static int rootfs_protect(int rootfd, const char *path, struct coffer_error *err
 		return target;
 	tree = open_tree(target, "",
 			 OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE | AT_EMPTY_PATH);
-	if (tree < 0 ||
-	    mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &readonly, sizeof(readonly)) < 0 ||
+	if (tree < 0 || mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &readonly,
+				      sizeof(readonly)) < 0 ||
 	    mount_attach(tree, target) < 0)
 		return err_sys(err, "make %s read-only", path);
 	return 0;

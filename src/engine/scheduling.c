@@ -66,7 +66,7 @@ static int scheduling_apply_policy(const struct oci_scheduler *s, struct coffer_
 		.sched_period = s->period,
 	};
 	int r = scheduling_lookup(scheduling_policies, ARRAY_SIZE(scheduling_policies), s->policy,
-			     "process.scheduler.policy", err);
+				  "process.scheduler.policy", err);
 
 	if (r < 0)
 		return r;
@@ -85,8 +85,8 @@ static int scheduling_apply_policy(const struct oci_scheduler *s, struct coffer_
 
 static int scheduling_apply_io(const struct oci_io_priority *io, struct coffer_error *err)
 {
-	int class_ = scheduling_lookup(scheduling_io_classes, ARRAY_SIZE(scheduling_io_classes), io->class_,
-				  "process.ioPriority.class", err);
+	int class_ = scheduling_lookup(scheduling_io_classes, ARRAY_SIZE(scheduling_io_classes),
+				       io->class_, "process.ioPriority.class", err);
 
 	if (class_ < 0)
 		return class_;
@@ -120,7 +120,8 @@ int scheduling_apply_personality(const struct oci_personality *p, struct coffer_
 
 	if (!p || !p->domain)
 		return 0;
-	r = scheduling_lookup(domains, ARRAY_SIZE(domains), p->domain, "linux.personality.domain", err);
+	r = scheduling_lookup(domains, ARRAY_SIZE(domains), p->domain,
+			      "linux.personality.domain", err);
 	if (r < 0)
 		return r;
 	if (personality((unsigned long)r) < 0)

@@ -240,13 +240,17 @@ static int verb_device(int argc, char **argv)
 	return verb_open(2, argv);
 }
 
-/* limits: soft and hard of open files, core size, address space */
+/* limits: soft and hard of open files, core size, processes */
 static int verb_limits(int argc, char **argv)
 {
 	static const struct {
 		const char *name;
 		__rlimit_resource_t resource;
-	} kinds[] = { { "nofile", RLIMIT_NOFILE }, { "core", RLIMIT_CORE }, { "nproc", RLIMIT_NPROC } };
+	} kinds[] = {
+		{ "nofile", RLIMIT_NOFILE },
+		{ "core", RLIMIT_CORE },
+		{ "nproc", RLIMIT_NPROC },
+	};
 	struct rlimit l;
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
@@ -278,7 +282,7 @@ static int verb_keyring(int argc, char **argv)
 	return 0;
 }
 
-/* signals: ignored and blocked, as /proc shows them; also verbs' way to read /proc/self/status */
+/* status HEAD...: the lines of /proc/self/status that begin so */
 static int verb_status(int argc, char **argv)
 {
 	FILE *f = fopen("/proc/self/status", "re");
@@ -348,14 +352,30 @@ static const struct {
 	int args;
 	int (*run)(int argc, char **argv);
 } verbs[] = {
-	{ "call", 1, verb_call },       { "cat", 1, verb_cat },         { "clocks", 0, verb_clocks },
-	{ "cwd", 0, verb_cwd },         { "device", 3, verb_device },   { "echo", 0, verb_echo },
-	{ "env", 0, verb_env },         { "exit", 0, verb_exit },       { "fds", 0, verb_fds },
-	{ "host", 0, verb_host },       { "id", 0, verb_id },           { "keyring", 0, verb_keyring },
-	{ "limits", 0, verb_limits },   { "link", 1, verb_link },       { "ls", 1, verb_ls },
-	{ "open", 1, verb_open },       { "orphans", 1, verb_orphans }, { "reopen", 0, verb_reopen },
-	{ "sched", 0, verb_sched },     { "stat", 1, verb_stat },       { "status", 1, verb_status },
-	{ "tty", 0, verb_tty },         { "wait", 0, verb_wait },       { "write", 2, verb_write },
+	{ "call", 1, verb_call },
+	{ "cat", 1, verb_cat },
+	{ "clocks", 0, verb_clocks },
+	{ "cwd", 0, verb_cwd },
+	{ "device", 3, verb_device },
+	{ "echo", 0, verb_echo },
+	{ "env", 0, verb_env },
+	{ "exit", 0, verb_exit },
+	{ "fds", 0, verb_fds },
+	{ "host", 0, verb_host },
+	{ "id", 0, verb_id },
+	{ "keyring", 0, verb_keyring },
+	{ "limits", 0, verb_limits },
+	{ "link", 1, verb_link },
+	{ "ls", 1, verb_ls },
+	{ "open", 1, verb_open },
+	{ "orphans", 1, verb_orphans },
+	{ "reopen", 0, verb_reopen },
+	{ "sched", 0, verb_sched },
+	{ "stat", 1, verb_stat },
+	{ "status", 1, verb_status },
+	{ "tty", 0, verb_tty },
+	{ "wait", 0, verb_wait },
+	{ "write", 2, verb_write },
 };
 
 int main(int argc, char **argv)

@@ -219,8 +219,9 @@ static void test_sysctl(void **state)
 	run_args(run, "cat", "/proc/sys/kernel/shmmni", NULL);
 	assert_int_equal(run_whole(run), 0);
 	assert_string_equal(run->out, "123\n");
-	assert_int_equal(io_read_file(AT_FDCWD, "/proc/sys/net/ipv4/ip_default_ttl", 64, &host, NULL,
-				      NULL), 0);
+	assert_int_equal(
+		io_read_file(AT_FDCWD, "/proc/sys/net/ipv4/ip_default_ttl", 64, &host, NULL, NULL),
+		0);
 	assert_string_not_equal(host, "77\n");
 	free(host);
 	oci_pairs_set(&run->spec->linux_->sysctl, "vm.swappiness", "10", &run->err);
@@ -275,10 +276,9 @@ static void test_device_rules(void **state)
 	free(res->devices.v);
 	/* Read and write come from two rules: both together must do. */
 	rules[0] = (struct oci_device_rule){ .access = strdup("rwm") };
-	rules[1] = (struct oci_device_rule){ .allow = true, .type = strdup("c"), .major = { true, 10 },
-					     .minor = { true, 200 }, .access = strdup("r") };
-	rules[2] = (struct oci_device_rule){ .allow = true, .type = strdup("c"), .major = { true, 10 },
-					     .access = strdup("w") };
+	rules[1] = (struct oci_device_rule){ true, strdup("c"), { true, 10 }, { true, 200 },
+					     strdup("r") };
+	rules[2] = (struct oci_device_rule){ true, strdup("c"), { true, 10 }, { 0 }, strdup("w") };
 	res->devices.v = rules;
 	res->devices.n = 3;
 	run_args(run, "device", "c", "1", "3", NULL); /* null: always */

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +27,11 @@ static ino_t ns_of(const char *who, const char *file)
 	snprintf(path, sizeof(path), "/proc/%s/ns/%s", who, file);
 	assert_int_equal(stat(path, &st), 0);
 	return st.st_ino;
+}
+
+static struct child *init_child(struct run *run)
+{
+	return &engine_init(run->container)->child;
 }
 
 static size_t open_fds(void)
@@ -96,10 +102,10 @@ static void test_exec_after_end(void **state)
 	run_args(run, "exit", NULL);
 	assert_int_equal(run_start(run), 0);
 	/* Dead, first not reaped, then reaped. */
-	assert_true(io_wait(engine_init(run->container)->child.pidfd, 1, deadline_in(10000000)) > 0);
+	assert_true(io_wait(init_child(run)->pidfd, POLLIN, deadline_in(10 * USEC_PER_SEC)) > 0);
 	assert_int_equal(run_exec(run, "exit", NULL), -EBUSY);
 	assert_non_null(strstr(run->err.message, "init has ended"));
-	assert_int_equal(child_wait(&engine_init(run->container)->child, USEC_INFINITY, &si), 0);
+	assert_int_equal(child_wait(init_child(run), USEC_INFINITY, &si), 0);
 	assert_int_equal(run_exec(run, "exit", NULL), -EBUSY);
 	assert_int_equal(engine_start(run->container, &run->err), -EBUSY);
 }
@@ -257,8 +263,7 @@ static void test_kill_all(void **state)
 	run_read(run, "ready\n");
 	/* Init dies of it, the others ignore it. */
 	assert_int_equal(engine_kill_all(run->container, SIGKILL, &run->err), 0);
-	assert_int_equal(child_wait(&engine_init(run->container)->child, deadline_in(10000000), &si),
-			 0);
+	assert_int_equal(child_wait(init_child(run), deadline_in(10 * USEC_PER_SEC), &si), 0);
 	assert_int_equal(spawn_exit_code(&si), 128 + SIGKILL);
 	/* The pipe's end comes when the last of them is gone. */
 	run_read(run, NULL);
@@ -276,8 +281,7 @@ static void test_signal_all(void **state)
 	assert_int_equal(run_start(run), 0);
 	run_read(run, "ready\n");
 	assert_int_equal(engine_kill_all(run->container, SIGTERM, &run->err), 0);
-	assert_int_equal(child_wait(&engine_init(run->container)->child, deadline_in(10000000), &si),
-			 0);
+	assert_int_equal(child_wait(init_child(run), deadline_in(10 * USEC_PER_SEC), &si), 0);
 	assert_int_equal(spawn_exit_code(&si), 128 + SIGTERM);
 }
 

@@ -325,8 +325,8 @@ static void test_proc_is_a_link_up(void **state)
 	run_link(run, "/..", "/proc");
 	run_args(run, "exit", NULL);
 	assert_int_equal(run_start(run), -EINVAL);
-	assert_non_null(strstr(run->err.message, "mount: mounts[0] on /proc: /proc is the container's "
-						 "root itself"));
+	assert_non_null(strstr(run->err.message, "mount: mounts[0] on /proc: /proc is the "
+						 "container's root itself"));
 }
 
 static void test_shm_is_a_link_out(void **state)
