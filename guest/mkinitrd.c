@@ -62,18 +62,16 @@ static bool mkinitrd_name_matches(const char *file, const char *name)
 	return !strcmp(file, ".ko");
 }
 
-static int mkinitrd_find(struct mkinitrd *m, const char *name, struct mkinitrd_module **out,
-			 struct coffer_error *err)
+/* Return: index of the module @name, found on disk if need be, or negative errno */
+static int mkinitrd_find(struct mkinitrd *m, const char *name, struct coffer_error *err)
 {
 	char *const roots[] = { m->modules_dir, NULL };
 	CLEANUP(fts_closep) FTS *fts = NULL;
 	FTSENT *e;
 
 	for (size_t i = 0; i < m->count; i++) {
-		if (mkinitrd_name_matches(m->modules[i].file, name)) {
-			*out = &m->modules[i];
-			return 0;
-		}
+		if (mkinitrd_name_matches(m->modules[i].file, name))
+			return (int)i;
 	}
 	if (m->count == MKINITRD_LOADED_MAX)
 		return err_unsupported(err, "more than %d modules", MKINITRD_LOADED_MAX);
@@ -90,9 +88,7 @@ static int mkinitrd_find(struct mkinitrd *m, const char *name, struct mkinitrd_m
 		if (!mod->path)
 			return err_nomem(err);
 		mod->file = strrchr(mod->path, '/') + 1;
-		m->count++;
-		*out = mod;
-		return 0;
+		return (int)m->count++;
 	}
 	return err_set(err, COFFER_ERR_NOT_FOUND, 0, "no module %s below %s", name, m->modules_dir);
 }
@@ -136,16 +132,17 @@ static int mkinitrd_load(struct mkinitrd *m, const char *name, unsigned depth,
 			 struct coffer_error *err)
 {
 	autofree char *ko = NULL, *depends = NULL;
-	struct mkinitrd_module *mod = NULL;
+	struct mkinitrd_module *mod;
 	size_t len = 0;
 	bool is_new;
 	int r;
 
 	if (depth > MKINITRD_DEPTH_MAX)
 		return err_invalid(err, "modules depend on each other in a circle at %s", name);
-	r = mkinitrd_find(m, name, &mod, err);
+	r = mkinitrd_find(m, name, err);
 	if (r < 0)
 		return r;
+	mod = &m->modules[r];
 	if (mod->core || mod->list == m->list)
 		return 0;
 	is_new = mod->list == 0;

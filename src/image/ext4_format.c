@@ -16,7 +16,6 @@
 
 #include <fcntl.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,32 +39,23 @@ static void ext4_error_table_init(void)
 	initialize_ext2_error_table();
 }
 
-int ext4_fail(struct coffer_error *err, errcode_t code, const char *fmt, ...)
+static bool ext4_is_full(errcode_t code)
+{
+	return code == EXT2_ET_BLOCK_ALLOC_FAIL || code == EXT2_ET_INODE_ALLOC_FAIL ||
+	       code == EXT2_ET_EA_NO_SPACE || code == EXT2_ET_TOOSMALL;
+}
+
+int ext4_fail(struct coffer_error *err, errcode_t code, const char *what)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	char what[512];
-	va_list ap;
-	int errnum;
 
-	va_start(ap, fmt);
-	vsnprintf(what, sizeof(what), fmt, ap);
-	va_end(ap);
 	if (code > 0 && code < 256) /* plain errno values pass through the library */
 		return err_sysn(err, (int)code, "%s", what);
-	switch (code) {
-	case EXT2_ET_BLOCK_ALLOC_FAIL:
-	case EXT2_ET_INODE_ALLOC_FAIL:
-	case EXT2_ET_EA_NO_SPACE:
-	case EXT2_ET_TOOSMALL:
-		errnum = ENOSPC;
-		break;
-	case EXT2_ET_NO_MEMORY:
+	if (code == EXT2_ET_NO_MEMORY)
 		return err_nomem(err);
-	default:
-		errnum = EIO;
-	}
 	pthread_once(&once, ext4_error_table_init);
-	return err_set(err, COFFER_ERR_INTERNAL, errnum, "%s: %s", what, error_message(code));
+	return err_set(err, COFFER_ERR_INTERNAL, ext4_is_full(code) ? ENOSPC : EIO, "%s: %s", what,
+		       error_message(code));
 }
 
 static void ext4_super_params(struct ext2_super_block *sb, uint64_t blocks, uint32_t inodes)
@@ -110,9 +100,8 @@ static int ext4_layout(struct ext4_writer *w, uint64_t blocks, uint32_t inodes,
 	ext4_super_params(&params, blocks, inodes);
 	code = ext2fs_initialize(name, EXT2_FLAG_64BITS, &params, unixfd_io_manager, &w->fs);
 	if (code)
-		return ext4_fail(err, code, "format ext4 image of %llu blocks",
-				 (unsigned long long)blocks);
-	fd = -1; /* the library closes it */
+		return ext4_fail(err, code, "lay out ext4 image");
+	steal_fd(&fd); /* the library closes it */
 	code = ext2fs_allocate_tables(w->fs);
 	if (code)
 		return ext4_fail(err, code, "place ext4 inode tables");

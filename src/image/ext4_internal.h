@@ -64,9 +64,8 @@ struct ext4_writer {
 
 #define EXT4_COPY_BUFFER ((size_t)256 << 10)
 
-/* ext4_fail() - Fill @err from a libext2fs code. Return: negative errno */
-int ext4_fail(struct coffer_error *err, errcode_t code, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
+/* ext4_fail() - Fill @err from a libext2fs code met in doing @what. Return: negative errno */
+int ext4_fail(struct coffer_error *err, errcode_t code, const char *what);
 
 /* ext4_map_append() - Find room for up to @want blocks at @logical. @run: set to what was found */
 int ext4_map_append(struct ext4_writer *w, struct ext4_map *map, uint64_t logical, uint64_t want,

@@ -87,10 +87,10 @@ static int ext4_xattrs_store(struct ext4_writer *w, ext2_ino_t ino,
 		code = ext2fs_xattr_set(h, xattrs->list[i].name, xattrs->list[i].value,
 					xattrs->list[i].len);
 	ext2fs_xattrs_close(&h);
-	if (code)
-		return ext4_fail(err, code, "extended attribute %s",
-				 i ? xattrs->list[i - 1].name : "");
-	return 0;
+	if (!code)
+		return 0;
+	ext4_fail(err, code, i ? xattrs->list[i - 1].name : "read");
+	return err_wrap(err, "extended attributes");
 }
 
 int ext4_inode_write(struct ext4_writer *w, ext2_ino_t ino, struct ext2_inode_large *inode,
@@ -106,7 +106,7 @@ int ext4_inode_write(struct ext4_writer *w, ext2_ino_t ino, struct ext2_inode_la
 		return r;
 	code = ext2fs_write_inode_full(w->fs, ino, EXT2_INODE(inode), sizeof(*inode));
 	if (code)
-		return ext4_fail(err, code, "write inode %u", ino);
+		return ext4_fail(err, code, "write inode");
 	return xattrs->count ? ext4_xattrs_store(w, ino, xattrs, err) : 0;
 }
 
@@ -338,9 +338,9 @@ int ext4_writer_symlink(struct ext4_writer *w, struct ext4_dir *dir, const char 
 	ext4_inode_init(w, &inode, meta, 1);
 	inode.i_size = (uint32_t)len;
 	if (fast) {
-		memcpy(inode.i_block, target, len);
+		memcpy(inode.i_block, target, len + 1);
 	} else {
-		memcpy(block, target, len);
+		memcpy(block, target, len + 1);
 		r = ext4_map_write(w, &map, block, 1, err);
 		if (r < 0)
 			return r;
@@ -386,7 +386,7 @@ int ext4_writer_link(struct ext4_writer *w, struct ext4_dir *dir, const char *na
 
 	code = ext2fs_read_inode_full(w->fs, ino, EXT2_INODE(&inode), sizeof(inode));
 	if (code)
-		return ext4_fail(err, code, "read inode %u", ino);
+		return ext4_fail(err, code, "read inode");
 	if (inode.i_links_count >= EXT4_LINKS_MAX)
 		return err_sysn(err, EMLINK, "link %s", name);
 	r = ext4_dir_add(dir, name, ino, ext4_file_type(inode.i_mode), err);
@@ -394,5 +394,5 @@ int ext4_writer_link(struct ext4_writer *w, struct ext4_dir *dir, const char *na
 		return r;
 	inode.i_links_count++;
 	code = ext2fs_write_inode_full(w->fs, ino, EXT2_INODE(&inode), sizeof(inode));
-	return code ? ext4_fail(err, code, "write inode %u", ino) : 0;
+	return code ? ext4_fail(err, code, "write inode") : 0;
 }
