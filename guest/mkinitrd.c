@@ -62,6 +62,12 @@ static bool mkinitrd_name_matches(const char *file, const char *name)
 	return !strcmp(file, ".ko");
 }
 
+/* A search that always goes the same way, should a name be there twice. */
+static int mkinitrd_compare(const FTSENT **a, const FTSENT **b)
+{
+	return strcmp((*a)->fts_name, (*b)->fts_name);
+}
+
 /* Return: index of the module @name, found on disk if need be, or negative errno */
 static int mkinitrd_find(struct mkinitrd *m, const char *name, struct coffer_error *err)
 {
@@ -76,7 +82,7 @@ static int mkinitrd_find(struct mkinitrd *m, const char *name, struct coffer_err
 	if (m->count == MKINITRD_LOADED_MAX)
 		return err_unsupported(err, "more than %d modules", MKINITRD_LOADED_MAX);
 
-	fts = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+	fts = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, mkinitrd_compare);
 	if (!fts)
 		return err_sys(err, "read %s", m->modules_dir);
 	while ((e = fts_read(fts))) {

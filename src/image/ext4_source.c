@@ -53,11 +53,13 @@ int ext4_source_segment(int fd, uint64_t size, bool sparse, uint64_t *off, uint6
 	if (*off >= size)
 		return 0;
 	if (sparse) {
+		/* cppcheck-suppress invalidFunctionArg ; it knows POSIX's three only */
 		from = lseek(fd, from, SEEK_DATA);
 		if (from < 0 && errno == ENXIO)
 			return 0;
 		if (from < 0)
 			return err_sys(err, "find data");
+		/* cppcheck-suppress invalidFunctionArg */
 		to = lseek(fd, from, SEEK_HOLE);
 		if (to < 0)
 			return err_sys(err, "find hole");
