@@ -42,7 +42,9 @@ void signals_block(struct signals *s)
 		sigaddset(&s->set, SIGWINCH);
 	sigaddset(&s->set, SIGNALS_STOP);
 	pthread_sigmask(SIG_BLOCK, &s->set, NULL);
+	/* Both are errors of a write(2), to be told like any other. */
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 }
 
 static void signals_resize(struct signals *s, struct coffer_process *process)

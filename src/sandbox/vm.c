@@ -73,6 +73,25 @@ static void vm_end(struct vm *vm)
 	close_fd(&vm->status_fd);
 	close_fd(&vm->greeting_fd);
 	close_fd(&vm->agent_fd);
+	vm->hello_len = 0;
+}
+
+/* The monitor is gone without a word: how it went is all there is to tell. */
+static int vm_lost_monitor(struct vm *vm, struct coffer_error *err)
+{
+	siginfo_t si;
+
+	close_fd(&vm->status_fd);
+	if (child_wait(&vm->monitor, deadline_in(VM_EXPLAIN_BUDGET), &si) < 0)
+		err_set(err, COFFER_ERR_INTERRUPTED, EPIPE, "coffer-vmm does not answer");
+	else if (si.si_code == CLD_EXITED)
+		err_set(err, COFFER_ERR_INTERRUPTED, EPIPE, "coffer-vmm ended with status %d",
+			si.si_status);
+	else
+		err_set(err, COFFER_ERR_INTERRUPTED, EPIPE, "coffer-vmm was killed by signal %d (%s)",
+			si.si_status, sigdescr_np(si.si_status));
+	console_explain(vm->cfg.dir->vm_fd, err);
+	return -EPIPE;
 }
 
 /* The monitor wrote to its status descriptor (the console's end included), or closed it. */
@@ -81,12 +100,8 @@ static int vm_read_status(struct vm *vm, struct coffer_error *err)
 	struct coffer_error status;
 	ssize_t n = io_read_full(vm->status_fd, &status, sizeof(status));
 
-	if (n != (ssize_t)sizeof(status)) {
-		close_fd(&vm->status_fd);
-		err_set(err, COFFER_ERR_INTERRUPTED, EPIPE, "coffer-vmm has ended");
-		console_explain(vm->cfg.dir->vm_fd, err);
-		return -EPIPE;
-	}
+	if (n != (ssize_t)sizeof(status))
+		return vm_lost_monitor(vm, err);
 	status.message[sizeof(status.message) - 1] = '\0';
 	if (status.kind == COFFER_ERR_NONE)
 		return 0;
@@ -97,34 +112,72 @@ static int vm_read_status(struct vm *vm, struct coffer_error *err)
 	return -status.err;
 }
 
-/* Read the greeting, which must come whole in one go of at most AGENT_HELLO_MAX bytes. */
-static int vm_read_greeting(struct vm *vm, usec_t deadline, struct coffer_error *err)
+/* Why the machine is gone, if it is: its monitor's last word, or what the console said. */
+static void vm_explain(struct sandbox *sb, struct coffer_error *err)
+{
+	usec_t deadline = deadline_in(VM_EXPLAIN_BUDGET);
+	struct coffer_error cause = COFFER_ERROR_INIT;
+	struct vm *vm = vm_from(sb);
+	int r = 0;
+
+	pthread_mutex_lock(&vm->explain_lock);
+	/* That it runs may be the first word, unread as yet. */
+	while (r == 0 && vm->status_fd >= 0 && io_wait(vm->status_fd, POLLIN, deadline) > 0)
+		r = vm_read_status(vm, &cause);
+	if (r == 0)
+		console_explain(vm->cfg.dir->vm_fd, err);
+	else if (err)
+		*err = cause;
+	pthread_mutex_unlock(&vm->explain_lock);
+}
+
+static int vm_take_greeting(struct vm *vm, size_t len, struct coffer_error *err)
 {
 	struct agent_hello hello;
-	char line[AGENT_HELLO_MAX];
-	size_t n = 0;
-	int r;
+	int r = agent_hello_parse(vm->hello, len, &hello, err);
 
-	while (n == 0 || line[n - 1] != '\n') {
-		ssize_t got = io_wait(vm->agent_fd, POLLIN, deadline);
-
-		if (got == 0)
-			return err_timeout(err, "the agent's greeting did not come");
-		if (got > 0)
-			got = read(vm->agent_fd, line + n, sizeof(line) - n);
-		if (got <= 0 || n + (size_t)got == sizeof(line))
-			return err_set(err, COFFER_ERR_INTERNAL, EPROTO,
-				       "the agent's greeting is cut or too long");
-		n += (size_t)got;
-	}
-	r = agent_hello_parse(line, n - 1, &hello, err);
-	if (r < 0)
+	if (r < 0) {
+		console_explain(vm->cfg.dir->vm_fd, err);
 		return r;
+	}
 	vm->info.ready = clock_now();
 	vm->info.guest_kernel = hello.init_usec;
 	vm->info.guest_agent = hello.uptime_usec - hello.init_usec;
 	log_debug("agent %s is up", hello.version);
-	return 0;
+	return 1;
+}
+
+/* The next piece of the greeting. Return: 0 go on waiting, 1 it is good, negative errno */
+static int vm_read_greeting(struct vm *vm, struct coffer_error *err)
+{
+	ssize_t n = read(vm->agent_fd, vm->hello + vm->hello_len,
+			 sizeof(vm->hello) - vm->hello_len);
+	const char *end;
+
+	if (n < 0 && errno == EINTR)
+		return 0;
+	if (n <= 0) {
+		err_set(err, COFFER_ERR_INTERRUPTED, ECONNRESET,
+			"the agent hung up in the middle of its greeting");
+		/* Most likely because its machine ended, and that has a reason. */
+		vm_explain(&vm->sb, err);
+		return -ECONNRESET;
+	}
+	vm->hello_len += (size_t)n;
+	end = memchr(vm->hello, '\n', vm->hello_len);
+	if (end)
+		return vm_take_greeting(vm, (size_t)(end - vm->hello), err);
+	if (vm->hello_len < sizeof(vm->hello))
+		return 0;
+	err_set(err, COFFER_ERR_INTERNAL, EPROTO, "the agent's greeting is too long");
+	console_explain(vm->cfg.dir->vm_fd, err);
+	return -EPROTO;
+}
+
+static int vm_accept_agent(struct vm *vm, struct coffer_error *err)
+{
+	vm->agent_fd = accept4(vm->greeting_fd, NULL, NULL, SOCK_CLOEXEC);
+	return vm->agent_fd < 0 ? err_sys(err, "accept the agent's greeting") : 0;
 }
 
 /*
@@ -134,14 +187,16 @@ static int vm_read_greeting(struct vm *vm, usec_t deadline, struct coffer_error 
 static int vm_ready_step(struct vm *vm, usec_t deadline, struct coffer_error *err)
 {
 	struct pollfd fds[] = { { .fd = vm->status_fd, .events = POLLIN },
-				{ .fd = vm->greeting_fd, .events = POLLIN },
+				{ .fd = vm->agent_fd < 0 ? vm->greeting_fd : vm->agent_fd,
+				  .events = POLLIN },
 				{ .fd = vm->cfg.cancel_fd, .events = POLLIN } };
 	int r = poll(fds, ARRAY_SIZE(fds), deadline_poll_ms(deadline));
 
 	if (r < 0)
 		return errno == EINTR ? 0 : err_sys(err, "poll");
 	if (r == 0) {
-		err_timeout(err, "the guest gave no sign of life");
+		err_timeout(err, vm->agent_fd < 0 ? "the guest gave no sign of life"
+						  : "the agent's greeting did not come");
 		console_explain(vm->cfg.dir->vm_fd, err);
 		return -ETIMEDOUT;
 	}
@@ -155,11 +210,7 @@ static int vm_ready_step(struct vm *vm, usec_t deadline, struct coffer_error *er
 	}
 	if (!fds[1].revents)
 		return 0;
-	vm->agent_fd = accept4(vm->greeting_fd, NULL, NULL, SOCK_CLOEXEC);
-	if (vm->agent_fd < 0)
-		return err_sys(err, "accept the agent's greeting");
-	r = vm_read_greeting(vm, deadline, err);
-	return r < 0 ? r : 1;
+	return vm->agent_fd < 0 ? vm_accept_agent(vm, err) : vm_read_greeting(vm, err);
 }
 
 static int vm_ready_once(struct vm *vm, struct coffer_error *err)
@@ -259,21 +310,6 @@ static int vm_pause(struct sandbox *sb, struct coffer_error *err)
 static int vm_resume(struct sandbox *sb, struct coffer_error *err)
 {
 	return vm_control(vm_from(sb)->cfg.dir->vm_fd, VM_CONTROL_RESUME, err);
-}
-
-static void vm_explain(struct sandbox *sb, struct coffer_error *err)
-{
-	struct vm *vm = vm_from(sb);
-	struct coffer_error cause = COFFER_ERROR_INIT;
-
-	pthread_mutex_lock(&vm->explain_lock);
-	if (vm->status_fd >= 0 &&
-	    io_wait(vm->status_fd, POLLIN, deadline_in(VM_EXPLAIN_BUDGET)) > 0 &&
-	    vm_read_status(vm, &cause) < 0 && err)
-		*err = cause;
-	else
-		console_explain(vm->cfg.dir->vm_fd, err);
-	pthread_mutex_unlock(&vm->explain_lock);
 }
 
 static void vm_info(struct sandbox *sb, struct sandbox_info *out)

@@ -8,6 +8,7 @@
 #include <pthread.h>
 
 #include "base/spawn.h"
+#include "sandbox/hello.h"
 #include "sandbox/sandbox.h"
 
 struct vm {
@@ -20,7 +21,9 @@ struct vm {
 	int lifetime_fd;      /* our end; the monitor ends when it is closed */
 	int status_fd;        /* its words to us */
 	int greeting_fd;      /* listener for the agent */
-	int agent_fd;         /* the agent's connection after its greeting */
+	int agent_fd;         /* the agent's connection, over which it greets */
+	char hello[AGENT_HELLO_MAX]; /* what there is of the greeting */
+	size_t hello_len;
 	struct sandbox_info info;
 	pthread_mutex_t explain_lock;
 };

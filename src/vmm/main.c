@@ -102,7 +102,9 @@ int main(int argc, char **argv)
 
 	tsc_take(&tsc);
 	vmm_config_init(&cfg);
+	/* Both are errors of a write(2), to be told like any other. */
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	fd = main_parse_options(argc, argv, &status);
 	if (fd < 0)
 		return status;

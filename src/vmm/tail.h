@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define TAIL_SIZE 2048
+#define TAIL_SIZE 8192 /* a dying kernel writes some 4 KiB behind the line that says why */
 
 struct tail {
 	char mem[TAIL_SIZE];
