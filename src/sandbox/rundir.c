@@ -129,6 +129,16 @@ static void rundir_sweep(int root_fd)
 			rundir_sweep_one(root_fd, e->d_name);
 }
 
+static int rundir_make_vm(struct rundir *dir, struct coffer_error *err)
+{
+	if (mkdirat(dir->fd, RUNDIR_VM, 0700) < 0)
+		return err_sys(err, "make %s/" RUNDIR_VM, dir->path);
+	dir->vm_fd = openat(dir->fd, RUNDIR_VM, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (dir->vm_fd < 0)
+		return err_sys(err, "open %s/" RUNDIR_VM, dir->path);
+	return 0;
+}
+
 static int rundir_make(struct rundir *dir, struct coffer_error *err)
 {
 	if (mkdirat(dir->root_fd, dir->id, 0700) < 0) {
@@ -146,12 +156,7 @@ static int rundir_make(struct rundir *dir, struct coffer_error *err)
 
 		return err_sysn(err, r, "lock %s", dir->path);
 	}
-	if (mkdirat(dir->fd, RUNDIR_VM, 0700) < 0)
-		return err_sys(err, "make %s/" RUNDIR_VM, dir->path);
-	dir->vm_fd = openat(dir->fd, RUNDIR_VM, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (dir->vm_fd < 0)
-		return err_sys(err, "open %s/" RUNDIR_VM, dir->path);
-	return 0;
+	return rundir_make_vm(dir, err);
 }
 
 static void rundir_free(struct rundir *dir)
@@ -221,10 +226,5 @@ int rundir_clear_vm(struct rundir *dir, struct coffer_error *err)
 	r = path_remove_tree(dir->fd, RUNDIR_VM, err);
 	if (r < 0)
 		return r;
-	if (mkdirat(dir->fd, RUNDIR_VM, 0700) < 0)
-		return err_sys(err, "make %s/" RUNDIR_VM, dir->path);
-	dir->vm_fd = openat(dir->fd, RUNDIR_VM, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (dir->vm_fd < 0)
-		return err_sys(err, "open %s/" RUNDIR_VM, dir->path);
-	return 0;
+	return rundir_make_vm(dir, err);
 }

@@ -9,13 +9,16 @@
 #ifndef FAKE_SANDBOX_H
 #define FAKE_SANDBOX_H
 
+#include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -295,6 +298,30 @@ static int fake_maker(const struct sandbox_config *config, struct sandbox **out,
 	sb->ops = &fake_sandbox_ops;
 	*out = sb;
 	return 0;
+}
+
+/* A folder for run directories, and a file that passes for an image. */
+static char fake_root[] = "/tmp/coffer-test-XXXXXX";
+static char fake_image[64];
+
+static int fake_group_setup(void **state)
+{
+	unsigned char image[4096] = { [1024 + 0x38] = 0x53, [1024 + 0x39] = 0xef };
+	int fd;
+
+	assert_non_null(mkdtemp(fake_root));
+	snprintf(fake_image, sizeof(fake_image), "%s-image", fake_root);
+	fd = open(fake_image, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_int_equal(write(fd, image, sizeof(image)), sizeof(image));
+	close(fd);
+	return 0;
+}
+
+static int fake_group_teardown(void **state)
+{
+	unlink(fake_image);
+	/* Also proves that every test left it empty. */
+	return rmdir(fake_root);
 }
 
 #endif /* FAKE_SANDBOX_H */

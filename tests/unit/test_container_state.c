@@ -4,13 +4,9 @@
  */
 #include "fake_sandbox.h"
 
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-
-static char test_root[] = "/tmp/coffer-test-XXXXXX";
-static char test_image[64];
 
 static const char *const test_args[] = { "true", NULL };
 
@@ -29,8 +25,8 @@ static struct coffer_container *test_new(const char *id, const struct coffer_pro
 	struct coffer_error err = COFFER_ERROR_INIT;
 	struct coffer_container *c = NULL;
 
-	cfg.rootfs = test_image;
-	cfg.run_dir = test_root;
+	cfg.rootfs = fake_image;
+	cfg.run_dir = fake_root;
 	cfg.process = p;
 	assert_int_equal(container_new(id, &cfg, fake_maker, &c, &err), 0);
 	clock_set_scale(1);
@@ -42,28 +38,8 @@ static bool test_exists(const char *id)
 	char path[128];
 	struct stat st;
 
-	snprintf(path, sizeof(path), "%s/%s", test_root, id);
+	snprintf(path, sizeof(path), "%s/%s", fake_root, id);
 	return stat(path, &st) == 0;
-}
-
-static int test_group_setup(void **state)
-{
-	unsigned char image[4096] = { [1024 + 0x38] = 0x53, [1024 + 0x39] = 0xef };
-	int fd;
-
-	assert_non_null(mkdtemp(test_root));
-	snprintf(test_image, sizeof(test_image), "%s-image", test_root);
-	fd = open(test_image, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-	assert_int_equal(write(fd, image, sizeof(image)), sizeof(image));
-	close(fd);
-	return 0;
-}
-
-static int test_group_teardown(void **state)
-{
-	unlink(test_image);
-	/* Also proves that every test left it empty. */
-	return rmdir(test_root);
 }
 
 static int test_setup(void **state)
@@ -249,7 +225,7 @@ static void test_missing_rootfs(void **state)
 	struct coffer_container *c;
 
 	cfg.rootfs = "/nonexistent/rootfs";
-	cfg.run_dir = test_root;
+	cfg.run_dir = fake_root;
 	cfg.process = &p;
 	assert_int_equal(container_new("missing", &cfg, fake_maker, &c, NULL), 0);
 	assert_int_equal(coffer_container_create(c, &err), -ENOENT);
@@ -374,5 +350,5 @@ int main(void)
 	};
 
 	signal(SIGPIPE, SIG_IGN);
-	return cmocka_run_group_tests(tests, test_group_setup, test_group_teardown);
+	return cmocka_run_group_tests(tests, fake_group_setup, fake_group_teardown);
 }

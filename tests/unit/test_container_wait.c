@@ -4,14 +4,10 @@
  */
 #include "fake_sandbox.h"
 
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 
 #define WAITERS 50
-
-static char test_root[] = "/tmp/coffer-test-XXXXXX";
-static char test_image[64];
 
 static const char *const test_args[] = { "sleep", "9", NULL };
 
@@ -38,8 +34,8 @@ static struct coffer_container *test_started(void)
 	struct coffer_container *c;
 
 	p.args = test_args;
-	cfg.rootfs = test_image;
-	cfg.run_dir = test_root;
+	cfg.rootfs = fake_image;
+	cfg.run_dir = fake_root;
 	cfg.process = &p;
 	assert_int_equal(container_new(NULL, &cfg, fake_maker, &c, NULL), 0);
 	assert_int_equal(coffer_container_create(c, NULL), 0);
@@ -60,25 +56,6 @@ static void test_join_waiters(struct waiter *w)
 {
 	for (int i = 0; i < WAITERS; i++)
 		pthread_join(w[i].thread, NULL);
-}
-
-static int test_group_setup(void **state)
-{
-	unsigned char image[4096] = { [1024 + 0x38] = 0x53, [1024 + 0x39] = 0xef };
-	int fd;
-
-	assert_non_null(mkdtemp(test_root));
-	snprintf(test_image, sizeof(test_image), "%s-image", test_root);
-	fd = open(test_image, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-	assert_int_equal(write(fd, image, sizeof(image)), sizeof(image));
-	close(fd);
-	return 0;
-}
-
-static int test_group_teardown(void **state)
-{
-	unlink(test_image);
-	return rmdir(test_root);
 }
 
 static int test_setup(void **state)
@@ -197,5 +174,5 @@ int main(void)
 	};
 
 	signal(SIGPIPE, SIG_IGN);
-	return cmocka_run_group_tests(tests, test_group_setup, test_group_teardown);
+	return cmocka_run_group_tests(tests, fake_group_setup, fake_group_teardown);
 }
