@@ -67,7 +67,7 @@ def bare_command(build, accel, serial, append=""):
     if accel == "kvm":
         command += ["-accel", "kvm", "-cpu", "host"]
     else:
-        command += ["-accel", "tcg,tb-size=64", "-cpu", "max"]
+        command += ["-accel", "tcg,tb-size=64", "-cpu", "max,-erms,-la57"]
         cmdline += f" tsc_early_khz={tsc_khz()} tsc=reliable noreplace-smp"
     return command + ["-append", f"{cmdline} {append}"]
 

@@ -71,7 +71,9 @@ static void qemu_args_add_machine(struct qemu_args *a, const struct vmm_config *
 	qemu_args_add(a, "-accel");
 	qemu_args_add(a, "%s", kvm ? "kvm" : "tcg,tb-size=64");
 	qemu_args_add(a, "-cpu");
-	qemu_args_add(a, "%s", kvm ? "host" : "max");
+	/* With ERMS the guest copies by "rep movsb", which emulation does a byte at a time; a fifth
+	 * level of page tables lengthens every walk. */
+	qemu_args_add(a, "%s", kvm ? "host" : "max,-erms,-la57");
 	qemu_args_add(a, "-smp");
 	qemu_args_add(a, "%u", cfg->cpus);
 	qemu_args_add(a, "-m");

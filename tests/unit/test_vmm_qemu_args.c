@@ -44,7 +44,7 @@ static void test_tcg(void **state)
 	assert_int_equal(qemu_args_build(&args, &cfg, "/usr/bin/qemu", false, 2596150, NULL), 0);
 	join(&args, text, sizeof(text));
 	assert_string_equal(text,
-		HEAD "-accel\ntcg,tb-size=64\n-cpu\nmax\n-smp\n1\n-m\n256\n"
+		HEAD "-accel\ntcg,tb-size=64\n-cpu\nmax,-erms,-la57\n-smp\n1\n-m\n256\n"
 		"-object\nmemory-backend-memfd,id=mem,size=256M,share=on\n" CHANNELS KERNEL
 		"console=ttyS0 reboot=t panic=-1 quiet cryptomgr.notests "
 		"tsc_early_khz=2596150 tsc=reliable noreplace-smp\n");
