@@ -46,16 +46,14 @@ void grpc_client_flush(struct grpc_client *c)
 		grpc_client_break(c, GRPC_UNAVAILABLE, "the session has ended");
 }
 
-/* Return: something was read, or the connection is over */
-static bool grpc_client_read(struct grpc_client *c)
+static void grpc_client_read(struct grpc_client *c)
 {
 	ssize_t n = GRPC_WIRE_READ;
-	unsigned i;
 
-	for (i = 0; i < GRPC_CLIENT_READS && n == GRPC_WIRE_READ; i++) {
+	for (unsigned i = 0; i < GRPC_CLIENT_READS && n == GRPC_WIRE_READ; i++) {
 		n = grpc_wire_read(&c->wire);
 		if (n == -EAGAIN)
-			break;
+			return;
 		if (n == 0 || n == -ECONNRESET)
 			grpc_client_break(c, GRPC_UNAVAILABLE, "connection closed by the peer");
 		else if (n == -EPROTO)
@@ -63,31 +61,27 @@ static bool grpc_client_read(struct grpc_client *c)
 		else if (n < 0)
 			grpc_client_break(c, GRPC_INTERNAL, "reading from the connection failed");
 	}
-	return i > 0;
 }
 
-/* Write, wait until @deadline for something to read, read.  Return: 0, or -ETIMEDOUT */
-static int grpc_client_work(struct grpc_client *c, usec_t deadline)
+/* Write, wait until @deadline for something to read, read. */
+static void grpc_client_work(struct grpc_client *c, usec_t deadline)
 {
 	short events = POLLIN;
 	int r;
 
 	grpc_client_flush(c);
 	if (c->broken)
-		return 0;
+		return;
 	if (grpc_wire_blocked(&c->wire))
 		events |= POLLOUT;
 	/* Deadline 0 takes what is there and needs no poll(2) to know. */
 	r = deadline ? io_wait(c->wire.fd, events, deadline) : events;
-	if (r == 0)
-		return -ETIMEDOUT;
 	if (r < 0)
 		grpc_client_break(c, GRPC_INTERNAL, "waiting for the connection failed");
-	else if (!grpc_client_read(c))
-		return deadline ? 0 : -ETIMEDOUT;
+	else if (r > 0)
+		grpc_client_read(c);
 	/* What came may want an answer: acknowledgements, windows. */
 	grpc_client_flush(c);
-	return 0;
 }
 
 int grpc_client_new(int fd, const struct grpc_limits *limits, struct grpc_client **out,
@@ -246,22 +240,21 @@ int grpc_pending_recv(struct grpc_pending *p, usec_t deadline, ProtobufCMessage 
 		      struct coffer_error *err)
 {
 	struct grpc_reader message;
-	usec_t until;
-	int r;
+	bool worked = false;
 
 	for (;;) {
 		if (grpc_pending_take(p, &message))
 			return grpc_pending_unpack(p, &message, msg, err);
 		if (p->over)
 			return grpc_pending_result(p, msg, err);
-		until = deadline < p->deadline ? deadline : p->deadline;
-		r = grpc_client_work(p->client, until);
-		if (r == 0)
-			continue;
-		if (deadline_left(p->deadline) == 0)
+		/* Not only when nothing came: a peer can always find something to say. */
+		if (worked && deadline_left(p->deadline) == 0)
 			grpc_pending_expire(p);
-		else if (deadline_left(deadline) == 0)
+		else if (worked && deadline_left(deadline) == 0)
 			return err_timeout(err, "%s: no answer yet", p->method->name);
+		else
+			grpc_client_work(p->client, deadline < p->deadline ? deadline : p->deadline);
+		worked = true;
 	}
 }
 

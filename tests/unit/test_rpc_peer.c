@@ -9,7 +9,9 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "rpc/grpc_client.h"
 #include "rpc_frames.h"
@@ -356,6 +358,28 @@ static void test_silence(void **state)
 	assert_in_range(clock_now() - t0, 29000, 5 * USEC_PER_SEC);
 }
 
+/* Frames of an unknown type are ignored, however many come; the time runs out all the same. */
+static void test_chatter(void **state)
+{
+	struct coffer_error err = COFFER_ERROR_INIT;
+	struct grpc_pending *p = start();
+	int sent = 0, left = 0;
+	ProtobufCMessage *m;
+	ssize_t n;
+
+	say();
+	for (int i = 0; i < 4096; i++)
+		frames_put(&f, 0xf0, 0, 0, NULL, 0);
+	while ((n = send(peer, f.data, f.len, MSG_NOSIGNAL | MSG_DONTWAIT)) > 0)
+		sent += (int)n;
+	assert_true(sent > 600000);
+	assert_int_equal(grpc_pending_recv(p, 0, &m, &err), -ETIMEDOUT);
+	assert_int_equal(err.kind, COFFER_ERR_TIMEOUT);
+	assert_int_equal(ioctl(grpc_client_fd(client), FIONREAD, &left), 0);
+	assert_true(left > 0);
+	grpc_pending_free(p);
+}
+
 /* The peer does not read: what we hold for it has an end. */
 static void test_deaf_peer(void **state)
 {
@@ -400,6 +424,7 @@ int main(void)
 		T(test_endless_stream),
 		T(test_header_flood),
 		T(test_silence),
+		T(test_chatter),
 		T(test_deaf_peer),
 	};
 
