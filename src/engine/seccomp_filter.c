@@ -201,7 +201,7 @@ static int seccomp_add_arch(scmp_filter_ctx ctx, const char *name, struct coffer
 
 	if (strncmp(name, prefix, sizeof(prefix) - 1) == 0)
 		name += sizeof(prefix) - 1;
-	for (i = 0; name[i] && i < sizeof(low) - 1; i++)
+	for (i = 0; i < sizeof(low) - 1 && name[i]; i++)
 		low[i] = (char)tolower((unsigned char)name[i]);
 	low[i] = '\0';
 	arch = seccomp_arch_resolve_name(low);
