@@ -7,8 +7,8 @@
  *
  * While bytes are held the source is not read, so back-pressure reaches the
  * writer and a relay never holds more than one chunk.  read and write rather
- * than splice: a vsock socket takes spliced pages one 4 KiB packet each, and
- * 64 KiB packets when it is given a large buffer.
+ * than splice: a vsock socket takes spliced pages one 4 KiB packet each, but
+ * sends 64 KiB packets when it is given a large buffer.
  *
  * A paused side is watched edge-triggered for nothing: a level-triggered
  * watch would report a hang-up that is not to be acted on yet, for ever.
@@ -24,8 +24,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define RELAY_CHUNK (64u << 10) /* the largest packet of the vsock driver */
-#define RELAY_BURST 4		/* chunks before other sources get their turn */
+#define RELAY_CHUNK (256u << 10) /* four of the vsock driver's largest packets a call */
+#define RELAY_BURST 4		 /* chunks before other sources get their turn */
 
 enum relay_state {
 	RELAY_READING, /* source watched, nothing held */
@@ -41,7 +41,9 @@ struct relay {
 	uint8_t *held; /* owned; held_len bytes from held_off on are to be written */
 	size_t held_off, held_len;
 	bool finishing; /* relay_finish() was called */
-	usec_t quiet;
+	size_t left;	/* bytes it may still read */
+	usec_t quiet;	/* how long the source must be silent before the end */
+	bool silent;	/* it has been for that long */
 };
 
 static uint8_t relay_chunk[RELAY_CHUNK];
@@ -91,14 +93,15 @@ static void relay_idle(struct relay *r)
 {
 	if (!r->finishing)
 		return;
-	if (r->quiet == 0 || !r->timer || loop_arm(r->timer, r->quiet, 0) < 0)
+	if (r->quiet == 0 || r->silent || !r->timer || loop_arm(r->timer, r->quiet, 0) < 0)
 		relay_end(r);
 }
 
 /* Copy one chunk. Return: true while there may be more to read at once */
 static bool relay_copy(struct relay *r)
 {
-	ssize_t n = read(r->src, relay_chunk, sizeof(relay_chunk));
+	size_t room = r->left < sizeof(relay_chunk) ? r->left : sizeof(relay_chunk);
+	ssize_t n = room ? read(r->src, relay_chunk, room) : 0;
 	ssize_t w;
 
 	if (n < 0 && errno == EINTR)
@@ -112,6 +115,9 @@ static bool relay_copy(struct relay *r)
 		relay_end(r);
 		return false;
 	}
+	r->silent = false;
+	if (r->left != SIZE_MAX)
+		r->left -= (size_t)n;
 	w = relay_write(r, relay_chunk, (size_t)n);
 	if (w < 0 || (w < n && relay_hold(r, relay_chunk + w, (size_t)(n - w)) < 0)) {
 		relay_end(r);
@@ -126,9 +132,11 @@ static void relay_src_handler(struct loop_source *src, int fd, uint32_t events, 
 
 	if (r->state != RELAY_READING)
 		return;
-	for (int i = 0; i < RELAY_BURST; i++)
+	/* What has a limit ends soon, and no event would come for an empty source. */
+	for (int i = 0; i < RELAY_BURST || r->left != SIZE_MAX; i++)
 		if (!relay_copy(r))
 			return;
+	relay_idle(r);
 }
 
 static void relay_release(struct relay *r)
@@ -164,10 +172,7 @@ static void relay_quiet_handler(struct loop_source *timer, void *data)
 {
 	struct relay *r = data;
 
-	if (r->state != RELAY_READING)
-		return;
-	/* Bytes in the meantime would have armed the timer anew: this is the last look. */
-	r->quiet = 0;
+	r->silent = true;
 	relay_src_handler(r->src_source, r->src, EPOLLIN, r);
 }
 
@@ -178,7 +183,7 @@ int relay_new(struct loop *loop, int src, int dst, struct relay **out, struct co
 
 	if (!r)
 		return err_nomem(err);
-	*r = (struct relay){ .loop = loop, .src = -1, .dst = -1 };
+	*r = (struct relay){ .loop = loop, .src = -1, .dst = -1, .left = SIZE_MAX };
 	ret = loop_add_fd(loop, src, EPOLLIN, relay_src_handler, r, &r->src_source, err);
 	if (ret == 0)
 		ret = loop_add_fd(loop, dst, 0, relay_dst_handler, r, &r->dst_source, err);
@@ -193,16 +198,30 @@ int relay_new(struct loop *loop, int src, int dst, struct relay **out, struct co
 	return 0;
 }
 
-void relay_finish(struct relay *r, usec_t quiet)
+static void relay_begin_finish(struct relay *r)
+{
+	r->finishing = true;
+	if (r->state == RELAY_READING)
+		relay_src_handler(r->src_source, r->src, EPOLLIN, r);
+}
+
+void relay_finish(struct relay *r, size_t most)
 {
 	if (r->state == RELAY_ENDED)
 		return;
-	r->finishing = true;
+	r->quiet = 0;
+	r->left = most;
+	relay_begin_finish(r);
+}
+
+void relay_finish_quiet(struct relay *r, usec_t quiet)
+{
+	if (r->state == RELAY_ENDED)
+		return;
 	r->quiet = quiet;
-	if (quiet > 0 && !r->timer)
+	if (!r->timer)
 		loop_add_timer(r->loop, relay_quiet_handler, r, &r->timer, NULL);
-	if (r->state == RELAY_READING)
-		relay_src_handler(r->src_source, r->src, EPOLLIN, r);
+	relay_begin_finish(r);
 }
 
 void relay_free(struct relay *r)

@@ -19,11 +19,12 @@ struct relay;
  */
 int relay_new(struct loop *loop, int src, int dst, struct relay **out, struct coffer_error *err);
 
-/**
- * relay_finish() - End once the source has nothing more to read
- * @quiet:	How long it must have been silent, for data still on its way; 0: not at all
- */
-void relay_finish(struct relay *r, usec_t quiet);
+/* relay_finish() - Deliver what the source holds now, at most @most bytes, and end */
+void relay_finish(struct relay *r, size_t most);
+
+/* relay_finish_quiet() - End once the source has been silent for @quiet: data may still be on its
+ * way */
+void relay_finish_quiet(struct relay *r, usec_t quiet);
 
 /* relay_free() - Close both ends at once; what was read and not yet written is lost */
 void relay_free(struct relay *r);

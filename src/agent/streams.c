@@ -20,7 +20,8 @@
 #include "agent/link.h"
 #include "base/io.h"
 
-/* Room for a burst of output while the loop is busy; the kernel may grant less. */
+/* Room for a burst of output while the loop is busy; the kernel may grant less.  A terminal holds
+ * less, so this is also the most that a process can have left behind when it ends. */
 #define STREAMS_PIPE_SIZE (1 << 20)
 
 /* CloseProcessStdin travels on another connection and may overtake the data. */
@@ -175,7 +176,7 @@ void streams_close_stdin(struct streams *s)
 
 	s->stdin_closed = true;
 	if (relay)
-		relay_finish(relay, clock_budget(STREAMS_STDIN_QUIET));
+		relay_finish_quiet(relay, clock_budget(STREAMS_STDIN_QUIET));
 }
 
 void streams_process_ended(struct streams *s)
@@ -183,7 +184,7 @@ void streams_process_ended(struct streams *s)
 	relay_free(steal_ptr(s->stream[STREAM_IN].relay));
 	for (int i = STREAM_OUT; i <= STREAM_ERR; i++)
 		if (s->stream[i].relay)
-			relay_finish(s->stream[i].relay, 0);
+			relay_finish(s->stream[i].relay, STREAMS_PIPE_SIZE);
 }
 
 void streams_free(struct streams *s)

@@ -261,6 +261,14 @@ class ProcessTest(unittest.TestCase):
         self.assertEqual(p.run()[:2], (0, b"done\n"))
         self.assertLess(time.monotonic() - start, 5)
 
+    def test_orphans_that_keep_writing(self):
+        p = self.sh("yes & echo $!", ("stdout",))
+        start = time.monotonic()
+        code, out, _ = p.run()
+        self.assertEqual(code, 0)
+        self.assertLess(len(out), 8 * MIB)
+        self.assertLess(time.monotonic() - start, 5)
+
     def test_host_that_hangs_up(self):
         p = self.exec(["yes"], ("stdout",))
         p.start()

@@ -156,11 +156,46 @@ static void test_finish_delivers_what_is_there(void **state)
 	char buf[16];
 
 	assert_int_equal(write(p->input, "held", 4), 4);
-	relay_finish(p->relay, 0);
+	relay_finish(p->relay, 1 << 20);
 	assert_int_equal(read(p->output, buf, sizeof(buf)), 4);
 	assert_true(at_eof(p->output));
 	assert_int_equal(write(p->input, "late", 4), -1);
-	relay_finish(p->relay, 0);
+	relay_finish(p->relay, 1 << 20);
+}
+
+static void test_finish_leaves_what_comes_later(void **state)
+{
+	struct pair *p = *state;
+	uint8_t next_in = 0, next_out = 0;
+	size_t got = 0;
+
+	/* A writer that never stops: the limit ends it. */
+	assert_int_equal(fill(p->input, 65536, &next_in), 65536);
+	relay_finish(p->relay, 40000);
+	for (int i = 0; i < 8; i++) {
+		got += drain(p->output, &next_out);
+		turn(p, 1);
+	}
+	assert_int_equal(got, 40000);
+	assert_true(at_eof(p->output));
+}
+
+/* As much as a whole number of chunks, with the writer still open. */
+static void test_finish_of_a_full_pipe(void **state)
+{
+	struct pair *p = *state;
+	uint8_t next_in = 0, next_out = 0;
+	size_t sent, got = 0;
+
+	fcntl(p->input, F_SETPIPE_SZ, 1 << 20);
+	sent = fill(p->input, 1 << 20, &next_in);
+	relay_finish(p->relay, 1 << 20);
+	while (got < sent) {
+		got += drain(p->output, &next_out);
+		turn(p, 1);
+	}
+	turn(p, 1);
+	assert_true(at_eof(p->output));
 }
 
 static void test_finish_while_holding(void **state)
@@ -174,7 +209,7 @@ static void test_finish_while_holding(void **state)
 		sent += fill(p->input, 1 << 24, &next_in);
 		turn(p, 4);
 	} while (sent > before);
-	relay_finish(p->relay, 0);
+	relay_finish(p->relay, 1 << 20);
 	assert_false(at_eof(p->output) && got == 0);
 	next_out = 7; /* the byte that the check above took */
 	for (got = 1; got < sent; turn(p, 2))
@@ -189,7 +224,7 @@ static void test_finish_waits_for_silence(void **state)
 	usec_t start = clock_now();
 	char buf[16];
 
-	relay_finish(p->relay, 100 * USEC_PER_MSEC);
+	relay_finish_quiet(p->relay, 100 * USEC_PER_MSEC);
 	turn(p, 1);
 	assert_int_equal(write(p->input, "late", 4), 4);
 	turn(p, 2);
@@ -204,7 +239,7 @@ static void test_finish_does_not_wait_for_an_ended_source(void **state)
 	struct pair *p = *state;
 	usec_t start = clock_now();
 
-	relay_finish(p->relay, 10 * USEC_PER_SEC);
+	relay_finish_quiet(p->relay, 10 * USEC_PER_SEC);
 	close_fd(&p->input);
 	while (!at_eof(p->output))
 		turn(p, 1);
@@ -222,6 +257,9 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(test_finish_delivers_what_is_there, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(test_finish_leaves_what_comes_later, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_finish_of_a_full_pipe, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_finish_while_holding, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_finish_waits_for_silence, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_finish_does_not_wait_for_an_ended_source,
