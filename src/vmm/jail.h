@@ -11,7 +11,8 @@
  *	                signal any but QEMU
  *	ids             a user of this VM alone       the same user
  *	capabilities    none                          none
- *	system calls    vmm/syscalls.def              QEMU's own -sandbox
+ *	system calls    vmm/syscalls.def              QEMU's own -sandbox; it cannot
+ *	                                              give up its parent-death signal
  *
  * Started as root, the ids are those of the config or, by default, 0x70000000
  * plus the monitor's process id: above every range that systemd or the usual
@@ -57,5 +58,8 @@ int jail_enter(struct jail *j, const struct vmm_config *cfg, int *dirfd, struct 
  * Return: 0; 1 in sanitizer builds, which have no filter; negative errno
  */
 int jail_filter(struct coffer_error *err);
+
+/* jail_filter_machine() - From now on this process cannot change its parent-death signal */
+int jail_filter_machine(struct coffer_error *err);
 
 #endif /* VMM_JAIL_H */

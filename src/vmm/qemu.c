@@ -127,8 +127,8 @@ static int qemu_spawn(struct qemu *q, const struct qemu_ends *e, const char *pro
 	};
 	autofree struct qemu_args *args = malloc(sizeof(*args));
 	struct spawn_args spawn = { .path = program, .fds = fds, .nfds = 7 + cfg->ndisks,
-				    .pdeathsig = SIGKILL, .new_session = true,
-				    .hook = qemu_jail_hook, .hook_data = &jail };
+				    .new_session = true, .hook = qemu_jail_hook,
+				    .hook_data = &jail };
 	int r;
 
 	if (!args)

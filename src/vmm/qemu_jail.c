@@ -224,13 +224,17 @@ static int qemu_jail_view(const struct qemu_jail *q, struct coffer_error *err)
 	return r;
 }
 
-/* The monitor may have died before the death signal was set. */
-static int qemu_jail_check_parent(const struct qemu_jail *q, struct coffer_error *err)
+/* For good: a QEMU taken over shall not outlive its monitor. That may have died before. */
+static int qemu_jail_tie(const struct qemu_jail *q, struct coffer_error *err)
 {
 	struct pollfd pfd = { .fd = q->jail->self_pidfd, .events = POLLIN };
+	int r;
 
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		return err_sys(err, "set parent death signal");
+	r = jail_filter_machine(err);
+	if (r < 0)
+		return r;
 	if (poll(&pfd, 1, 0) != 0)
 		return err_set(err, COFFER_ERR_INTERRUPTED, 0, "the monitor died");
 	return 0;
@@ -254,6 +258,6 @@ int qemu_jail_hook(void *data, struct coffer_error *err)
 	if (r == 0)
 		r = privs_drop(&q->jail->privs, err);
 	if (r == 0)
-		r = qemu_jail_check_parent(q, err);
+		r = qemu_jail_tie(q, err);
 	return r < 0 ? err_wrap(err, "jail") : 0;
 }

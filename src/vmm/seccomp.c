@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vmm/seccomp.c - the monitor's system call filter, made from syscalls.def
+ * vmm/seccomp.c - system call filters: the monitor's, and what QEMU's own leaves open
  *
+ * The monitor's is made from syscalls.def.
  * Deny by killing the process: a call outside the list means that the monitor
  * no longer runs our code.  Left out of sanitizer builds, whose runtime makes
  * calls of its own.
  */
 #include <seccomp.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
@@ -59,4 +61,18 @@ int jail_filter(struct coffer_error *err)
 	}
 	r = seccomp_load(ctx);
 	return r < 0 ? err_sysn(err, r, "system call filter: load") : 0;
+}
+
+int jail_filter_machine(struct coffer_error *err)
+{
+	CLEANUP(seccomp_ctx_freep) scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
+	int r;
+
+	if (!ctx)
+		return err_nomem(err);
+	r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prctl), 1,
+			     SCMP_A0(SCMP_CMP_MASKED_EQ, UINT32_MAX, PR_SET_PDEATHSIG));
+	if (r == 0)
+		r = seccomp_load(ctx);
+	return r < 0 ? err_sysn(err, r, "system call filter of the machine") : 0;
 }

@@ -161,18 +161,29 @@ static void test_sigterm(void **state)
 	run_expect_end(&run, 0);
 }
 
-static void test_monitor_killed(void **state)
+static void expect_killed_together(const char *mode)
 {
 	struct run run;
 	pid_t machine;
 
-	run_start(&run, "idle", NULL);
+	run_start(&run, mode, NULL);
 	run_expect_running(&run);
 	machine = run_machine_pid(&run);
 	kill(run.pid, SIGKILL);
 	run_expect_gone(machine);
 	assert_int_equal(run_wait(&run), 128 + SIGKILL);
 	run_clean(&run);
+}
+
+static void test_monitor_killed(void **state)
+{
+	expect_killed_together("idle");
+}
+
+/* A QEMU that does not want to die with its monitor has no choice. */
+static void test_monitor_killed_clingy(void **state)
+{
+	expect_killed_together("clingy");
 }
 
 static void test_machine_killed(void **state)
@@ -242,6 +253,7 @@ int main(void)
 		cmocka_unit_test(test_parent_dies_during_start),
 		cmocka_unit_test(test_sigterm),
 		cmocka_unit_test(test_monitor_killed),
+		cmocka_unit_test(test_monitor_killed_clingy),
 		cmocka_unit_test(test_machine_killed),
 		cmocka_unit_test(test_unasked_ends),
 		cmocka_unit_test(test_lost_vsock),

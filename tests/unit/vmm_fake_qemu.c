@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "vmm/qemu_args.h"
@@ -49,7 +50,7 @@ static void fake_serve(const char *mode)
 		line[n - 1] = '\0';
 		n = 0;
 		fake_answer(line, mode);
-		if (!strstr(line, "query-status") || strstr(mode, "idle"))
+		if (!strstr(line, "query-status") || strstr(mode, "idle") || strstr(mode, "clingy"))
 			continue;
 		fake_say(QEMU_FD_CONSOLE, "[ 1.0] hello from the guest\n");
 		if (strstr(mode, "panic"))
@@ -80,6 +81,8 @@ int main(int argc, char **argv)
 	}
 	if (strstr(mode, "mute"))
 		return 3;
+	if (strstr(mode, "clingy"))
+		prctl(PR_SET_PDEATHSIG, 0);
 	fake_serve(mode);
 	return 0;
 }
