@@ -16,6 +16,7 @@
 #include "agent/process.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -24,6 +25,7 @@
 
 #include "agent/container.h"
 #include "agent/process_spec.h"
+#include "agent/spared.h"
 #include "base/log.h"
 
 /* Exit codes of a process that never ran its program, as shells have them. */
@@ -218,6 +220,8 @@ void process_reap(struct process *p)
 
 	if (child_wait(&p->proc->child, USEC_INFINITY, &si) < 0)
 		return;
+	if (p->ended_by && si.si_code == CLD_KILLED && si.si_status == SIGKILL)
+		si.si_status = p->ended_by;
 	process_stopped(p, spawn_exit_code(&si));
 }
 
@@ -290,6 +294,13 @@ int process_start(struct process *p, int32_t *pid, struct coffer_error *err)
 	return 0;
 }
 
+static bool process_is_namespace_init(const struct process *p)
+{
+	const struct oci_namespace *ns = oci_namespace_find(p->spec, "pid");
+
+	return p->is_init && ns && !ns->path;
+}
+
 int process_kill(struct process *p, int sig, struct coffer_error *err)
 {
 	int r;
@@ -298,7 +309,12 @@ int process_kill(struct process *p, int sig, struct coffer_error *err)
 		return 0;
 	if (p->state != PROCESS_RUNNING)
 		return err_state(err, "process %s has not been started", p->id);
-	r = child_kill(&p->proc->child, sig);
+	if (process_is_namespace_init(p) && spared_signal(p->proc->child.pid, sig)) {
+		p->ended_by = sig;
+		r = child_kill(&p->proc->child, SIGKILL);
+	} else {
+		r = child_kill(&p->proc->child, sig);
+	}
 	if (r < 0)
 		return err_set(err, COFFER_ERR_INTERNAL, -r, "signal %d: %s", sig, strerror(-r));
 	return 0;

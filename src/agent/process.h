@@ -54,6 +54,7 @@ struct process {
 	struct process_waiter *waiters;
 	process_created created;
 	void *created_data;
+	int ended_by;	   /* the signal that SIGKILL stood in for, see spared.h; else 0 */
 	int32_t exit_code; /* STOPPED: status, or 128 + signal */
 	struct timespec exited_at;
 };
@@ -79,6 +80,7 @@ int process_create(struct container *container, const struct process_create_args
 
 /* process_start() - On failure the process is STOPPED with 127, 126 or 128 as exit code */
 int process_start(struct process *p, int32_t *pid, struct coffer_error *err);
+/* process_kill() - A signal that would end any other program ends a container's init, too */
 int process_kill(struct process *p, int sig, struct coffer_error *err);
 int process_resize(struct process *p, uint32_t rows, uint32_t columns, struct coffer_error *err);
 

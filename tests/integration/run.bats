@@ -173,6 +173,19 @@ bats_require_minimum_version 1.5.0
 	nothing_left
 }
 
+@test "a program that does nothing about a signal is ended by it" {
+	background -- sh -c 'echo ready; exec sleep 100'
+	wait_for ready
+	sleep 1
+	kill -TERM "$pid"
+	ended 143
+	background -- sh -c 'trap "" HUP; echo ready; sleep 3; exit 5'
+	wait_for ready
+	kill -HUP "$pid"
+	ended 5
+	nothing_left
+}
+
 @test "a signal while it boots ends it at once" {
 	background -- sleep 100
 	sleep 0.4
