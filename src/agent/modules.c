@@ -46,7 +46,7 @@ static struct modules_list *modules_list_get(const char *key)
 		struct modules_list *l = &modules_lists[i];
 
 		if (!l->key[0] && strlen(key) < sizeof(l->key))
-			strcpy(l->key, key);
+			snprintf(l->key, sizeof(l->key), "%s", key);
 		if (strcmp(l->key, key) == 0)
 			return l;
 	}

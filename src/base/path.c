@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -205,13 +206,7 @@ int path_remove_tree(int dirfd, const char *name, struct coffer_error *err)
 
 char *path_join(const char *a, const char *b)
 {
-	size_t n = strlen(a), m = strlen(b);
-	char *s = malloc(n + m + 2);
+	char *s;
 
-	if (!s)
-		return NULL;
-	memcpy(s, a, n);
-	s[n] = '/';
-	memcpy(s + n + 1, b, m + 1);
-	return s;
+	return asprintf(&s, "%s/%s", a, b) < 0 ? NULL : s;
 }
