@@ -23,6 +23,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 
 #include "base/io.h"
 #include "base/log.h"
@@ -30,6 +31,7 @@
 #include "vmm/control.h"
 
 #define MONITOR_FORCE_BUDGET (5 * USEC_PER_SEC) /* a killed process that does not go away */
+#define MONITOR_STUCK        2 /* seconds that a system call of the loop may block */
 #define MONITOR_CONSOLE_LINES 5
 #define MONITOR_FDS_RESERVED 64 /* not for vsock connections */
 #define MONITOR_FDS_USUAL    1024
@@ -85,7 +87,7 @@ static void monitor_explain_end(struct monitor *mon, const struct machine_event 
 /* Only files and sockets: the monitor makes no directories and its callers neither. */
 static void monitor_remove_files(struct monitor *mon)
 {
-	DIR *dir = mon->dirfd < 0 ? NULL : fdopendir(mon->dirfd);
+	DIR *dir = mon->owns_dir ? fdopendir(mon->dirfd) : NULL;
 	struct dirent *de;
 
 	if (!dir)
@@ -97,6 +99,7 @@ static void monitor_remove_files(struct monitor *mon)
 			log_warning("remove %s: %s", de->d_name, strerror(errno));
 	closedir(dir);
 	mon->dirfd = -1;
+	mon->owns_dir = false;
 }
 
 static void monitor_finish(struct monitor *mon, const struct machine_event *ev)
@@ -166,6 +169,9 @@ static void monitor_event_handler(const struct machine_event *ev, void *data)
 	static const struct coffer_error running = COFFER_ERROR_INIT;
 	struct monitor *mon = data;
 
+	/* QEMU may have said more than was read before its end. */
+	if (mon->state == MONITOR_STOPPED)
+		return;
 	switch (ev->kind) {
 	case MACHINE_RUNNING:
 		mon->state = MONITOR_RUNNING;
@@ -270,6 +276,8 @@ static int monitor_open_dir(struct monitor *mon, struct coffer_error *err)
 	mon->vsock_fd = io_unix_listen(AT_FDCWD, "vsock.sock", 0600, err);
 	if (mon->vsock_fd < 0)
 		return mon->vsock_fd;
+	/* No other monitor has its sockets here. */
+	mon->owns_dir = true;
 	mon->control_fd = io_unix_listen(AT_FDCWD, "vmm.sock", 0600, err);
 	if (mon->control_fd < 0)
 		return mon->control_fd;
@@ -340,6 +348,25 @@ static int monitor_open_control(struct monitor *mon, struct coffer_error *err)
 	return r;
 }
 
+static void monitor_interrupt(int sig)
+{
+}
+
+/*
+ * QEMU and others share descriptors with us and can make them block again.  A
+ * signal that does nothing, without SA_RESTART, gets the loop out of that, so
+ * that it still hears of its caller's end.
+ */
+static int monitor_stay_awake(struct monitor *mon, struct coffer_error *err)
+{
+	const struct itimerval every = { { MONITOR_STUCK, 0 }, { MONITOR_STUCK, 0 } };
+	const struct sigaction sa = { .sa_handler = monitor_interrupt };
+
+	if (sigaction(SIGALRM, &sa, NULL) < 0 || setitimer(ITIMER_REAL, &every, NULL) < 0)
+		return err_sys(err, "set the alarm");
+	return 0;
+}
+
 static int monitor_filter(struct monitor *mon, struct coffer_error *err)
 {
 	return jail_filter(err);
@@ -357,6 +384,7 @@ static const struct {
 	{ "jail of the monitor", monitor_enter_jail },
 	{ "devices", monitor_attach },
 	{ "control", monitor_open_control },
+	{ "alarm", monitor_stay_awake },
 	{ "filter", monitor_filter },
 };
 
@@ -380,6 +408,7 @@ static void monitor_free(struct monitor *mon)
 	control_free(mon->control);
 	vsock_free(mon->vsock);
 	monitor_remove_files(mon);
+	close_fd(&mon->dirfd);
 	console_close(&mon->console);
 	close_fd(&mon->vsock_fd);
 	close_fd(&mon->control_fd);

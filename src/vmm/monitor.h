@@ -36,6 +36,7 @@ struct monitor {
 	struct jail jail;
 	struct console console;
 	int dirfd;                        /* vm_dir */
+	bool owns_dir;                    /* what is in it is ours to remove */
 	int vsock_fd, control_fd;         /* listeners, until their users take them over */
 	int status_fd;
 	struct machine *machine;
@@ -53,7 +54,8 @@ struct monitor {
  * @tsc:	Sample taken then
  *
  * Start failures and unasked ends are written to the status descriptor and
- * logged.  Everything in vm_dir is removed.
+ * logged.  Everything in vm_dir is removed, unless another monitor's socket was
+ * found there.
  *
  * Return: exit status of the process: 0 when the machine ended in order
  */

@@ -37,6 +37,7 @@
 
 #define QEMU_START_BUDGET (30 * USEC_PER_SEC)   /* until it answers */
 #define QEMU_GRACE        (200 * USEC_PER_MSEC) /* from a lost channel to its end */
+#define QEMU_END_BUDGET   (5 * USEC_PER_SEC)    /* for a killed process to go away */
 #define QEMU_CHUNK        4096
 #define QEMU_DRAIN_MAX    256 /* chunks read from a dead QEMU */
 #define QEMU_LOG_MAX      32  /* lines of stderr that are logged */
@@ -199,7 +200,7 @@ static void qemu_explain_death(const struct qemu *q, const siginfo_t *si, char *
 	else if (si->si_code != CLD_EXITED)
 		snprintf(out, size, "qemu was killed by signal %d (%s)%s", si->si_status,
 			 si->si_status == SIGKILL ? "killed, or out of memory"
-						  : sigdescr_np(si->si_status), late);
+						  : strsignal(si->si_status), late);
 	else
 		snprintf(out, size, "qemu exited with status %d%s", si->si_status, late);
 }
@@ -512,9 +513,13 @@ static pid_t qemu_pid(const struct machine *m)
 static void qemu_free(struct machine *m)
 {
 	struct qemu *q = container_of(m, struct qemu, m);
+	siginfo_t si;
 
 	q->stopping = true;
-	child_end(&q->child);
+	/* One that the kernel cannot end, in a broken disk's driver perhaps, is left to it. */
+	child_kill(&q->child, SIGKILL);
+	child_wait(&q->child, deadline_in(QEMU_END_BUDGET), &si);
+	close_fd(&q->child.pidfd);
 	loop_remove(q->on_exit);
 	loop_remove(q->on_console);
 	loop_remove(q->on_stderr);

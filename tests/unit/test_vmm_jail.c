@@ -113,12 +113,12 @@ static void test_forbidden_calls_kill(void **state)
 static int child_allowed(void)
 {
 	struct epoll_event ev = { .events = EPOLLIN };
-	int ep = epoll_create1(0), sv[2], timer, r = enter_filter();
+	int timer = timerfd_create(CLOCK_MONOTONIC, 0);
+	int ep = epoll_create1(0), sv[2], r = enter_filter();
 	char *p;
 
 	if (r)
 		return r;
-	timer = timerfd_create(CLOCK_MONOTONIC, 0);
 	if (timer < 0 || epoll_ctl(ep, EPOLL_CTL_ADD, timer, &ev) < 0 ||
 	    epoll_wait(ep, &ev, 1, 0) != 0)
 		return 2;

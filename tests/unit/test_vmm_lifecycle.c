@@ -9,11 +9,13 @@
 #include <cmocka.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "vmm/kvm_probe.h"
 #include "vmm_fake.h"
 
@@ -124,6 +126,31 @@ static void test_kvm_where_it_cannot_work(void **state)
 	run_expect_end(&run, 1);
 }
 
+static char taken_dir[80];
+
+static void change_to_taken_dir(struct vmm_config *cfg)
+{
+	snprintf(cfg->vm_dir, sizeof(cfg->vm_dir), "%s", taken_dir);
+}
+
+/* A monitor that finds another's sockets takes nothing away. */
+static void test_taken_directory(void **state)
+{
+	struct coffer_error err;
+	struct run run, other;
+
+	run_start(&run, "idle", NULL);
+	run_expect_running(&run);
+	strcpy(taken_dir, run.vm);
+	run_start(&other, "idle", change_to_taken_dir);
+	assert_true(run_status(&other, &err));
+	assert_int_equal(err.err, EADDRINUSE);
+	run_expect_end(&other, 1);
+	assert_int_equal(run_count_files(run.vm), 3);
+	close_fd(&run.lifetime);
+	run_expect_end(&run, 0);
+}
+
 /* --- ends --- */
 
 static void test_parent_dies(void **state)
@@ -138,6 +165,36 @@ static void test_parent_dies(void **state)
 	close_fd(&run.lifetime);
 	run_expect_gone(machine);
 	run_expect_end(&run, 0);
+}
+
+static int log_pipe[2];
+
+static void change_log(struct vmm_config *cfg)
+{
+	assert_int_equal(pipe2(log_pipe, O_CLOEXEC), 0);
+	log_set_level(LOG_LEVEL_INFO);
+	log_to_fd(log_pipe[1], LOG_FORMAT_TEXT);
+}
+
+/* A system call that blocks, here for a log that nobody reads, holds up the end but a while. */
+static void test_parent_dies_while_stuck(void **state)
+{
+	static const char block[4096];
+	struct coffer_error err;
+	struct run run;
+
+	run_start(&run, "idle", change_log);
+	log_set_sink(NULL, NULL);
+	run_expect_running(&run);
+	assert_int_equal(io_set_nonblock(log_pipe[1], true), 0);
+	while (write(log_pipe[1], block, sizeof(block)) > 0)
+		;
+	assert_int_equal(io_set_nonblock(log_pipe[1], false), 0);
+	close_fd(&run.lifetime);
+	assert_false(run_status(&run, &err));
+	run_expect_end(&run, 0);
+	close(log_pipe[0]);
+	close(log_pipe[1]);
 }
 
 static void test_parent_dies_during_start(void **state)
@@ -249,8 +306,10 @@ int main(void)
 		cmocka_unit_test(test_bad_starts),
 		cmocka_unit_test(test_missing_directory),
 		cmocka_unit_test(test_kvm_where_it_cannot_work),
+		cmocka_unit_test(test_taken_directory),
 		cmocka_unit_test(test_parent_dies),
 		cmocka_unit_test(test_parent_dies_during_start),
+		cmocka_unit_test(test_parent_dies_while_stuck),
 		cmocka_unit_test(test_sigterm),
 		cmocka_unit_test(test_monitor_killed),
 		cmocka_unit_test(test_monitor_killed_clingy),
