@@ -20,7 +20,7 @@
 #include "cli/options.h"
 
 #define CLI_CONFIG_SYSTEM "/etc/coffer/config.json"
-#define CLI_CONFIG_USER   "coffer/config.json"
+#define CLI_CONFIG_USER	  "coffer/config.json"
 #define CLI_CONFIG_DEPTH  4
 
 DEFINE_CLEANUP(struct json_tokener *, json_tokener_free);
@@ -130,8 +130,7 @@ static int config_set(const char *key, struct json_object *value, struct cli_con
 	return err_invalid(err, "%s: unknown key", key);
 }
 
-int cli_config_parse(const char *text, size_t len, struct cli_config *cfg,
-		     struct coffer_error *err)
+int cli_config_parse(const char *text, size_t len, struct cli_config *cfg, struct coffer_error *err)
 {
 	autotokener struct json_tokener *tok = json_tokener_new_ex(CLI_CONFIG_DEPTH);
 	autojson struct json_object *doc = NULL;

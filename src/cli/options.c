@@ -2,8 +2,8 @@
 /*
  * cli/options.c - command line options as data
  *
- * getopt_long() does the splitting; its tables are made from the rows.  Its own messages are off: every
- * complaint comes back as an error object.  Used by main.c and the verbs.
+ * getopt_long() does the splitting; its tables are made from the rows.  Its own messages are off:
+ * every complaint comes back as an error object.  Used by main.c and the verbs.
  */
 #include "cli/options.h"
 
@@ -183,7 +183,8 @@ static void opt_make_tables(const struct opt_row *rows, size_t nrows, struct opt
 	for (size_t i = 0; i < nrows && i < OPT_ROWS_MAX; i++) {
 		int has_arg = rows[i].type == OPT_FLAG ? no_argument : required_argument;
 
-		t->longs[i] = (struct option){ .name = rows[i].name, .has_arg = has_arg,
+		t->longs[i] = (struct option){ .name = rows[i].name,
+					       .has_arg = has_arg,
 					       .val = OPT_LONG + (int)i };
 		if (!rows[i].letter)
 			continue;

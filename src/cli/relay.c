@@ -23,8 +23,8 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 
-#define RELAY_BUFFER    (256u << 10)
-#define RELAY_DRAIN     (3 * USEC_PER_SEC) /* silence after the end that means nothing comes */
+#define RELAY_BUFFER (256u << 10)
+#define RELAY_DRAIN  (3 * USEC_PER_SEC) /* silence after the end that means nothing comes */
 
 /* Wait for bytes. Return: true if a read is due, false if this direction is over */
 static bool relay_wait(const struct relay *relay)
@@ -53,8 +53,8 @@ static bool relay_wait(const struct relay *relay)
 static int relay_write(const struct relay *relay, const char *p, size_t n)
 {
 	while (n > 0) {
-		ssize_t w = relay->output ? write(relay->to, p, n) :
-					    send(relay->to, p, n, MSG_NOSIGNAL);
+		ssize_t w =
+		    relay->output ? write(relay->to, p, n) : send(relay->to, p, n, MSG_NOSIGNAL);
 
 		if (w < 0 && errno == EAGAIN) {
 			struct pollfd pfd = { .fd = relay->to, .events = POLLOUT };

@@ -29,7 +29,7 @@
 #include "sandbox/vm.h"
 
 #define CONTAINER_KILLED 137 /* exit code of what a stop ends: 128 + SIGKILL */
-#define CONTAINER_SCALE  3   /* budgets without hardware virtualization */
+#define CONTAINER_SCALE	 3   /* budgets without hardware virtualization */
 
 static const char *const container_states[] = {
 	[COFFER_STATE_INITIALIZED] = "initialized", [COFFER_STATE_CREATED] = "created",
@@ -61,8 +61,8 @@ static void container_set_scale(void)
 		clock_set_scale(CONTAINER_SCALE);
 }
 
-int container_new(const char *id, const struct coffer_container_config *config,
-		  sandbox_maker maker, struct coffer_container **out, struct coffer_error *err)
+int container_new(const char *id, const struct coffer_container_config *config, sandbox_maker maker,
+		  struct coffer_container **out, struct coffer_error *err)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct coffer_container *c;
@@ -71,8 +71,10 @@ int container_new(const char *id, const struct coffer_container_config *config,
 	*out = NULL;
 	pthread_once(&once, container_set_scale);
 	if (id && !rundir_id_is_valid(id))
-		return err_invalid(err, "name %s: must be 1 to 64 of a-z A-Z 0-9 _ . -, "
-				   "the first one a letter or digit", id);
+		return err_invalid(err,
+				   "name %s: must be 1 to 64 of a-z A-Z 0-9 _ . -, "
+				   "the first one a letter or digit",
+				   id);
 	c = calloc(1, sizeof(*c));
 	if (!c)
 		return err_nomem(err);
@@ -104,8 +106,7 @@ int coffer_container_new(const char *id, const struct coffer_container_config *c
 }
 
 /* End the sandbox and give everything back; processes that still ran end with @code or @why. */
-static void container_teardown(struct coffer_container *c, int code,
-			       const struct coffer_error *why)
+static void container_teardown(struct coffer_container *c, int code, const struct coffer_error *why)
 {
 	/* First, so that no waiter takes the end of the machine for an accident. */
 	process_settle(c->init, code, why);
@@ -141,8 +142,7 @@ static int container_refuse(const struct coffer_container *c, const char *what,
 	return err_state(err, "%s: container %s is %s", what, c->id, coffer_state_str(c->state));
 }
 
-int container_check_started(struct coffer_container *c, const char *what,
-			    struct coffer_error *err)
+int container_check_started(struct coffer_container *c, const char *what, struct coffer_error *err)
 {
 	return c->state == COFFER_STATE_STARTED ? 0 : container_refuse(c, what, err);
 }

@@ -157,8 +157,10 @@ static int (*const launch_stages[])(struct launch *l, struct coffer_error *err) 
 
 int process_launch(struct coffer_process *p, struct coffer_error *err)
 {
-	struct launch l = { .p = p, .sandbox = p->container->sandbox,
-			    .listeners = { -1, -1, -1 }, .waiter_fd = -1 };
+	struct launch l = { .p = p,
+			    .sandbox = p->container->sandbox,
+			    .listeners = { -1, -1, -1 },
+			    .waiter_fd = -1 };
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(launch_stages); i++) {
@@ -174,16 +176,18 @@ int process_launch(struct coffer_process *p, struct coffer_error *err)
 static int launch_exec_id(struct coffer_container *c, const char *id,
 			  char out[static COFFER_ID_MAX + 1], struct coffer_error *err)
 {
+	bool taken;
+
 	if (!id)
 		return container_random_id(out, err);
 	if (!rundir_id_is_valid(id))
-		return err_invalid(err, "process name %s: must be 1 to 64 of a-z A-Z 0-9 _ . -", id);
-	if (strcmp(id, c->id) == 0)
+		return err_invalid(err, "process name %s: must be 1 to 64 of a-z A-Z 0-9 _ . -",
+				   id);
+	taken = strcmp(id, c->id) == 0;
+	for (struct coffer_process *p = c->execs; p && !taken; p = p->next)
+		taken = strcmp(p->id, id) == 0;
+	if (taken)
 		return err_set(err, COFFER_ERR_ALREADY_EXISTS, 0, "process name %s: is taken", id);
-	for (struct coffer_process *p = c->execs; p; p = p->next)
-		if (strcmp(p->id, id) == 0)
-			return err_set(err, COFFER_ERR_ALREADY_EXISTS, 0,
-				       "process name %s: is taken", id);
 	snprintf(out, COFFER_ID_MAX + 1, "%s", id);
 	return 0;
 }

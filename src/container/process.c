@@ -254,7 +254,8 @@ static int process_request(struct coffer_process *p, const struct process_reques
 
 int coffer_process_kill(struct coffer_process *p, int sig, struct coffer_error *err)
 {
-	const struct process_request req = { .what = "kill", .sig = sig,
+	const struct process_request req = { .what = "kill",
+					     .sig = sig,
 					     .call = process_call_kill };
 
 	if (sig < 1 || sig > SIGRTMAX)
@@ -265,8 +266,9 @@ int coffer_process_kill(struct coffer_process *p, int sig, struct coffer_error *
 int coffer_process_resize(struct coffer_process *p, uint16_t rows, uint16_t columns,
 			  struct coffer_error *err)
 {
-	const struct process_request req = { .what = "resize", .rows = rows, .columns = columns,
-					     .call = process_call_resize };
+	const struct process_request req = {
+		.what = "resize", .rows = rows, .columns = columns, .call = process_call_resize
+	};
 
 	if (!p->config.terminal)
 		return err_unsupported(err, "resize: process %s has no terminal", p->id);

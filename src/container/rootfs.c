@@ -27,7 +27,7 @@
 #define ROOTFS_DEVICE  "/dev/vda" /* the only disk */
 /* Sizes of a sparse file: what the device says it has, and what programs can write. */
 #define ROOTFS_DISK_SIZE ((off_t)1 << 40)
-#define ROOTFS_FREE      (UINT64_C(8) << 30)
+#define ROOTFS_FREE	 (UINT64_C(8) << 30)
 
 /* File systems that an image may hold, by their magic number. */
 static const struct rootfs_type {
@@ -100,8 +100,8 @@ int rootfs_open(const char *path, struct rootfs *out, struct coffer_error *err)
 	}
 	if (stat(path, &st) < 0)
 		return err_sys(err, "rootfs %s", path);
-	return S_ISDIR(st.st_mode) ? rootfs_open_dir(path, out, err) :
-				     rootfs_open_image(path, out, err);
+	return S_ISDIR(st.st_mode) ? rootfs_open_dir(path, out, err)
+				   : rootfs_open_image(path, out, err);
 }
 
 int rootfs_fill(struct rootfs *rootfs, struct coffer_error *err)

@@ -105,8 +105,8 @@ _Static_assert(ARRAY_SIZE(agent_client_steps) == AGENT_STEP_COUNT, "a row a kind
  * an emulated machine.  What follows a failed step fails or is of no use, and
  * whoever prepares a sandbox in vain ends it.
  */
-static int agent_client_prepare(struct agent *agent, const struct agent_step *steps,
-				size_t nsteps, struct coffer_error *err)
+static int agent_client_prepare(struct agent *agent, const struct agent_step *steps, size_t nsteps,
+				struct coffer_error *err)
 {
 	usec_t begin = clock_now(), deadline = deadline_in(clock_budget(AGENT_CALL_BUDGET));
 	struct grpc_pending *calls[AGENT_STEPS_MAX] = { NULL };
@@ -128,9 +128,8 @@ static int agent_client_prepare(struct agent *agent, const struct agent_step *st
 			if (r < 0)
 				err_wrap(err, "%s %s", agent_client_steps[steps[i].kind].what,
 					 steps[i].path);
-			log_debug("%s %s: %d after %llu us",
-				  agent_client_steps[steps[i].kind].what, steps[i].path, r,
-				  (unsigned long long)(clock_now() - begin));
+			log_debug("%s %s: %d after %llu us", agent_client_steps[steps[i].kind].what,
+				  steps[i].path, r, (unsigned long long)(clock_now() - begin));
 		}
 		grpc_pending_free(calls[i]);
 	}
@@ -138,11 +137,11 @@ static int agent_client_prepare(struct agent *agent, const struct agent_step *st
 }
 
 /* The presence case of every request's containerID has the same meaning, but a type of its own. */
-#define AGENT_CLIENT_SET_IDS(req, process, prefix)                                        \
-	do {                                                                              \
-		(req)->id = (char *)(process)->id;                                        \
-		(req)->_container_id_case = prefix##___CONTAINER_ID_CONTAINER_ID;         \
-		(req)->containerid = (char *)(process)->container;                        \
+#define AGENT_CLIENT_SET_IDS(req, process, prefix)                                                 \
+	do {                                                                                       \
+		(req)->id = (char *)(process)->id;                                                 \
+		(req)->_container_id_case = prefix##___CONTAINER_ID_CONTAINER_ID;                  \
+		(req)->containerid = (char *)(process)->container;                                 \
 	} while (0)
 
 static int agent_client_create(struct agent *agent, const struct agent_create *args,
@@ -165,8 +164,7 @@ static int agent_client_create(struct agent *agent, const struct agent_create *a
 		req._stderr_case = SC__CREATE_PROCESS_REQUEST___STDERR_STDERR;
 		req.stderr = args->ports[2];
 	}
-	return agent_client_call(agent, "CreateProcess", &req.base, AGENT_CREATE_BUDGET, NULL,
-				 err);
+	return agent_client_call(agent, "CreateProcess", &req.base, AGENT_CREATE_BUDGET, NULL, err);
 }
 
 static int agent_client_start(struct agent *agent, const struct agent_process *process, int *pid,
@@ -242,8 +240,8 @@ static int agent_client_wait_begin(struct agent *agent, const struct agent_proce
 	struct agent_client *c = agent_client_from(agent);
 
 	AGENT_CLIENT_SET_IDS(&req, process, SC__WAIT_PROCESS_REQUEST);
-	return grpc_client_start(c->rpc, &sc__sandbox_context__descriptor, "WaitProcess",
-				 &req.base, USEC_INFINITY, &c->waiting, err);
+	return grpc_client_start(c->rpc, &sc__sandbox_context__descriptor, "WaitProcess", &req.base,
+				 USEC_INFINITY, &c->waiting, err);
 }
 
 static int agent_client_wait_poll(struct agent *agent, usec_t deadline, struct agent_exit *status,

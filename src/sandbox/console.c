@@ -22,8 +22,8 @@
 
 static size_t console_read_end(int dirfd, char *raw, size_t max)
 {
-	autoclose int fd = openat(dirfd, CONSOLE_LOG,
-				  O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	autoclose int fd =
+	    openat(dirfd, CONSOLE_LOG, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	struct stat st;
 	ssize_t n;
 

@@ -36,8 +36,8 @@ static uint64_t agent_hello_usec(struct json_object *doc, const char *key)
 int agent_hello_parse(const char *line, size_t len, struct agent_hello *out,
 		      struct coffer_error *err)
 {
-	CLEANUP(json_tokener_freep) struct json_tokener *tok =
-		json_tokener_new_ex(AGENT_HELLO_DEPTH);
+	CLEANUP(json_tokener_freep)
+	struct json_tokener *tok = json_tokener_new_ex(AGENT_HELLO_DEPTH);
 	CLEANUP(agent_json_putp) struct json_object *doc = NULL;
 	const char *name, *version;
 

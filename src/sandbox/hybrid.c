@@ -16,7 +16,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 
-#define HYBRID_SOCKET   "vsock.sock"
+#define HYBRID_SOCKET	"vsock.sock"
 #define HYBRID_LINE_MAX 32 /* of the answer; the longest is "OK 4294967295\n" */
 
 int hybrid_dial(int dirfd, uint32_t port, struct coffer_error *err)

@@ -76,14 +76,16 @@ static int rundir_open_root(const char *path, struct coffer_error *err)
 		return err_sys(err, "run directory %s", path);
 	if (st.st_uid != geteuid() || (st.st_mode & 022))
 		return err_set(err, COFFER_ERR_INVALID_ARGUMENT, EPERM,
-			       "run directory %s: belongs to, or is writable by, another user", path);
+			       "run directory %s: belongs to, or is writable by, another user",
+			       path);
 	return steal_fd(&fd);
 }
 
 /* Return: the locked descriptor, -EWOULDBLOCK when a live owner has it, other negative errno */
 static int rundir_lock(int dirfd, int flags)
 {
-	autoclose int fd = openat(dirfd, RUNDIR_LOCK, flags | O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0600);
+	autoclose int fd =
+	    openat(dirfd, RUNDIR_LOCK, flags | O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0600);
 
 	if (fd < 0)
 		return -errno;

@@ -33,10 +33,10 @@
 
 /* A boot takes 1 to 2 s emulated on a quiet machine, 10 s on one that is drowning. */
 #define VM_BOOT_EMULATED (30 * USEC_PER_SEC)
-#define VM_BOOT_KVM      (10 * USEC_PER_SEC)
-#define VM_BOOT_TRIES    2
-#define VM_DIAL_BUDGET   (5 * USEC_PER_SEC)
-#define VM_STOP_BUDGET   (5 * USEC_PER_SEC)
+#define VM_BOOT_KVM	 (10 * USEC_PER_SEC)
+#define VM_BOOT_TRIES	 2
+#define VM_DIAL_BUDGET	 (5 * USEC_PER_SEC)
+#define VM_STOP_BUDGET	 (5 * USEC_PER_SEC)
 /* For the monitor to notice what we noticed first. */
 #define VM_EXPLAIN_BUDGET (2 * USEC_PER_SEC)
 
@@ -88,8 +88,9 @@ static int vm_lost_monitor(struct vm *vm, struct coffer_error *err)
 		err_set(err, COFFER_ERR_INTERRUPTED, EPIPE, "coffer-vmm ended with status %d",
 			si.si_status);
 	else
-		err_set(err, COFFER_ERR_INTERRUPTED, EPIPE, "coffer-vmm was killed by signal %d (%s)",
-			si.si_status, sigdescr_np(si.si_status));
+		err_set(err, COFFER_ERR_INTERRUPTED, EPIPE,
+			"coffer-vmm was killed by signal %d (%s)", si.si_status,
+			sigdescr_np(si.si_status));
 	console_explain(vm->cfg.dir->vm_fd, err);
 	return -EPIPE;
 }
@@ -150,8 +151,8 @@ static int vm_take_greeting(struct vm *vm, size_t len, struct coffer_error *err)
 /* The next piece of the greeting. Return: 0 go on waiting, 1 it is good, negative errno */
 static int vm_read_greeting(struct vm *vm, struct coffer_error *err)
 {
-	ssize_t n = read(vm->agent_fd, vm->hello + vm->hello_len,
-			 sizeof(vm->hello) - vm->hello_len);
+	ssize_t n =
+	    read(vm->agent_fd, vm->hello + vm->hello_len, sizeof(vm->hello) - vm->hello_len);
 	const char *end;
 
 	if (n < 0 && errno == EINTR)

@@ -40,6 +40,6 @@ int vm_control(int dirfd, enum vm_control_call call, struct coffer_error *err)
 		return r;
 	steal_fd(&fd);
 	protobuf_c_message_init(vm_control_calls[call].request, &req);
-	return grpc_client_call(rpc, &mon__monitor__descriptor, vm_control_calls[call].method,
-				&req, clock_budget(VM_CONTROL_BUDGET), NULL, err);
+	return grpc_client_call(rpc, &mon__monitor__descriptor, vm_control_calls[call].method, &req,
+				clock_budget(VM_CONTROL_BUDGET), NULL, err);
 }

@@ -87,8 +87,9 @@ static int vm_write_config(const struct vm *vm, struct coffer_error *err)
 	if (!cfg)
 		return err_nomem(err);
 	r = vm_fill_config(vm, cfg, err);
-	if (r == 0)
-		r = vmm_config_serialise(cfg, &text, err);
+	if (r < 0)
+		return r;
+	r = vmm_config_serialise(cfg, &text, err);
 	if (r < 0)
 		return r;
 	r = io_write_full(fd, text, strlen(text));
@@ -100,15 +101,18 @@ static int vm_write_config(const struct vm *vm, struct coffer_error *err)
 }
 
 /* QEMU is looked for in PATH; nothing else of our environment is the monitor's business. */
-static int vm_exec(struct vm *vm, const struct spawn_fd *fds, size_t nfds,
-		   struct coffer_error *err)
+static int vm_exec(struct vm *vm, const struct spawn_fd *fds, size_t nfds, struct coffer_error *err)
 {
 	const char *path = getenv("PATH");
 	autofree char *env = NULL;
 	const char *argv[] = { "coffer-vmm", "--config-fd", "3", NULL };
 	const char *envp[] = { NULL, NULL };
-	struct spawn_args args = { .path = vm->program, .argv = argv, .envp = envp,
-				   .fds = fds, .nfds = nfds, .new_session = true };
+	struct spawn_args args = { .path = vm->program,
+				   .argv = argv,
+				   .envp = envp,
+				   .fds = fds,
+				   .nfds = nfds,
+				   .new_session = true };
 
 	if (asprintf(&env, "PATH=%s", path ? path : "/usr/local/bin:/usr/bin:/bin") < 0) {
 		env = NULL;
