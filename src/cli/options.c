@@ -177,7 +177,6 @@ static void opt_make_tables(const struct opt_row *rows, size_t nrows, struct opt
 {
 	char *s = t->shorts;
 
-	*t = (struct opt_tables){ 0 };
 	*s++ = '+';
 	*s++ = ':';
 	for (size_t i = 0; i < nrows && i < OPT_ROWS_MAX; i++) {
@@ -222,7 +221,7 @@ static int opt_complain(int code, char *const argv[], struct coffer_error *err)
 int opt_parse(const struct opt_row *rows, size_t nrows, int argc, char *const argv[], void *dst,
 	      int *rest, struct coffer_error *err)
 {
-	struct opt_tables tables;
+	struct opt_tables tables = { 0 };
 	int c, r;
 
 	opt_make_tables(rows, nrows, &tables);
