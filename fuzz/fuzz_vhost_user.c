@@ -35,9 +35,10 @@ struct world {
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-	memfd = memfd_create("guest", MFD_CLOEXEC);
+	memfd = memfd_create("guest", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (memfd < 0 || event_fd < 0 || ftruncate(memfd, RAM) < 0)
+	if (memfd < 0 || event_fd < 0 || ftruncate(memfd, RAM) < 0 ||
+	    fcntl(memfd, F_ADD_SEALS, F_SEAL_SHRINK) < 0)
 		abort();
 	ram = mmap(NULL, RAM, PROT_READ | PROT_WRITE, MAP_SHARED, memfd, 0);
 	return ram == MAP_FAILED ? -1 : 0;

@@ -9,11 +9,12 @@
  * mappings need not be neighbours.
  *
  * A lookup proves the range is mapped, nothing more: the bytes stay shared with
- * the guest.  Shrinking the file behind a mapping would raise SIGBUS here; only
- * the VMM could do that, and it seals its memory files against it.
+ * the guest.  Shrinking the file behind a mapping would raise SIGBUS here, so only
+ * a file that is sealed against it is taken; QEMU's memory backend seals its own.
  */
 #include "virtio/memory.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -49,11 +50,15 @@ static int memory_check_region(const struct guest_memory *mem, const struct gues
 static int memory_check_file(int fd, uint64_t need, struct coffer_error *err)
 {
 	struct stat st;
+	int seals;
 
 	if (fstat(fd, &st) < 0)
 		return err_sys(err, "stat memory descriptor");
 	if (!S_ISREG(st.st_mode))
 		return err_invalid(err, "memory descriptor is not a file");
+	seals = fcntl(fd, F_GET_SEALS);
+	if (seals < 0 || !(seals & F_SEAL_SHRINK))
+		return err_invalid(err, "memory file is not sealed against shrinking");
 	if ((uint64_t)st.st_size < need)
 		return err_invalid(err, "memory file has %jd bytes, its region needs %" PRIu64,
 				   (intmax_t)st.st_size, need);

@@ -123,7 +123,7 @@ void virtqueue_break(struct virtqueue *q, const char *fmt, ...)
 	va_end(ap);
 	/* A driver that resets and breaks it again and again shall not fill a log. */
 	log_emit(q->breaks++ < VIRTQUEUE_COMPLAINTS ? LOG_LEVEL_WARNING : LOG_LEVEL_DEBUG,
-		 LOG_CATEGORY, "queue %u: the guest broke it and it stops: %s", q->index, q->why);
+		 LOG_CATEGORY, "queue %u is broken and stops: %s", q->index, q->why);
 	if (q->err_fd >= 0 && write(q->err_fd, &one, sizeof(one)) < 0)
 		log_debug("queue %u: telling the monitor: %s", q->index, strerror(errno));
 }
@@ -294,9 +294,12 @@ void virtqueue_notify(struct virtqueue *q)
 	q->need_notify = false;
 	if (!virtqueue_guest_wants(q) || q->call_fd < 0)
 		return;
-	/* EAGAIN: the counter is full, so an interrupt is pending anyway. */
+	/*
+	 * EAGAIN: the counter is full, so an interrupt is pending anyway.  Anything else is no
+	 * eventfd of an honest VMM; one that it made block again would hold us up each time.
+	 */
 	if (write(q->call_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
-		log_debug("queue %u: interrupt: %s", q->index, strerror(errno));
+		virtqueue_break(q, "interrupt: %s", strerror(errno));
 }
 
 bool virtqueue_want_kick(struct virtqueue *q, bool want)

@@ -50,6 +50,7 @@
 #define VHOST_USER_PROTOCOL_CONFIG    (UINT64_C(1) << 9)
 #define VHOST_USER_PROTOCOL_FEATURES  (VHOST_USER_PROTOCOL_REPLY_ACK | VHOST_USER_PROTOCOL_CONFIG)
 
+#define VHOST_USER_COMPLAINTS 8
 #define VHOST_USER_BATCH 32 /* messages before the loop's other sources get a turn */
 #define VHOST_USER_TRIM	 (250 * USEC_PER_MSEC)
 
@@ -81,6 +82,7 @@ struct vhost_user {
 	struct vhost_user_msg msg; /* being read, then its answer */
 	bool answer;		   /* the handler made one, ... */
 	uint32_t answer_size;	   /* ... with so much payload */
+	unsigned complaints;
 };
 
 static uint64_t vhost_user_offer(const struct vhost_user *vu)
@@ -101,6 +103,12 @@ static void vhost_user_trim(struct loop_source *src, void *data)
 	guest_memory_trim(&vu->mem);
 }
 
+/* The front end can repeat at will what we complain of, and shall not fill a log with it. */
+static enum log_level vhost_user_complaint(struct vhost_user *vu)
+{
+	return vu->complaints++ < VHOST_USER_COMPLAINTS ? LOG_LEVEL_WARNING : LOG_LEVEL_DEBUG;
+}
+
 /* --- rings --- */
 
 static void vhost_user_ring_kick(struct loop_source *src, int fd, uint32_t events, void *data)
@@ -113,7 +121,8 @@ static void vhost_user_ring_kick(struct loop_source *src, int fd, uint32_t event
 	/* EAGAIN: the front end, which shares it, has been faster. */
 	if (n != (ssize_t)sizeof(count) && !(n < 0 && errno == EAGAIN)) {
 		/* Not an eventfd after all; it would be ready again and again. */
-		log_warning("queue %u: its kick descriptor is broken", r->q.index);
+		log_emit(vhost_user_complaint(vu), LOG_CATEGORY,
+			 "queue %u: its kick descriptor is broken", r->q.index);
 		loop_remove(r->kick);
 		r->kick = NULL;
 	}
@@ -428,7 +437,8 @@ static int vhost_user_get_config(struct vhost_user *vu, struct coffer_error *err
 	struct vhost_user_config *c = &vu->msg.p.config;
 
 	if (vu->dev->ops->read_config(vu->dev, c->offset, c->data, c->size) < 0) {
-		log_warning("config of %u bytes at %u", c->size, c->offset);
+		log_emit(vhost_user_complaint(vu), LOG_CATEGORY, "config of %u bytes at %u",
+			 c->size, c->offset);
 		return vhost_user_answer(vu, 0);
 	}
 	return vhost_user_answer(vu, offsetof(struct vhost_user_config, data) + c->size);
@@ -489,7 +499,7 @@ static int vhost_user_dispatch(struct vhost_user *vu, struct coffer_error *err)
 		if (!ack)
 			return rc;
 		if (rc < 0)
-			log_warning("%s", err->message);
+			log_emit(vhost_user_complaint(vu), LOG_CATEGORY, "%s", err->message);
 		vhost_user_answer_u64(vu, rc < 0);
 	}
 	return vhost_user_msg_reply(vu->sock, &vu->msg, vu->answer_size, err);

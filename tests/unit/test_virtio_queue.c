@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Guest memory and the virtqueue engine: the good path, and every lie a driver can tell. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/time.h>
 
 #include <cmocka.h>
 
@@ -325,6 +327,47 @@ static void test_interrupt_flag(void **state)
 	assert_int_equal(signals(f->q.call_fd), 0);
 }
 
+static void nothing(int sig)
+{
+}
+
+/* A VMM that lets interrupts block is asked once: what ends the wait ends the queue. */
+static void test_interrupt_blocks(void **state)
+{
+	const struct itimerval soon = { .it_value = { .tv_usec = 20000 } };
+	const struct sigaction sa = { .sa_handler = nothing };
+	const uint64_t full = UINT64_MAX - 1;
+	struct fixture *f = *state;
+
+	start(f, false, 0);
+	signals(f->q.call_fd);
+	assert_int_equal(write(f->q.call_fd, &full, sizeof(full)), sizeof(full));
+	assert_int_equal(fcntl(f->q.call_fd, F_SETFL, 0), 0);
+	assert_int_equal(sigaction(SIGALRM, &sa, NULL), 0);
+	assert_int_equal(setitimer(ITIMER_REAL, &soon, NULL), 0);
+	virtqueue_push(&f->q, 0, 0);
+	virtqueue_notify(&f->q);
+	assert_true(f->q.broken);
+	assert_string_equal(f->q.why, "interrupt: Interrupted system call");
+	assert_int_equal(signals(f->q.err_fd), 1);
+}
+
+/* The file behind the memory may not become smaller under us. */
+static void test_unsealed_memory(void **state)
+{
+	struct guest_memory m = { .nregions = 0 };
+	struct coffer_error err = COFFER_ERROR_INIT;
+	int fd = memfd_create("unsealed", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	assert_int_equal(ftruncate(fd, 8192), 0);
+	assert_int_equal(guest_memory_add_fd(&m, 0, 0, 8192, fd, 0, &err), -EINVAL);
+	assert_non_null(strstr(err.message, "not sealed"));
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+	assert_int_equal(guest_memory_add_fd(&m, 0, 0, 8192, fd, 0, &err), 0);
+	guest_memory_clear(&m);
+	close(fd);
+}
+
 static void test_interrupt_event(void **state)
 {
 	struct fixture *f = *state;
@@ -405,7 +448,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_indirect, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hostile_descriptors, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hostile_indexes, setup, teardown),
+		cmocka_unit_test(test_unsealed_memory),
 		cmocka_unit_test_setup_teardown(test_interrupt_flag, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_interrupt_blocks, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_interrupt_event, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_first_interrupt_comes_anyway, setup,
 						teardown),

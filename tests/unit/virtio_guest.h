@@ -9,6 +9,7 @@
 #ifndef TESTS_VIRTIO_GUEST_H
 #define TESTS_VIRTIO_GUEST_H
 
+#include <fcntl.h>
 #include <linux/virtio_ring.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -43,8 +44,9 @@ struct guest_ring {
 static inline int guest_init(struct guest *g, uint64_t size)
 {
 	*g = (struct guest){ .size = size, .brk = GUEST_BASE };
-	g->memfd = memfd_create("guest", MFD_CLOEXEC);
-	if (g->memfd < 0 || ftruncate(g->memfd, (off_t)size) < 0)
+	g->memfd = memfd_create("guest", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (g->memfd < 0 || ftruncate(g->memfd, (off_t)size) < 0 ||
+	    fcntl(g->memfd, F_ADD_SEALS, F_SEAL_SHRINK) < 0)
 		return -1;
 	g->ram = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, g->memfd, 0);
 	if (g->ram == MAP_FAILED)
