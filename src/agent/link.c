@@ -107,7 +107,7 @@ int link_dialled(int fd, uint32_t port, struct coffer_error *err)
 struct link_ready {
 	struct loop_source *source;
 	int fd; /* owned; open for as long as the agent lives */
-	uint64_t init_us, uptime_us;
+	uint64_t init_us;
 };
 
 static struct link_ready link_ready_state = { .fd = -1 };
@@ -133,7 +133,7 @@ static void link_ready_handler(struct loop_source *src, int fd, uint32_t events,
 	n = snprintf(line, sizeof(line),
 		     "{\"agent\":\"coffer-agent\",\"version\":\"%s\",\"uptime_us\":%" PRIu64
 		     ",\"init_us\":%" PRIu64 "}\n",
-		     COFFER_VERSION, ready->uptime_us, ready->init_us);
+		     COFFER_VERSION, link_uptime(), ready->init_us);
 	if (write(fd, line, (size_t)n) != n || loop_set_events(src, 0) < 0)
 		link_ready_close(ready);
 }
@@ -144,7 +144,6 @@ void link_ready(struct agent *agent, uint64_t init_us)
 	struct link_ready *ready = &link_ready_state;
 
 	ready->init_us = init_us;
-	ready->uptime_us = link_uptime();
 	ready->fd = link_dial(agent, AGENT_PORT, &err);
 	if (ready->fd < 0 || loop_add_fd(agent->loop, ready->fd, EPOLLOUT, link_ready_handler,
 					 ready, &ready->source, &err) < 0) {
