@@ -107,11 +107,12 @@ char *buf_steal_str(struct buf *b)
 
 	if (b->off > 0)
 		memmove(b->mem, b->mem + b->off, len);
+	b->off = 0;
 	s = realloc(b->mem, len + 1);
 	if (!s)
 		return NULL;
 	s[len] = '\0';
 	b->mem = NULL;
-	b->off = b->len = b->cap = 0;
+	b->len = b->cap = 0;
 	return s;
 }

@@ -25,9 +25,11 @@
 
 static int path_openat2(int dirfd, const char *path, int flags, mode_t mode, uint64_t resolve)
 {
+	/* O_TMPFILE has the bit of O_DIRECTORY in it. */
+	bool creates = (flags & O_CREAT) || (flags & O_TMPFILE) == O_TMPFILE;
 	struct open_how how = {
 		.flags = (uint64_t)(unsigned)(flags | O_CLOEXEC),
-		.mode = flags & (O_CREAT | O_TMPFILE) ? mode & 07777 : 0,
+		.mode = creates ? mode & 07777 : 0,
 		.resolve = resolve | RESOLVE_NO_MAGICLINKS,
 	};
 	long fd = -1;

@@ -67,6 +67,17 @@ static void test_links_stay_inside(void **state)
 	assert_int_equal(fstatat(dfd, "outside/x", &st, 0), -1);
 }
 
+/* A mode that is of no use does no harm. */
+static void test_directory_with_mode(void **state)
+{
+	int dfd = *(int *)*state;
+	struct coffer_error e = COFFER_ERROR_INIT;
+	autoclose int fd = path_open_in_root(dfd, "root", O_RDONLY | O_DIRECTORY, 0755, &e);
+
+	if (fd < 0)
+		fail_msg("%s", e.message);
+}
+
 static void test_mkdirs_in_root(void **state)
 {
 	int dfd = *(int *)*state;
@@ -114,6 +125,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_links_stay_inside, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_directory_with_mode, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_mkdirs_in_root, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_remove_tree_keeps_link_targets, setup, teardown),
 	};
