@@ -51,14 +51,22 @@ int spawn_fork(unsigned long clone_flags, struct child *out, struct coffer_error
 		.pidfd = (uint64_t)(uintptr_t)&pidfd,
 		.exit_signal = SIGCHLD,
 	};
-	long pid = syscall(SYS_clone3, &args, sizeof(args));
+	sigset_t all, before;
+	int errnum;
+	long pid;
 
-	if (pid < 0)
-		return err_sys(err, "clone3");
+	/* Else a handler of the parent could run in the child. */
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &before);
+	pid = syscall(SYS_clone3, &args, sizeof(args));
 	if (pid == 0) {
 		spawn_reset_signals();
 		return 0;
 	}
+	errnum = errno;
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	if (pid < 0)
+		return err_sysn(err, errnum, "clone3");
 	*out = (struct child){ .pid = (pid_t)pid, .pidfd = pidfd };
 	return 1;
 }
