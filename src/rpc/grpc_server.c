@@ -78,7 +78,7 @@ static void grpc_server_accept_handler(struct loop_source *src, int fd, uint32_t
 	for (unsigned i = 0; i < GRPC_ACCEPT_BATCH; i++) {
 		autoclose int c = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
 
-		if (c < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM)) {
+		if (c < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
 			log_warning("accept: %s; pausing", strerror(errno));
 			grpc_server_accepting(l->srv, false);
 			grpc_server_wake(l->srv, deadline_in(GRPC_ACCEPT_PAUSE));
