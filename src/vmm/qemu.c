@@ -519,8 +519,8 @@ static void qemu_free(struct machine *m)
 	/* One that the kernel cannot end, in a broken disk's driver perhaps, is left to it. */
 	child_kill(&q->child, SIGKILL);
 	child_wait(&q->child, deadline_in(QEMU_END_BUDGET), &si);
-	close_fd(&q->child.pidfd);
 	loop_remove(q->on_exit);
+	close_fd(&q->child.pidfd);
 	loop_remove(q->on_console);
 	loop_remove(q->on_stderr);
 	loop_remove(q->timer);
