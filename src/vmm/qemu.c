@@ -252,7 +252,7 @@ static void qemu_log_words(struct qemu *q, const char *text, size_t n)
 {
 	for (size_t i = 0; i < n && q->logged < QEMU_LOG_MAX; i++) {
 		if (text[i] != '\n' && q->line_len < sizeof(q->line)) {
-			q->line[q->line_len++] = text[i];
+			q->line[q->line_len++] = text[i] >= ' ' && text[i] < 0x7f ? text[i] : '?';
 			continue;
 		}
 		log_info("says: %.*s", (int)q->line_len, q->line);
