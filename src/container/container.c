@@ -185,13 +185,16 @@ static int container_make_sandbox(struct coffer_container *c, struct coffer_erro
 		.machine = c->config.machine,
 		.kernel = c->config.kernel,
 		.initrd = c->config.initrd,
-		.disks = { { .fd = c->rootfs.disk_fd,
-			     .read_only = c->rootfs.shared,
-			     .serial = ROOTFS_SERIAL } },
-		.ndisks = 1,
+		.archive_fd = c->rootfs.archive_fd,
 		.cancel_fd = c->cancel_fd,
 	};
 
+	if (c->rootfs.disk_fd >= 0) {
+		cfg.disks[0] = (struct sandbox_disk){ .fd = c->rootfs.disk_fd,
+						      .read_only = c->rootfs.shared,
+						      .serial = ROOTFS_SERIAL };
+		cfg.ndisks = 1;
+	}
 	return c->maker(&cfg, &c->sandbox, err);
 }
 
@@ -208,7 +211,7 @@ static int container_boot(struct coffer_container *c, struct coffer_error *err)
 	if (r == 0)
 		r = c->sandbox->ops->boot(c->sandbox, err);
 	if (r == 0)
-		r = rootfs_fill(&c->rootfs, err);
+		r = rootfs_fill(&c->rootfs, c->cancel_fd, err);
 	c->timing.rootfs_ready = clock_now();
 	return r < 0 ? r : c->sandbox->ops->ready(c->sandbox, err);
 }
@@ -221,6 +224,8 @@ static int container_furnish(struct coffer_container *c, struct coffer_error *er
 
 	fd = ops->connect_begin(c->sandbox, err);
 	r = fd < 0 ? fd : ops->connect_end(c->sandbox, fd, &c->agent, err);
+	if (r == 0)
+		c->agent->ops->set_cancel(c->agent, c->cancel_fd);
 	if (r == 0)
 		r = rootfs_mount(&c->rootfs, c->id, c->agent, err);
 	if (r < 0 && err->kind == COFFER_ERR_INTERRUPTED)
@@ -297,6 +302,7 @@ int coffer_container_start(struct coffer_container *c, struct coffer_error *err)
 	} else {
 		c->timing.started = clock_now();
 		c->state = COFFER_STATE_STARTED;
+		c->agent->ops->set_cancel(c->agent, -1);
 	}
 	container_forget_cancel(c);
 	pthread_mutex_unlock(&c->lock);

@@ -3,8 +3,11 @@
  * container/rootfs.c - a container's root file system, from host to guest
  *
  *	directory --image/--> ext4 image of our own --> mounted as the root
- *	image (ours or a user's) --> mounted read-only as lower layer
- *	                             tmpfs as upper layer        --> overlay as the root
+ *	image --> mounted read-only as lower layer, a tmpfs as upper layer --> overlay as the root
+ *	built-in archive --> unpacked by the guest's kernel at boot --> bound as the root
+ *
+ * The built-in one is small and every machine has it to itself in memory, so
+ * it takes no disk, no file system driver and no layer.
  *
  * The image from a directory is private and has no name, so the container may
  * write into it.  It is made while the machine boots: the file has its final
@@ -13,6 +16,7 @@
 #include "container/rootfs.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -23,8 +27,9 @@
 #include "image/ext4.h"
 #include "sandbox/paths.h"
 
-#define ROOTFS_BUILTIN "busybox.ext4"
-#define ROOTFS_DEVICE  "/dev/vda" /* the only disk */
+#define ROOTFS_BUILTIN	   "busybox.cpio"
+#define ROOTFS_BUILTIN_DIR "/busybox" /* where it is in the guest */
+#define ROOTFS_DEVICE	   "/dev/vda" /* the only disk */
 /* Sizes of a sparse file: what the device says it has, and what programs can write. */
 #define ROOTFS_DISK_SIZE ((off_t)1 << 40)
 #define ROOTFS_FREE	 (UINT64_C(8) << 30)
@@ -87,29 +92,46 @@ static int rootfs_open_dir(const char *path, struct rootfs *out, struct coffer_e
 	return 0;
 }
 
+static int rootfs_open_builtin(struct rootfs *out, struct coffer_error *err)
+{
+	autofree char *path = NULL;
+	int r = paths_find_data(ROOTFS_BUILTIN, &path, err);
+
+	if (r < 0)
+		return r;
+	out->archive_fd = open(path, O_RDONLY | O_CLOEXEC);
+	return out->archive_fd < 0 ? err_sys(err, "rootfs %s", path) : 0;
+}
+
 int rootfs_open(const char *path, struct rootfs *out, struct coffer_error *err)
 {
-	autofree char *builtin = NULL;
 	struct stat st;
-	int r;
 
 	*out = (struct rootfs)ROOTFS_INIT;
-	if (!path) {
-		r = paths_find_data(ROOTFS_BUILTIN, &builtin, err);
-		return r < 0 ? r : rootfs_open_image(builtin, out, err);
-	}
+	if (!path)
+		return rootfs_open_builtin(out, err);
 	if (stat(path, &st) < 0)
 		return err_sys(err, "rootfs %s", path);
 	return S_ISDIR(st.st_mode) ? rootfs_open_dir(path, out, err)
 				   : rootfs_open_image(path, out, err);
 }
 
-int rootfs_fill(struct rootfs *rootfs, struct coffer_error *err)
+static bool rootfs_is_cancelled(void *data)
+{
+	const int *cancel_fd = data;
+	struct pollfd pfd = { .fd = *cancel_fd, .events = POLLIN };
+
+	return poll(&pfd, 1, 0) > 0;
+}
+
+int rootfs_fill(struct rootfs *rootfs, int cancel_fd, struct coffer_error *err)
 {
 	/* Without root the files are all the caller's, and only root's make sense inside. */
 	const struct ext4_build_args args = {
 		.extra_bytes = ROOTFS_FREE,
 		.owner = geteuid() == 0 ? EXT4_OWNER_AS_IS : EXT4_OWNER_CALLER_TO_ROOT,
+		.is_cancelled = rootfs_is_cancelled,
+		.data = &cancel_fd,
 	};
 	int r;
 
@@ -125,8 +147,20 @@ int rootfs_fill(struct rootfs *rootfs, struct coffer_error *err)
 
 void rootfs_close(struct rootfs *rootfs)
 {
+	close_fd(&rootfs->archive_fd);
 	close_fd(&rootfs->disk_fd);
 	close_fd(&rootfs->dir_fd);
+}
+
+static int rootfs_mount_builtin(const char *root, struct agent *agent, struct coffer_error *err)
+{
+	const char *const bind[] = { "bind", NULL };
+	const struct agent_step steps[] = {
+		{ AGENT_STEP_LINK_UP, "lo" },
+		{ AGENT_STEP_MOUNT, root, "none", ROOTFS_BUILTIN_DIR, bind },
+	};
+
+	return agent->ops->prepare(agent, steps, ARRAY_SIZE(steps), err);
 }
 
 static int rootfs_mount_private(const struct rootfs *rootfs, const char *root, struct agent *agent,
@@ -173,6 +207,8 @@ int rootfs_mount(const struct rootfs *rootfs, const char *id, struct agent *agen
 
 	snprintf(base, sizeof(base), DOCUMENT_STATE_DIR "/%s", id);
 	snprintf(root, sizeof(root), "%s/rootfs", base);
+	if (rootfs->archive_fd >= 0)
+		return rootfs_mount_builtin(root, agent, err);
 	if (rootfs->shared)
 		return rootfs_mount_shared(rootfs, base, root, agent, err);
 	return rootfs_mount_private(rootfs, root, agent, err);

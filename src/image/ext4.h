@@ -23,6 +23,9 @@ struct ext4_build_args {
 	 * 0) or that reading the tree could change. */
 	bool reproducible;
 	int64_t epoch;
+	/* Asked often, NULL: never; once it says so, the build fails with -ECANCELED. */
+	bool (*is_cancelled)(void *data);
+	void *data;
 };
 
 /**

@@ -21,6 +21,8 @@
 #include "image/inode_map.h"
 #include "image/tree.h"
 
+#define EXT4_BUILD_PART (UINT64_C(64) << 20) /* of a file, between looks at the caller's mind */
+
 struct ext4_build {
 	const struct ext4_build_args *args;
 	uint32_t uid, gid; /* the caller's */
@@ -67,7 +69,11 @@ static int ext4_build_file(struct ext4_build *b, const struct tree_entry *e,
 	if (r < 0)
 		return r;
 	while ((r = ext4_source_segment(fd, e->st.stx_size, sparse, &off, &len, err)) > 0) {
-		r = ext4_file_copy(b->w, file, fd, off, len, err);
+		if (len > EXT4_BUILD_PART)
+			len = EXT4_BUILD_PART;
+		r = ext4_source_check(b->args, err);
+		if (r == 0)
+			r = ext4_file_copy(b->w, file, fd, off, len, err);
 		if (r < 0)
 			return r;
 		off += len;
@@ -181,7 +187,7 @@ int ext4_build_from_dir(int dirfd, int out_fd, const struct ext4_build_args *arg
 		return err_invalid(err, "a reproducible image needs a time after 1970");
 	b.uid = geteuid();
 	b.gid = getegid();
-	r = ext4_measure_tree(dirfd, &format.blocks, &format.inodes, err);
+	r = ext4_measure_tree(dirfd, args, &format.blocks, &format.inodes, err);
 	if (r < 0)
 		return r;
 

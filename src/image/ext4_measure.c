@@ -17,6 +17,7 @@
 #include "image/inode_map.h"
 
 struct ext4_measure {
+	const struct ext4_build_args *args;
 	uint64_t blocks;
 	uint32_t inodes;
 	struct inode_map links;
@@ -74,11 +75,13 @@ static int ext4_measure_file(struct ext4_measure *m, const struct tree_entry *e,
 static int ext4_measure_enter(void *data, const struct tree_entry *e, struct coffer_error *err)
 {
 	struct ext4_measure *m = data;
+	int r;
 
 	if (m->depth)
 		ext4_measure_record(m, e->name);
 	m->dir_len[++m->depth] = ext4_dirent_len(1) + ext4_dirent_len(2);
-	return ext4_measure_inode(m, e, err);
+	r = ext4_source_check(m->args, err);
+	return r < 0 ? r : ext4_measure_inode(m, e, err);
 }
 
 static int ext4_measure_leave(void *data, struct coffer_error *err)
@@ -117,12 +120,13 @@ static void ext4_measure_free(struct ext4_measure *m)
 	inode_map_free(&m->links);
 }
 
-int ext4_measure_tree(int dirfd, uint64_t *blocks, uint32_t *inodes, struct coffer_error *err)
+int ext4_measure_tree(int dirfd, const struct ext4_build_args *args, uint64_t *blocks,
+		      uint32_t *inodes, struct coffer_error *err)
 {
 	static const struct tree_ops ops = { .enter = ext4_measure_enter,
 					     .leave = ext4_measure_leave,
 					     .entry = ext4_measure_entry };
-	CLEANUP(ext4_measure_free) struct ext4_measure m = { 0 };
+	CLEANUP(ext4_measure_free) struct ext4_measure m = { .args = args };
 	int r;
 
 	r = tree_walk(dirfd, &ops, &m, err);

@@ -9,8 +9,17 @@
 #include <stdint.h>
 #include <sys/sysmacros.h>
 
+#include "image/ext4.h"
 #include "image/ext4_writer.h"
 #include "image/tree.h"
+
+/* ext4_source_check() - Return: -ECANCELED when the caller has had enough, else 0 */
+static inline int ext4_source_check(const struct ext4_build_args *args, struct coffer_error *err)
+{
+	if (!args->is_cancelled || !args->is_cancelled(args->data))
+		return 0;
+	return err_set(err, COFFER_ERR_CANCELLED, 0, "given up");
+}
 
 static inline uint64_t ext4_source_dev(const struct statx *st)
 {

@@ -63,6 +63,21 @@ static void grpc_client_read(struct grpc_client *c)
 	}
 }
 
+/* Return: revents of the connection, 0 on deadline, negative errno; -ECANCELED: told to give up */
+static int grpc_client_wait(const struct grpc_client *c, short events, usec_t deadline)
+{
+	struct pollfd fds[] = { { .fd = c->wire.fd, .events = events },
+				{ .fd = c->cancel_fd, .events = POLLIN } };
+	int r;
+
+	do
+		r = poll(fds, ARRAY_SIZE(fds), deadline_poll_ms(deadline));
+	while (r < 0 && errno == EINTR);
+	if (r < 0)
+		return -errno;
+	return fds[1].revents ? -ECANCELED : fds[0].revents;
+}
+
 /* Write, wait until @deadline for something to read, read. */
 static void grpc_client_work(struct grpc_client *c, usec_t deadline)
 {
@@ -75,8 +90,10 @@ static void grpc_client_work(struct grpc_client *c, usec_t deadline)
 	if (grpc_wire_blocked(&c->wire))
 		events |= POLLOUT;
 	/* Deadline 0 takes what is there and needs no poll(2) to know. */
-	r = deadline ? io_wait(c->wire.fd, events, deadline) : events;
-	if (r < 0)
+	r = deadline ? grpc_client_wait(c, events, deadline) : events;
+	if (r == -ECANCELED)
+		grpc_client_break(c, GRPC_CANCELLED, "given up");
+	else if (r < 0)
 		grpc_client_break(c, GRPC_INTERNAL, "waiting for the connection failed");
 	else if (r > 0)
 		grpc_client_read(c);
@@ -94,6 +111,7 @@ int grpc_client_new(int fd, const struct grpc_limits *limits, struct grpc_client
 	if (!c)
 		return err_nomem(err);
 	c->limits = limits ? *limits : (struct grpc_limits)GRPC_LIMITS_DEFAULT;
+	c->cancel_fd = -1;
 	LIST_INIT(&c->calls);
 	if (grpc_pending_callbacks(&cbs) < 0) {
 		free(c);
@@ -116,6 +134,11 @@ void grpc_client_free(struct grpc_client *c)
 	grpc_client_break(c, GRPC_CANCELLED, "the client was closed");
 	grpc_wire_close(&c->wire);
 	free(c);
+}
+
+void grpc_client_set_cancel(struct grpc_client *c, int fd)
+{
+	c->cancel_fd = fd;
 }
 
 int grpc_client_fd(const struct grpc_client *c)

@@ -30,6 +30,10 @@ int grpc_client_new(int fd, const struct grpc_limits *limits, struct grpc_client
 void grpc_client_free(struct grpc_client *client);
 DEFINE_CLEANUP(struct grpc_client *, grpc_client_free);
 
+/* grpc_client_set_cancel() - While @fd (borrowed, -1: none) is readable, a wait ends the connection
+ * with GRPC_CANCELLED */
+void grpc_client_set_cancel(struct grpc_client *client, int fd);
+
 /* grpc_client_fd() - Poll it for POLLIN (and POLLOUT while grpc_client_want_write()) */
 int grpc_client_fd(const struct grpc_client *client);
 bool grpc_client_want_write(const struct grpc_client *client);

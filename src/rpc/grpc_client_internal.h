@@ -52,6 +52,7 @@ struct grpc_pending {
 struct grpc_client {
 	struct grpc_wire wire;
 	struct grpc_limits limits;
+	int cancel_fd; /* borrowed; -1: none */
 	LIST_HEAD(, grpc_pending) calls;
 	size_t queued;      /* bytes of requests not yet pulled by nghttp2 */
 	const char *broken; /* why the connection is of no use any more; static */

@@ -88,6 +88,10 @@ struct agent_ops {
 			 struct coffer_error *err);
 	int (*wait_fd)(const struct agent *agent);
 
+	/* While @fd (borrowed, -1: none) is readable, calls fail with -ECANCELED, and so do all
+	 * that follow. */
+	void (*set_cancel)(struct agent *agent, int fd);
+
 	void (*close)(struct agent *agent);
 };
 

@@ -274,6 +274,11 @@ static int agent_client_wait_fd(const struct agent *agent)
 	return grpc_client_fd(container_of(agent, const struct agent_client, agent)->rpc);
 }
 
+static void agent_client_set_cancel(struct agent *agent, int fd)
+{
+	grpc_client_set_cancel(agent_client_from(agent)->rpc, fd);
+}
+
 static void agent_client_close(struct agent *agent)
 {
 	struct agent_client *c = agent_client_from(agent);
@@ -296,6 +301,7 @@ static const struct agent_ops agent_client_ops = {
 	.wait_begin = agent_client_wait_begin,
 	.wait_poll = agent_client_wait_poll,
 	.wait_fd = agent_client_wait_fd,
+	.set_cancel = agent_client_set_cancel,
 	.close = agent_client_close,
 };
 

@@ -181,6 +181,10 @@ static void fake_close(struct agent *agent)
 	free(a);
 }
 
+static void fake_set_cancel(struct agent *agent, int fd)
+{
+}
+
 static const struct agent_ops fake_agent_ops = {
 	.prepare = fake_prepare,
 	.create = fake_create,
@@ -193,6 +197,7 @@ static const struct agent_ops fake_agent_ops = {
 	.wait_begin = fake_wait_begin,
 	.wait_poll = fake_wait_poll,
 	.wait_fd = fake_wait_fd,
+	.set_cancel = fake_set_cancel,
 	.close = fake_close,
 };
 

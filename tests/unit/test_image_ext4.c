@@ -372,6 +372,31 @@ static void test_errors_name_the_path(void **state)
 	assert_non_null(strstr(e.message, "/dir/secret: open"));
 }
 
+/* Says so when asked for the @data'th time. */
+static bool has_had_enough(void *data)
+{
+	return --*(int *)data <= 0;
+}
+
+static void test_given_up(void **state)
+{
+	struct scratch *s = *state;
+	int looks = 1;
+	struct ext4_build_args args = { .is_cancelled = has_had_enough, .data = &looks };
+	struct coffer_error e = COFFER_ERROR_INIT;
+
+	assert_int_equal(mkdirat(s->tree, "dir", 0755), 0);
+	put_file(s->tree, "dir/file", 0, 10, 'x');
+	assert_int_equal(ext4_build_from_dir(s->tree, s->image, &args, &e), -ECANCELED);
+	assert_int_equal(e.kind, COFFER_ERR_CANCELLED);
+	/* The root and the directory are looked at when they are counted, the file when copied. */
+	looks = 3;
+	assert_int_equal(ext4_build_from_dir(s->tree, s->image, &args, &e), -ECANCELED);
+	assert_non_null(strstr(e.message, "/dir/file: given up"));
+	looks = 100;
+	build_ok(s, &args);
+}
+
 #define image_test(f) cmocka_unit_test_setup_teardown(f, scratch_setup, scratch_teardown)
 
 int main(void)
@@ -389,6 +414,7 @@ int main(void)
 		image_test(test_reproducible),
 		image_test(test_create_empty),
 		image_test(test_errors_name_the_path),
+		image_test(test_given_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -405,6 +405,23 @@ static void test_deaf_peer(void **state)
 	free(data);
 }
 
+/* A peer that never answers, and a caller that has had enough. */
+static void test_given_up(void **state)
+{
+	Sc__GetenvRequest req = SC__GETENV_REQUEST__INIT;
+	struct coffer_error err = COFFER_ERROR_INIT;
+	int p[2];
+
+	assert_int_equal(pipe(p), 0);
+	grpc_client_set_cancel(client, p[0]);
+	assert_int_equal(write(p[1], "x", 1), 1);
+	assert_int_equal(grpc_client_call(client, SD, "Getenv", &req.base, USEC_INFINITY, NULL, &err),
+			 -ECANCELED);
+	assert_int_equal(err.kind, COFFER_ERR_CANCELLED);
+	close(p[0]);
+	close(p[1]);
+}
+
 int main(void)
 {
 #define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
@@ -426,6 +443,7 @@ int main(void)
 		T(test_silence),
 		T(test_chatter),
 		T(test_deaf_peer),
+		T(test_given_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
