@@ -9,11 +9,14 @@ one with a second archive behind it, which holds the case's name.
 
 import os
 import resource
+import signal
 import socket
 import sys
 import threading
+import time
 
-from faults_box import BOOT, Failure, expect, expect_error, run_all, wait_until
+from faults_box import (AT_ONCE, BOOT, SIGNAL, Failure, expect, expect_code, expect_error, run_all,
+                        wait_until)
 
 PROGRAMS, INITRD, RING = sys.argv[1], sys.argv.pop(2), sys.argv.pop(2)
 
@@ -160,6 +163,15 @@ def ring_test(case):
     return test
 
 
+def read(path):
+    """What there is of a file, also when there is none."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as f:
+            return f.read()
+    except OSError:
+        return ""
+
+
 def no_init(box):
     """An initial ramdisk of noise."""
     path = os.path.join(box.dir, "initrd")
@@ -169,11 +181,24 @@ def no_init(box):
     box.expect_clean()
 
 
+def give_up(box):
+    """A user need not wait for a guest that does not answer."""
+    for case in ("silent", "greeting-silent", "rpc-silence"):
+        child = box.start("--initrd", write_initrd(box, case), "--", "true")
+        console = os.path.join(box.run_dir, child.name, "vm", "console.log")
+        expect(wait_until(lambda: case in read(console), BOOT), f"{case}: no guest")
+        time.sleep(1)
+        child.send_signal(signal.SIGTERM)
+        end = box.finish(child, time.monotonic() - child.started + AT_ONCE)
+        expect_code(end, SIGNAL + signal.SIGTERM)
+        box.expect_clean()
+
+
 def main():
     # A thousand connections are kept open on our side too.
     resource.setrlimit(resource.RLIMIT_NOFILE, (4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     tests = {case: guest_test(case) for case in GUESTS}
-    tests |= {"no-init": no_init}
+    tests |= {"no-init": no_init, "give-up": give_up}
     tests |= {f"ring-{case}": ring_test(case) for case in RINGS}
     return run_all(tests, PROGRAMS, idle=IDLE)
 
