@@ -36,6 +36,7 @@ struct sandbox_config {
 	const char *initrd;
 	struct sandbox_disk disks[SANDBOX_DISKS_MAX]; /* the guest's vda, vdb ... */
 	unsigned ndisks;
+	int archive_fd;      /* cpio file that the guest finds unpacked in its root; -1: none */
 	int cancel_fd;       /* readable: ready() gives up with -ECANCELED */
 };
 

@@ -19,6 +19,8 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 
 #include "base/io.h"
@@ -39,6 +41,7 @@
 #define VM_STOP_BUDGET	 (5 * USEC_PER_SEC)
 /* For the monitor to notice what we noticed first. */
 #define VM_EXPLAIN_BUDGET (2 * USEC_PER_SEC)
+#define VM_INITRD_MAX	  ((off_t)256 << 20)
 
 static struct vm *vm_from(struct sandbox *sb)
 {
@@ -364,6 +367,42 @@ static int vm_open_file(const char *what, const char *path, const char *name, in
 	return *fd < 0 ? err_sys(err, "%s %s", what, path) : 0;
 }
 
+static int vm_append(int out, int in, struct coffer_error *err)
+{
+	off_t off = 0;
+	ssize_t n;
+
+	do
+		n = sendfile(out, in, &off, VM_INITRD_MAX);
+	while (n > 0 && off < VM_INITRD_MAX);
+	if (n < 0)
+		return err_sys(err, "copy the initrd");
+	return n == 0 ? 0 : err_set(err, COFFER_ERR_INVALID_ARGUMENT, EFBIG, "initrd: too large");
+}
+
+/* The kernel unpacks archives that follow each other, each at a multiple of four bytes. */
+static int vm_join_initrd(int *initrd_fd, int archive_fd, struct coffer_error *err)
+{
+	autoclose int joined = memfd_create("initrd", MFD_CLOEXEC);
+	off_t end;
+	int r;
+
+	if (joined < 0)
+		return err_sys(err, "memfd_create");
+	r = vm_append(joined, *initrd_fd, err);
+	if (r < 0)
+		return r;
+	end = lseek(joined, 0, SEEK_CUR);
+	if (end < 0 || lseek(joined, (end + 3) & ~(off_t)3, SEEK_SET) < 0)
+		return err_sys(err, "seek in the initrd");
+	r = vm_append(joined, archive_fd, err);
+	if (r < 0)
+		return r;
+	close_fd(initrd_fd);
+	*initrd_fd = steal_fd(&joined);
+	return 0;
+}
+
 int sandbox_vm_new(const struct sandbox_config *config, struct sandbox **out,
 		   struct coffer_error *err)
 {
@@ -384,6 +423,8 @@ int sandbox_vm_new(const struct sandbox_config *config, struct sandbox **out,
 		r = vm_open_file("kernel", config->kernel, "vmlinux", &vm->kernel_fd, err);
 	if (r == 0)
 		r = vm_open_file("initrd", config->initrd, "initrd.cpio", &vm->initrd_fd, err);
+	if (r == 0 && config->archive_fd >= 0)
+		r = vm_join_initrd(&vm->initrd_fd, config->archive_fd, err);
 	if (r < 0)
 		return r;
 	*out = steal_ptr(sb);

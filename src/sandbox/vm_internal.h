@@ -16,7 +16,7 @@ struct vm {
 	struct sandbox_config cfg;
 	char *program;        /* coffer-vmm; owned */
 	int kernel_fd;        /* owned, as all below */
-	int initrd_fd;
+	int initrd_fd;        /* with the archive behind it, if there is one */
 	struct child monitor;
 	int lifetime_fd;      /* our end; the monitor ends when it is closed */
 	int status_fd;        /* its words to us */
