@@ -63,7 +63,7 @@ def bare_command(build, accel, serial, append=""):
         "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-serial", serial,
         "-kernel", str(build.kernel), "-initrd", str(build.bare_initrd),
     ]
-    cmdline = "console=ttyS0 reboot=t panic=-1 quiet cryptomgr.notests"
+    cmdline = "console=ttyS0 reboot=t panic=-1 quiet cryptomgr.notests rcupdate.rcu_expedited=1"
     if accel == "kvm":
         command += ["-accel", "kvm", "-cpu", "host"]
     else:

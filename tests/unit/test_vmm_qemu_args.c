@@ -46,7 +46,7 @@ static void test_tcg(void **state)
 	assert_string_equal(text,
 		HEAD "-accel\ntcg,tb-size=64\n-cpu\nmax,-erms,-la57\n-smp\n1\n-m\n256\n"
 		"-object\nmemory-backend-memfd,id=mem,size=256M,share=on\n" CHANNELS KERNEL
-		"console=ttyS0 reboot=t panic=-1 quiet cryptomgr.notests "
+		"console=ttyS0 reboot=t panic=-1 quiet cryptomgr.notests rcupdate.rcu_expedited=1 "
 		"tsc_early_khz=2596150 tsc=reliable noreplace-smp\n");
 }
 
@@ -69,7 +69,8 @@ static void test_kvm_with_disks(void **state)
 	assert_string_equal(text,
 		HEAD "-accel\nkvm\n-cpu\nhost\n-smp\n4\n-m\n1024\n"
 		"-object\nmemory-backend-memfd,id=mem,size=1024M,share=on\n" CHANNELS KERNEL
-		"console=ttyS0 reboot=t panic=-1 quiet cryptomgr.notests debug a=b,c\n"
+		"console=ttyS0 reboot=t panic=-1 quiet cryptomgr.notests "
+		"rcupdate.rcu_expedited=1 debug a=b,c\n"
 		"-add-fd\nfd=8,set=1\n-drive\n"
 		"if=none,id=disk0,format=raw,file=/dev/fdset/1,rerror=report,readonly=on\n"
 		"-device\nvirtio-blk-device,drive=disk0,serial=root\n"
