@@ -36,7 +36,7 @@ extern "C" {
 #endif
 
 #define COFFER_ID_MAX     64                     /* characters of a container or process id */
-#define COFFER_MEMORY_MIN (UINT64_C(72) << 20)   /* bytes; less does not boot */
+#define COFFER_MEMORY_MIN (UINT64_C(80) << 20)   /* bytes; with less the guest does not boot */
 #define COFFER_FOREVER    UINT64_MAX             /* a timeout that never comes */
 
 struct coffer_container; /* opaque, made by coffer_container_new() */

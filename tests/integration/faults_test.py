@@ -41,7 +41,7 @@ OPTIONS = {
     "no cpus": (["--cpus", "0", *TRUE], "--cpus"),
     "too many cpus": (["--cpus", "65", *TRUE], "--cpus"),
     "memory: no size": (["-m", "lots", *TRUE], "--memory"),
-    "memory: too little": (["-m", "16M", *TRUE], "72M"),
+    "memory: too little": (["-m", "16M", *TRUE], "80M"),
     "memory: too much": (["-m", "8E", *TRUE], "--memory"),
     "unknown machine": (["--machine", "cray", *TRUE], "--machine: cray"),
     "relative directory": (["-w", "tmp", *TRUE], "working directory tmp"),
