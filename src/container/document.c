@@ -33,6 +33,23 @@ static void document_drop_namespace(struct oci_spec *spec, const char *type)
 		l->namespaces.n = kept;
 }
 
+/*
+ * The default rules keep a container from the devices of a shared kernel.  The
+ * machine has none but the container's own, and the rules' program costs a
+ * tenth of the time from agent to program when emulated.
+ */
+static void document_drop_device_rules(struct oci_spec *spec)
+{
+	struct oci_resources *res = spec->linux_ ? spec->linux_->resources : NULL;
+
+	for (size_t i = 0; res && i < res->devices.n; i++) {
+		free(res->devices.v[i].type);
+		free(res->devices.v[i].access);
+	}
+	if (res)
+		res->devices.n = 0;
+}
+
 static int document_add_env(struct oci_process *p, const struct process_config *config,
 			    const char *hostname, struct coffer_error *err)
 {
@@ -89,6 +106,7 @@ char *document_make(const char *id, const struct container_config *container,
 	if (r < 0)
 		return NULL;
 	document_drop_namespace(spec, "network");
+	document_drop_device_rules(spec);
 	spec->root->readonly = container->read_only;
 	snprintf(root, sizeof(root), DOCUMENT_STATE_DIR "/%s/rootfs", id);
 	snprintf(cgroup, sizeof(cgroup), "/container/%s", id);
