@@ -145,7 +145,7 @@ def ring_test(case):
     def test(box):
         path = os.path.join(box.dir, "case")
         with open(path, "w", encoding="ascii") as f:
-            f.write(case)
+            f.write(case + "\n")
         child = box.start("--kernel", RING, "--initrd", path, "--", "true")
         if RINGS[case]:
             vm = os.path.join(box.run_dir, child.name, "vm")
