@@ -82,18 +82,21 @@ static void vm_end(struct vm *vm)
 /* The monitor is gone without a word: how it went is all there is to tell. */
 static int vm_lost_monitor(struct vm *vm, struct coffer_error *err)
 {
+	const char *signal_text;
 	siginfo_t si;
 
 	close_fd(&vm->status_fd);
-	if (child_wait(&vm->monitor, deadline_in(VM_EXPLAIN_BUDGET), &si) < 0)
+	if (child_wait(&vm->monitor, deadline_in(VM_EXPLAIN_BUDGET), &si) < 0) {
 		err_set(err, COFFER_ERR_INTERRUPTED, EPIPE, "coffer-vmm does not answer");
-	else if (si.si_code == CLD_EXITED)
+	} else if (si.si_code == CLD_EXITED) {
 		err_set(err, COFFER_ERR_INTERRUPTED, EPIPE, "coffer-vmm ended with status %d",
 			si.si_status);
-	else
+	} else {
+		signal_text = sigdescr_np(si.si_status);
 		err_set(err, COFFER_ERR_INTERRUPTED, EPIPE,
 			"coffer-vmm was killed by signal %d (%s)", si.si_status,
-			sigdescr_np(si.si_status));
+			signal_text ? signal_text : "real-time");
+	}
 	console_explain(vm->cfg.dir->vm_fd, err);
 	return -EPIPE;
 }
@@ -102,8 +105,11 @@ static int vm_lost_monitor(struct vm *vm, struct coffer_error *err)
 static int vm_read_status(struct vm *vm, struct coffer_error *err)
 {
 	struct coffer_error status;
-	ssize_t n = io_read_full(vm->status_fd, &status, sizeof(status));
+	/* A whole record or none: a monitor in foreign hands cannot make us wait for the rest. */
+	ssize_t n = recv(vm->status_fd, &status, sizeof(status), MSG_DONTWAIT);
 
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
 	if (n != (ssize_t)sizeof(status))
 		return vm_lost_monitor(vm, err);
 	status.message[sizeof(status.message) - 1] = '\0';
@@ -126,7 +132,8 @@ static void vm_explain(struct sandbox *sb, struct coffer_error *err)
 
 	pthread_mutex_lock(&vm->explain_lock);
 	/* That it runs may be the first word, unread as yet. */
-	while (r == 0 && vm->status_fd >= 0 && io_wait(vm->status_fd, POLLIN, deadline) > 0)
+	while (r == 0 && vm->status_fd >= 0 && deadline_left(deadline) > 0 &&
+	       io_wait(vm->status_fd, POLLIN, deadline) > 0)
 		r = vm_read_status(vm, &cause);
 	if (r == 0)
 		console_explain(vm->cfg.dir->vm_fd, err);

@@ -134,7 +134,7 @@ int vm_spawn(struct vm *vm, struct coffer_error *err)
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, lifetime) < 0)
 		return err_sys(err, "socketpair");
 	vm->lifetime_fd = lifetime[0];
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, status) < 0) {
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, status) < 0) {
 		close(lifetime[1]);
 		return err_sys(err, "socketpair");
 	}
