@@ -39,7 +39,8 @@ static void flood_console(void)
 /* Control characters and one endless line: what error messages may not pass on. */
 static void flood_console_raw(void)
 {
-	static const char text[] = "\033[2J\033]0;owned\007\x9b" "31m\r\b\x7f\xff\xfe";
+	static const char text[] = "\033[2J\033]0;owned\007\x9b"
+				   "31m\r\b\x7f\xff\xfe";
 
 	flood_console_write(text, sizeof(text), 65536);
 	hostile_power_off();
@@ -47,7 +48,8 @@ static void flood_console_raw(void)
 
 static int flood_connect_begin(uint32_t port)
 {
-	struct sockaddr_vm sa = { .svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_HOST,
+	struct sockaddr_vm sa = { .svm_family = AF_VSOCK,
+				  .svm_cid = VMADDR_CID_HOST,
 				  .svm_port = port };
 	int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 

@@ -12,8 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HOSTILE_HOST_PORT  1024       /* where the host waits for the greeting */
-#define HOSTILE_RPC_PORT   1024       /* where the agent would serve */
+#define HOSTILE_HOST_PORT  1024	      /* where the host waits for the greeting */
+#define HOSTILE_RPC_PORT   1024	      /* where the agent would serve */
 #define HOSTILE_STDIO_PORT 0x10000000 /* the first of the host's ports for streams */
 
 struct hostile_case {

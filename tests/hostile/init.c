@@ -24,7 +24,9 @@
 #include <linux/vm_sockets.h>
 
 static const struct hostile_case *const hostile_tables[] = {
-	hostile_end_cases, hostile_greeting_cases, hostile_flood_cases,
+	hostile_end_cases,
+	hostile_greeting_cases,
+	hostile_flood_cases,
 };
 
 void hostile_say(const char *fmt, ...)

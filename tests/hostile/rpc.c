@@ -48,9 +48,9 @@ static int rpc_send(struct rpc *rpc, unsigned type, unsigned flags, uint32_t str
 		    const void *payload, size_t n)
 {
 	uint8_t head[H2_FRAME] = {
-		(uint8_t)(n >> 16), (uint8_t)(n >> 8), (uint8_t)n, (uint8_t)type, (uint8_t)flags,
-		(uint8_t)(stream >> 24), (uint8_t)(stream >> 16), (uint8_t)(stream >> 8),
-		(uint8_t)stream,
+		(uint8_t)(n >> 16),	 (uint8_t)(n >> 8),	 (uint8_t)n,
+		(uint8_t)type,		 (uint8_t)flags,	 (uint8_t)(stream >> 24),
+		(uint8_t)(stream >> 16), (uint8_t)(stream >> 8), (uint8_t)stream,
 	};
 
 	if (hostile_write(rpc->fd, head, sizeof(head)) < 0)
@@ -165,8 +165,8 @@ static int rpc_answer_http_error(struct rpc *rpc, uint32_t stream)
 
 static int rpc_answer_junk(struct rpc *rpc, uint32_t stream)
 {
-	static const uint8_t junk[] = { 0x0a, 0xff, 0xff, 0xff, 0xff, 0x0f, 0x08, 0x80,
-					0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80 };
+	static const uint8_t junk[] = { 0x0a, 0xff, 0xff, 0xff, 0xff, 0x0f, 0x08, 0x80, 0x80,
+					0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80 };
 
 	return rpc_send_message(rpc, stream, junk, sizeof(junk));
 }

@@ -60,9 +60,13 @@ static bool packets_send(const struct ring_packet *p, uint32_t extra)
 
 static struct ring_packet packets_make(uint16_t op, uint32_t src_port, uint32_t dst_port)
 {
-	return (struct ring_packet){ .src_cid = ring_guest_cid(), .dst_cid = 2,
-				     .src_port = src_port, .dst_port = dst_port, .type = 1,
-				     .op = op, .buf_alloc = 65536 };
+	return (struct ring_packet){ .src_cid = ring_guest_cid(),
+				     .dst_cid = 2,
+				     .src_port = src_port,
+				     .dst_port = dst_port,
+				     .type = 1,
+				     .op = op,
+				     .buf_alloc = 65536 };
 }
 
 /* A connection in order, once the host listens. */
@@ -84,7 +88,8 @@ static void packets_connect(uint32_t port)
 /* Lengths that the buffers do not have. */
 static void packets_lengths(void)
 {
-	static const uint32_t lens[] = { 1, 4096, 65536, 0x7fffffff, 0x80000000, 0xffffffd4, 0xffffffff };
+	static const uint32_t lens[] = { 1,	     4096,	 65536,	    0x7fffffff,
+					 0x80000000, 0xffffffd4, 0xffffffff };
 
 	for (unsigned i = 0; i < COUNT(lens); i++) {
 		for (uint16_t op = 0; op < 9; op++) {
@@ -167,8 +172,8 @@ static void packets_requests(void)
 	packets_begin();
 	packets_connect(1);
 	for (uint32_t i = 0; i < MANY; i++) {
-		struct ring_packet p = packets_make(OP_REQUEST, i / 2,
-						    i % 4 < 2 ? HOST_PORT : REFUSED_PORT);
+		struct ring_packet p =
+		    packets_make(OP_REQUEST, i / 2, i % 4 < 2 ? HOST_PORT : REFUSED_PORT);
 
 		packets_send(&p, 0);
 		packets_drain();

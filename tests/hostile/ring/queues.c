@@ -85,7 +85,8 @@ static void queues_loops(void)
 	queues_tell_all(lies, COUNT(lies));
 }
 
-/* Outside memory, across its end, around the end of the address space; each for reading and writing. */
+/* Outside memory, across its end, around the end of the address space; each for reading and
+ * writing. */
 static void queues_addresses(void)
 {
 	static const struct {
@@ -130,7 +131,8 @@ static void queues_lengths(void)
 		{ { { at, 43, DESC_WRITE, 0 } } },
 		{ { { at, 44, DESC_WRITE, 0 } } },
 		{ { { at, 20, DESC_NEXT, 1 }, { at, 24, 0, 0 } } },
-		{ { { at, 0xfffffff, DESC_NEXT, 1 }, { at, 0xfffffff, DESC_NEXT, 2 },
+		{ { { at, 0xfffffff, DESC_NEXT, 1 },
+		    { at, 0xfffffff, DESC_NEXT, 2 },
 		    { at, 0xfffffff, 0, 0 } } },
 	};
 
@@ -184,8 +186,10 @@ static void queues_indirect(void)
 
 static void queues_areas(void)
 {
-	static const uint64_t bad[] = { 1, 0x1000001, 0xfffffff8, 0xffffff0, 0x10000000,
-					0xfeb00000, 0xfffffffffffffff0, 0x8000000000000000, 0xf0000 };
+	static const uint64_t bad[] = {
+		1,	    0x1000001,		0xfffffff8,	    0xffffff0, 0x10000000,
+		0xfeb00000, 0xfffffffffffffff0, 0x8000000000000000, 0xf0000
+	};
 
 	for (unsigned i = 0; i < COUNT(bad) * 3; i++) {
 		for (unsigned q = 0; q < COUNT(queues_both); q++) {
@@ -232,7 +236,8 @@ static void queues_random_descs(volatile struct ring *r)
 	for (unsigned i = 0; i < RING_SIZE; i++) {
 		uint32_t x = ring_random();
 
-		r->desc[i].addr = x & 7 ? (uintptr_t)ring_buffer + (x >> 4 & 0x7fff) : ring_random();
+		r->desc[i].addr =
+		    x & 7 ? (uintptr_t)ring_buffer + (x >> 4 & 0x7fff) : ring_random();
 		r->desc[i].len = x & 8 ? x >> 20 : ring_random();
 		r->desc[i].flags = (uint16_t)(ring_random() & 7);
 		r->desc[i].next = (uint16_t)(ring_random() % (RING_SIZE + 4));

@@ -41,7 +41,7 @@ enum {
 #define STATUS_FEATURES	 (STATUS_START | 8)
 #define STATUS_DRIVER_OK (STATUS_FEATURES | 4)
 #define FEATURE_INDIRECT (1u << 28)
-#define FEATURE_VERSION  1u /* bit 32 */
+#define FEATURE_VERSION	 1u /* bit 32 */
 
 #define SERIAL	       0x3f8
 #define SERIAL_STATUS  (SERIAL + 5)
@@ -179,8 +179,10 @@ void ring_reset(void)
 	memset((void *)rings, 0, sizeof(rings));
 	for (unsigned i = 0; i < RING_COUNT; i++)
 		ring_areas[i] = (struct ring_areas){
-			.desc = (uintptr_t)&rings[i].desc, .avail = (uintptr_t)&rings[i].avail,
-			.used = (uintptr_t)&rings[i].used, .size = RING_SIZE,
+			.desc = (uintptr_t)&rings[i].desc,
+			.avail = (uintptr_t)&rings[i].avail,
+			.used = (uintptr_t)&rings[i].used,
+			.size = RING_SIZE,
 		};
 }
 
@@ -258,8 +260,12 @@ bool ring_is_alive(void)
 	uint64_t end;
 
 	ring_restart();
-	*p = (struct ring_packet){ .src_cid = ring_guest_cid(), .dst_cid = 2, .src_port = 4711,
-				   .dst_port = ALIVE_PORT, .type = 1, .op = OP_REQUEST,
+	*p = (struct ring_packet){ .src_cid = ring_guest_cid(),
+				   .dst_cid = 2,
+				   .src_port = 4711,
+				   .dst_port = ALIVE_PORT,
+				   .type = 1,
+				   .op = OP_REQUEST,
 				   .buf_alloc = 65536 };
 	tx->desc[0].addr = (uintptr_t)p;
 	tx->desc[0].len = sizeof(*p);

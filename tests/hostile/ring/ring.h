@@ -12,9 +12,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RING_SIZE 128 /* entries; what QEMU gives the device */
-#define RING_RX	  0
-#define RING_TX	  1
+#define RING_SIZE  128 /* entries; what QEMU gives the device */
+#define RING_RX	   0
+#define RING_TX	   1
 #define RING_COUNT 3 /* with the event ring, which stays empty */
 
 #define DESC_NEXT     1
@@ -56,7 +56,15 @@ struct ring_packet {
 	uint32_t flags, buf_alloc, fwd_cnt;
 } __attribute__((packed));
 
-enum { OP_REQUEST = 1, OP_RESPONSE, OP_RST, OP_SHUTDOWN, OP_RW, OP_CREDIT_UPDATE, OP_CREDIT_REQUEST };
+enum {
+	OP_REQUEST = 1,
+	OP_RESPONSE,
+	OP_RST,
+	OP_SHUTDOWN,
+	OP_RW,
+	OP_CREDIT_UPDATE,
+	OP_CREDIT_REQUEST
+};
 
 struct ring_case {
 	const char *name;
@@ -85,7 +93,8 @@ void ring_kick(unsigned queue);
 void ring_pause(uint32_t us);
 /* Make descriptor @head available and kick. */
 void ring_push(unsigned queue, uint16_t head);
-/* The next packet of the device, whose buffer goes back at once. Return: false when there is none */
+/* The next packet of the device, whose buffer goes back at once. Return: false when there is none
+ */
 bool ring_receive(struct ring_packet *out);
 /* Whether the device, started afresh, answers a well-formed request. */
 bool ring_is_alive(void);
