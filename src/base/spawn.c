@@ -27,20 +27,20 @@
 
 #define SPAWN_FDS_MAX 128
 
-/* Caught signals would run the parent's handlers, blocked ones would stay blocked over execve. */
+/*
+ * Caught signals would run the parent's handlers, ignored and blocked ones
+ * would stay so over execve.  By raw calls, since glibc keeps 32 and 33 to
+ * itself and would let what we inherited of those pass on.  All zeros is
+ * SIG_DFL without flags on every architecture.
+ */
 static void spawn_reset_signals(void)
 {
-	struct sigaction sa;
-	sigset_t none;
+	static const uint64_t default_action[8];
+	static const uint64_t none;
 
-	for (int sig = 1; sig < NSIG; sig++) {
-		if (sigaction(sig, NULL, &sa) == 0 && sa.sa_handler != SIG_DFL) {
-			sa = (struct sigaction){ .sa_handler = SIG_DFL };
-			sigaction(sig, &sa, NULL);
-		}
-	}
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	for (int sig = 1; sig < NSIG; sig++)
+		syscall(SYS_rt_sigaction, sig, default_action, NULL, sizeof(none));
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof(none));
 }
 
 int spawn_fork(unsigned long clone_flags, struct child *out, struct coffer_error *err)

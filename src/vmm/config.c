@@ -451,7 +451,7 @@ int vmm_config_serialise(const struct vmm_config *cfg, char **text, struct coffe
 		config_object_new(config_fields, ARRAY_SIZE(config_fields), cfg, err);
 
 	if (!obj)
-		return err_wrap(err, "serialise");
+		return err && err->err > 0 ? -err->err : -EINVAL;
 	*text = strdup(json_object_to_json_string_ext(obj, JSON_C_TO_STRING_PLAIN));
 	return *text ? 0 : err_nomem(err);
 }
