@@ -33,7 +33,7 @@
  * itself and would let what we inherited of those pass on.  All zeros is
  * SIG_DFL without flags on every architecture.
  */
-static void spawn_reset_signals(void)
+void spawn_reset_signals(void)
 {
 	static const uint64_t default_action[8];
 	static const uint64_t none;

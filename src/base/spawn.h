@@ -53,6 +53,9 @@ int spawn_exec(const struct spawn_args *args, struct child *out, struct coffer_e
  */
 int spawn_fork(unsigned long clone_flags, struct child *out, struct coffer_error *err);
 
+/* spawn_reset_signals() - In a child: every signal at its default action, none blocked */
+void spawn_reset_signals(void);
+
 /* child_wait() - Reap. Return: 0 with *@si filled, -ETIMEDOUT, or -errno; empties @c on success */
 int child_wait(struct child *c, usec_t deadline, siginfo_t *si);
 /* child_kill() - Signal through the pidfd; 0 also when it has ended already */

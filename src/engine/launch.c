@@ -50,18 +50,6 @@ static long launch_clone(uint64_t flags, int cgroup, int *pidfd)
 	return syscall(SYS_clone3, &args, sizeof(args));
 }
 
-/* Handlers are gone by the clone; what is left to undo is "ignored" and the mask. */
-static void launch_reset_signals(void)
-{
-	struct sigaction dfl = { .sa_handler = SIG_DFL };
-	sigset_t none;
-
-	for (int sig = 1; sig < NSIG; sig++)
-		sigaction(sig, &dfl, NULL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 /* In the helper. Return: 0 in the real child, negative errno; the helper itself ends here. */
 static int launch_bridge(const struct launch *l, int sock, struct coffer_error *err)
 {
@@ -90,7 +78,7 @@ static _Noreturn void launch_child(const struct launch *l, int sock)
 	struct coffer_error err = COFFER_ERROR_INIT;
 	int r = 0;
 
-	launch_reset_signals();
+	spawn_reset_signals();
 	if (l->ns->bridge)
 		r = launch_bridge(l, sock, &err);
 	if (r == 0)
