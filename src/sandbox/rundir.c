@@ -2,10 +2,15 @@
 /*
  * sandbox/rundir.c - the directory a live container has in $COFFER_RUN
  *
- * Making and sweeping happen under a flock on $COFFER_RUN itself, so that a
- * sweep never meets a directory that is made but not locked yet.  The sweep is
- * one openat and one flock for each container there is, cheap enough to be part of every start.
- * A lock file that is missing counts as one that nobody holds.
+ * Making, sweeping and removing happen under a flock on $COFFER_RUN itself, so
+ * that none of them meets a directory that another has made or removed by half.
+ * The sweep is one openat and one flock for each container there is, cheap
+ * enough to be part of every start.
+ *
+ * $COFFER_RUN is the user's to choose, and may be a folder with other things in
+ * it: swept is only what holds nothing but a lock that nobody has and vm/.  A
+ * directory of ours lacks the lock only while it is empty, when killed in
+ * between; an empty one is all that goes without a lock.
  *
  * vm/ may hold files of another uid (the monitor drops its own); the directory
  * itself is ours, which is what unlinking needs.
@@ -94,39 +99,80 @@ static int rundir_lock(int dirfd, int flags)
 	return steal_fd(&fd);
 }
 
-/* Under the root's lock. Return: whether <name> was stale and is gone */
-static bool rundir_sweep_one(int root_fd, const char *name)
+/* Blocks for as long as another makes, sweeps or removes. Return: 0 or negative errno */
+static int rundir_lock_root(int root_fd)
+{
+	int r;
+
+	do
+		r = flock(root_fd, LOCK_EX);
+	while (r < 0 && errno == EINTR);
+	return r < 0 ? -errno : 0;
+}
+
+/* The lock goes last but one: whenever this is cut short, the next sweep knows what it sees. */
+static int rundir_erase(int root_fd, int fd, const char *name, struct coffer_error *err)
+{
+	int r = path_remove_tree(fd, RUNDIR_VM, err);
+
+	if (r < 0)
+		return r;
+	if (unlinkat(fd, RUNDIR_LOCK, 0) < 0 && errno != ENOENT)
+		return err_sys(err, RUNDIR_LOCK);
+	if (unlinkat(root_fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+		return err_sys(err, "directory %s", name);
+	return 0;
+}
+
+/* Return: a stream of its own position over @fd's directory, or NULL */
+static DIR *rundir_list(int fd)
+{
+	autoclose int own = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = own < 0 ? NULL : fdopendir(own);
+
+	if (d)
+		steal_fd(&own);
+	return d;
+}
+
+static bool rundir_is_ours(int fd)
+{
+	autoclosedir DIR *d = rundir_list(fd);
+	struct dirent *e;
+
+	while (d && (e = readdir(d)))
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 &&
+		    strcmp(e->d_name, RUNDIR_LOCK) != 0 && strcmp(e->d_name, RUNDIR_VM) != 0)
+			return false;
+	return d;
+}
+
+/* Under the root's lock: remove <name> if it is stale. */
+static void rundir_sweep_one(int root_fd, const char *name)
 {
 	autoclose int dir = openat(root_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	struct coffer_error err = COFFER_ERROR_INIT;
 	autoclose int lock = -1;
 
 	if (dir < 0)
-		return false;
+		return;
 	lock = rundir_lock(dir, 0);
-	if (lock == -EWOULDBLOCK)
-		return false;
-	if (path_remove_tree(root_fd, name, &err) < 0) {
+	if (lock == -ENOENT)
+		unlinkat(root_fd, name, AT_REMOVEDIR);
+	if (lock < 0 || !rundir_is_ours(dir))
+		return;
+	if (rundir_erase(root_fd, dir, name, &err) < 0)
 		log_warning("remove stale %s: %s", name, err.message);
-		return false;
-	}
-	log_info("removed stale run directory %s", name);
-	return true;
+	else
+		log_info("removed stale run directory %s", name);
 }
 
 static void rundir_sweep(int root_fd)
 {
-	autoclosedir DIR *d = NULL;
+	autoclosedir DIR *d = rundir_list(root_fd);
 	struct dirent *e;
-	int fd = openat(root_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	d = fd < 0 ? NULL : fdopendir(fd);
-	if (!d) {
-		if (fd >= 0)
-			close(fd);
-		return;
-	}
-	while ((e = readdir(d)))
+	while (d && (e = readdir(d)))
 		if (rundir_id_is_valid(e->d_name))
 			rundir_sweep_one(root_fd, e->d_name);
 }
@@ -192,8 +238,9 @@ int rundir_create(const char *root, const char *id, struct rundir **out, struct 
 		return steal_fd(&dir->root_fd);
 	if (!dir->path)
 		return err_nomem(err);
-	if (flock(dir->root_fd, LOCK_EX) < 0)
-		return err_sys(err, "lock %s", root_path);
+	r = rundir_lock_root(dir->root_fd);
+	if (r < 0)
+		return err_sysn(err, r, "lock %s", root_path);
 	rundir_sweep(dir->root_fd);
 	r = rundir_make(dir, err);
 	/* What a failed make left has no lock held; it is swept like any other. */
@@ -214,9 +261,11 @@ void rundir_remove(struct rundir *dir)
 
 	if (!dir)
 		return;
-	/* The lock is held until the tree is gone, so no sweep and no namesake comes between. */
-	if (path_remove_tree(dir->root_fd, dir->id, &err) < 0)
+	rundir_lock_root(dir->root_fd);
+	if (rundir_erase(dir->root_fd, dir->fd, dir->id, &err) < 0)
 		log_warning("remove %s: %s", dir->path, err.message);
+	/* By name: a process forked meanwhile has the descriptor, too. */
+	flock(dir->root_fd, LOCK_UN);
 	rundir_free(dir);
 }
 

@@ -7,7 +7,8 @@
  *
  * A directory whose lock nobody holds is stale.  Its processes end by
  * themselves (they watch their parent), so only files are left to remove; the
- * next rundir_create() of anybody with the same $COFFER_RUN does it.
+ * next rundir_create() of anybody with the same $COFFER_RUN does it.  What else
+ * there is in $COFFER_RUN is left alone.
  */
 #ifndef SANDBOX_RUNDIR_H
 #define SANDBOX_RUNDIR_H
