@@ -40,9 +40,12 @@ int ns_enter_view(struct coffer_error *err)
 {
 	if (unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) < 0)
 		return err_sys(err, "new namespaces");
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-		return err_sys(err, "make all mounts private");
-	return 0;
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0)
+		return 0;
+	if (errno == EINVAL)
+		return err_unsupported(err, "/ is not a mount point, as in a chroot: "
+					    "bind it over itself first");
+	return err_sys(err, "make all mounts private");
 }
 
 int ns_bind(const char *source, const char *target, uint64_t attrs, struct coffer_error *err)
