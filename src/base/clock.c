@@ -7,9 +7,10 @@
 #include "base/clock.h"
 
 #include <limits.h>
+#include <stdatomic.h>
 #include <time.h>
 
-static unsigned clock_scale = 1;
+static atomic_uint clock_scale = 1;
 
 usec_t clock_now(void)
 {
@@ -26,9 +27,9 @@ void clock_set_scale(unsigned factor)
 
 usec_t clock_budget(usec_t usec)
 {
-	if (usec > USEC_INFINITY / clock_scale)
-		return USEC_INFINITY;
-	return usec * clock_scale;
+	unsigned scale = clock_scale;
+
+	return usec > USEC_INFINITY / scale ? USEC_INFINITY : usec * scale;
 }
 
 usec_t deadline_in(usec_t usec)

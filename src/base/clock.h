@@ -20,7 +20,7 @@ typedef uint64_t usec_t;
 /* clock_now() - CLOCK_MONOTONIC in microseconds */
 usec_t clock_now(void);
 
-/* clock_set_scale() - Stretch budgets by @factor (1 to 100); process-wide, set before threads */
+/* clock_set_scale() - Stretch budgets by @factor (1 to 100) from now on; process-wide */
 void clock_set_scale(unsigned factor);
 
 /* clock_budget() - @usec stretched by the scale; USEC_INFINITY stays */

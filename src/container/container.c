@@ -29,7 +29,6 @@
 #include "sandbox/vm.h"
 
 #define CONTAINER_KILLED 137 /* exit code of what a stop ends: 128 + SIGKILL */
-#define CONTAINER_SCALE	 3   /* budgets without hardware virtualization */
 
 static const char *const container_states[] = {
 	[COFFER_STATE_INITIALIZED] = "initialized", [COFFER_STATE_CREATED] = "created",
@@ -54,22 +53,13 @@ int container_random_id(char id[static COFFER_ID_MAX + 1], struct coffer_error *
 	return 0;
 }
 
-/* Once a process: emulation makes everything slower, time limits follow. */
-static void container_set_scale(void)
-{
-	if (access("/dev/kvm", R_OK | W_OK) < 0)
-		clock_set_scale(CONTAINER_SCALE);
-}
-
 int container_new(const char *id, const struct coffer_container_config *config, sandbox_maker maker,
 		  struct coffer_container **out, struct coffer_error *err)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct coffer_container *c;
 	int r;
 
 	*out = NULL;
-	pthread_once(&once, container_set_scale);
 	if (id && !rundir_id_is_valid(id))
 		return err_invalid(err,
 				   "name %s: must be 1 to 64 of a-z A-Z 0-9 _ . -, "

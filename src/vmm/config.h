@@ -8,8 +8,9 @@
  * system and without their caller's ids.  Both sides use this one file.
  *
  * status_fd receives whole struct coffer_error records: the first says how the
- * start went (kind NONE: the machine runs), a second follows if the machine ends
- * unasked and says why, with the guest's last lines.  Then comes EOF.
+ * start went (kind NONE: the machine runs, the message names it: "qemu-kvm"), a
+ * second follows if the machine ends unasked and says why, with the guest's last
+ * lines.  Then comes EOF.
  *
  * With changed ids the monitor is not the user who made the listeners
  * "vsock.sock_PORT" in vm_dir: they need mode 0666.  The directory, given to the

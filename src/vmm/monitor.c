@@ -164,9 +164,18 @@ static void monitor_signal_handler(struct loop_source *src, const struct signalf
 
 /* --- state --- */
 
+/* Which machine it is goes along: the caller's time budgets depend on it. */
+static void monitor_report_running(struct monitor *mon)
+{
+	struct coffer_error running = COFFER_ERROR_INIT;
+
+	snprintf(running.message, sizeof(running.message), "%s",
+		 vmm_machine_str(mon->type->kind));
+	monitor_report(mon, &running);
+}
+
 static void monitor_event_handler(const struct machine_event *ev, void *data)
 {
-	static const struct coffer_error running = COFFER_ERROR_INIT;
 	struct monitor *mon = data;
 
 	/* QEMU may have said more than was read before its end. */
@@ -177,7 +186,7 @@ static void monitor_event_handler(const struct machine_event *ev, void *data)
 		mon->state = MONITOR_RUNNING;
 		mon->timing.control_ready = mon->machine->control_ready;
 		mon->timing.machine_running = clock_now();
-		monitor_report(mon, &running);
+		monitor_report_running(mon);
 		break;
 	case MACHINE_PAUSED:
 		mon->state = MONITOR_PAUSED;

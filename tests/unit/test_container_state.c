@@ -29,7 +29,6 @@ static struct coffer_container *test_new(const char *id, const struct coffer_pro
 	cfg.run_dir = fake_root;
 	cfg.process = p;
 	assert_int_equal(container_new(id, &cfg, fake_maker, &c, &err), 0);
-	clock_set_scale(1);
 	return c;
 }
 

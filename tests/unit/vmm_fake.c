@@ -100,6 +100,7 @@ void run_expect_running(struct run *run)
 	assert_true(run_status(run, &err));
 	if (err.kind != COFFER_ERR_NONE)
 		fail_msg("start failed: %s", err.message);
+	assert_string_equal(err.message, "qemu-tcg");
 }
 
 pid_t run_machine_pid(const struct run *run)
