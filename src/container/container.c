@@ -331,12 +331,13 @@ int coffer_container_stop(struct coffer_container *c, uint64_t grace, struct cof
 	return r;
 }
 
-void container_lost(struct coffer_container *c, const struct coffer_error *why)
+void container_lost(struct coffer_container *c, struct coffer_process *p)
 {
-	struct coffer_error own = *why;
+	struct coffer_error own = COFFER_ERROR_INIT;
 
 	pthread_mutex_lock(&c->lock);
-	if (c->state == COFFER_STATE_STARTED) {
+	/* Looked at again: it may have been stopped and created anew since. */
+	if (c->state == COFFER_STATE_STARTED && process_is_broken(p, &own)) {
 		c->sandbox->ops->explain(c->sandbox, &own);
 		err_wrap(&own, "container %s", c->id);
 		container_fail(c, &own);

@@ -77,9 +77,9 @@ int container_check_cancel(const struct coffer_container *c, struct coffer_error
 /* container_random_id() - 12 hexadecimal digits */
 int container_random_id(char id[static COFFER_ID_MAX + 1], struct coffer_error *err);
 
-/* container_lost() - The connection of a waiter broke: the container becomes errored, unless it
- * has been stopped meanwhile. Takes the lock */
-void container_lost(struct coffer_container *c, const struct coffer_error *why);
+/* container_lost() - The connection @p is waited for on broke: the container becomes errored,
+ * unless it has been stopped meanwhile. Takes the lock */
+void container_lost(struct coffer_container *c, struct coffer_process *p);
 
 /* process_new() - On failure nothing is left */
 int process_new(struct coffer_container *c, const char *id,
@@ -90,8 +90,8 @@ void process_free(struct coffer_process *p);
 /* process_launch() - Create and start it; container's lock held, machine up */
 int process_launch(struct coffer_process *p, struct coffer_error *err);
 
-/* process_settle() - End of the machine: a process that still runs ends with @code, or is lost
- * with @why if that is given. Container's lock held */
+/* process_settle() - End of the machine: a process that still runs ends with @code. If @why is
+ * given, one that runs or was never started is lost with it. Container's lock held */
 void process_settle(struct coffer_process *p, int code, const struct coffer_error *why);
 
 /* process_reset() - Back to PROCESS_NEW, for another create. Container's lock held */
@@ -99,5 +99,8 @@ void process_reset(struct coffer_process *p);
 
 /* process_has_ended() - Takes the process's lock */
 bool process_has_ended(struct coffer_process *p);
+
+/* process_is_broken() - It runs, but will never tell of its end; @why. Takes its lock */
+bool process_is_broken(struct coffer_process *p, struct coffer_error *why);
 
 #endif /* CONTAINER_CONTAINER_H */

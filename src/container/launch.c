@@ -164,7 +164,9 @@ int process_launch(struct coffer_process *p, struct coffer_error *err)
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(launch_stages); i++) {
-		r = container_check_cancel(p->container, err);
+		/* Only a container's start can be given up. */
+		if (p == p->container->init)
+			r = container_check_cancel(p->container, err);
 		if (r == 0)
 			r = launch_stages[i](&l, err);
 	}
@@ -192,6 +194,16 @@ static int launch_exec_id(struct coffer_container *c, const char *id,
 	return 0;
 }
 
+/* Else the agent would keep the name. One that does not answer now would not answer this. */
+static void launch_undo(struct coffer_process *p, int failure)
+{
+	struct coffer_container *c = p->container;
+	const struct agent_process key = { .container = c->id, .id = p->id };
+
+	if (failure != -ETIMEDOUT && failure != -ECONNRESET)
+		c->agent->ops->remove(c->agent, &key, NULL);
+}
+
 int coffer_container_exec(struct coffer_container *c, const char *id,
 			  const struct coffer_process_config *config, struct coffer_process **out,
 			  struct coffer_error *err)
@@ -214,6 +226,7 @@ int coffer_container_exec(struct coffer_container *c, const char *id,
 		c->execs = p;
 		*out = p;
 	} else if (p) {
+		launch_undo(p, r);
 		process_free(p);
 	}
 	pthread_mutex_unlock(&c->lock);

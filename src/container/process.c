@@ -88,7 +88,7 @@ void process_settle(struct coffer_process *p, int code, const struct coffer_erro
 {
 	process_close_streams(p);
 	pthread_mutex_lock(&p->lock);
-	if (p->phase == PROCESS_RUNNING) {
+	if (p->phase == PROCESS_RUNNING || (p->phase == PROCESS_NEW && why)) {
 		p->phase = why ? PROCESS_LOST : PROCESS_ENDED;
 		p->exit = (struct coffer_exit){ .code = code };
 		if (why)
@@ -141,6 +141,16 @@ static int process_look(struct coffer_process *p, struct coffer_exit *status, bo
 	return 0;
 }
 
+bool process_is_broken(struct coffer_process *p, struct coffer_error *why)
+{
+	bool broken = false;
+
+	pthread_mutex_lock(&p->lock);
+	process_look(p, NULL, &broken, why);
+	pthread_mutex_unlock(&p->lock);
+	return broken;
+}
+
 int coffer_process_wait(struct coffer_process *p, uint64_t timeout, struct coffer_exit *status,
 			struct coffer_error *err)
 {
@@ -159,7 +169,7 @@ int coffer_process_wait(struct coffer_process *p, uint64_t timeout, struct coffe
 		pthread_mutex_unlock(&p->lock);
 		if (broken) {
 			/* Settles this process: the next look tells how. */
-			container_lost(p->container, &own);
+			container_lost(p->container, p);
 			continue;
 		}
 		if (r != -ETIMEDOUT || pfd.fd < 0) {

@@ -178,6 +178,9 @@ static void test_failing_create(void **state)
 		assert_int_equal(coffer_container_create(c, &again), -EIO);
 		assert_string_equal(err.message, again.message);
 		assert_int_equal(coffer_container_stop(c, 0, NULL), -EIO);
+		assert_int_equal(coffer_process_wait(coffer_container_process(c), 0, NULL, &again),
+				 -EIO);
+		assert_string_equal(err.message, again.message);
 		coffer_container_free(c);
 	}
 }
@@ -312,6 +315,8 @@ static void test_exec(void **state)
 	assert_int_equal(coffer_container_create(c, NULL), 0);
 	assert_int_equal(coffer_container_start(c, NULL), 0);
 	first = dup(fake.process_end);
+	/* Only create and start can be given up. */
+	coffer_container_cancel(c);
 	assert_int_equal(coffer_container_exec(c, "one", &p, &a, NULL), 0);
 	assert_int_equal(coffer_container_exec(c, "one", &p, &b, NULL), -EEXIST);
 	assert_int_equal(coffer_container_exec(c, "exec", &p, &b, NULL), -EEXIST);
@@ -320,9 +325,11 @@ static void test_exec(void **state)
 	fake_end_process(3);
 	assert_int_equal(coffer_process_wait(a, COFFER_FOREVER, &end, NULL), 0);
 	assert_int_equal(end.code, 3);
-	/* A failed one leaves its name free. */
+	/* A failed one leaves its name free, here and with the agent. */
 	fake.fail = "create";
+	assert_null(strstr(fake.log, "remove"));
 	assert_int_equal(coffer_container_exec(c, "two", &p, &b, NULL), -EIO);
+	assert_non_null(strstr(fake.log, "remove"));
 	fake.fail = NULL;
 	assert_int_equal(coffer_container_exec(c, "two", &p, &b, NULL), 0);
 	assert_int_equal(coffer_container_exec(c, NULL, &p, &b, NULL), 0);
