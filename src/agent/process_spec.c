@@ -12,6 +12,8 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "agent/user.h"
 #include "base/io.h"
@@ -55,15 +57,22 @@ static void process_spec_write_hostname(int rootfd, const char *hostname)
 	struct coffer_error err = COFFER_ERROR_INIT;
 	autoclose int fd = -1;
 	char line[256];
-	int n;
+	struct stat st;
+	int n, r;
 
 	n = snprintf(line, sizeof(line), "%s\n", hostname);
-	fd = path_open_in_root(rootfd, "etc/hostname", O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK,
-			       0644, &err);
-	if (fd < 0)
+	fd = path_open_in_root(rootfd, "etc/hostname",
+			       O_WRONLY | O_CREAT | O_NONBLOCK | O_NOCTTY, 0644, &err);
+	if (fd < 0) {
 		log_debug("hostname: %s", err.message);
-	else if (n < (int)sizeof(line) && io_write_full(fd, line, (size_t)n) < 0)
-		log_debug("write etc/hostname: %s", strerror(errno));
+		return;
+	}
+	/* The image's name for a disk would have us write onto that. */
+	if (n >= (int)sizeof(line) || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return;
+	r = ftruncate(fd, 0) < 0 ? -errno : io_write_full(fd, line, (size_t)n);
+	if (r < 0)
+		log_debug("write etc/hostname: %s", strerror(-r));
 }
 
 static int process_spec_default_env(struct oci_process *process, struct coffer_error *err)
@@ -98,6 +107,9 @@ int process_spec_complete(struct oci_spec *spec, const char *container_id, const
 		return err_sys(err, "open root %s", rootfs);
 	if (is_init)
 		r = process_spec_default_cgroup(spec, container_id, err);
+	/* Hosts are known that leave it empty. */
+	if (r == 0 && !spec->oci_version)
+		r = oci_str_set(&spec->oci_version, OCI_VERSION, err);
 	if (r == 0 && !spec->process->cwd)
 		r = oci_str_set(&spec->process->cwd, "/", err);
 	if (r == 0)
