@@ -182,9 +182,17 @@ void streams_close_stdin(struct streams *s)
 void streams_process_ended(struct streams *s)
 {
 	relay_free(steal_ptr(s->stream[STREAM_IN].relay));
-	for (int i = STREAM_OUT; i <= STREAM_ERR; i++)
-		if (s->stream[i].relay)
-			relay_finish(s->stream[i].relay, STREAMS_PIPE_SIZE);
+	for (int i = 0; i < STREAM_COUNT; i++) {
+		struct stream *st = &s->stream[i];
+
+		if (st->relay) {
+			relay_finish(st->relay, STREAMS_PIPE_SIZE);
+		} else if (!st->dialling) {
+			/* It never ran its program: nothing will come, and the host waits. */
+			close_fd(&st->sock);
+			close_fd(&st->ours);
+		}
+	}
 }
 
 void streams_free(struct streams *s)

@@ -158,6 +158,7 @@ class ProcessTest(unittest.TestCase):
                 self.assertIn(args[0], text)
                 self.assertEqual(waiting.result().exitCode, code, args)
                 self.assertEqual(p.wait(), code)
+                self.assertEqual(p.stdout.read_all() + p.stderr.read_all(), b"", "ends without DeleteProcess")
                 self.assertEqual(p.status("DeleteProcess")[0], "OK")
 
     def test_exec_needs_a_running_container(self):
@@ -357,6 +358,20 @@ class ProcessTest(unittest.TestCase):
         with open(os.path.join(self.rootfs, "etc/hostname"), encoding="ascii") as f:
             self.assertEqual(f.read(), "named\n")
         self.assertEqual(c.run()[1], b"named\n")
+
+    def test_planted_hostname_is_not_written_through(self):
+        root = shutil.copytree(self.rootfs, os.path.join(self.agent.dir, self.new_id("planted")), symlinks=True)
+        path = os.path.join(root, "etc/hostname")
+        if os.path.lexists(path):
+            os.unlink(path)
+        os.mkfifo(path)
+        reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        self.addCleanup(os.close, reader)
+        name = self.new_id("c")
+        p = Process(self.agent, name, name, make_spec(root, ["hostname"], hostname="named"))
+        self.addCleanup(p.status, "DeleteProcess")
+        self.assertEqual(p.run()[1], b"named\n")
+        self.assertEqual(os.read(reader, 100), b"")
 
     def test_planted_passwd_is_harmless(self):
         root = shutil.copytree(self.rootfs, os.path.join(self.agent.dir, self.new_id("planted")), symlinks=True)
