@@ -32,7 +32,8 @@
 
 #include "engine/sync.h"
 
-#define LAUNCH_BUDGET (20 * USEC_PER_SEC) /* for one step of the child */
+#define LAUNCH_BUDGET	     (20 * USEC_PER_SEC) /* for one step of the child */
+#define LAUNCH_HELPER_BUDGET USEC_PER_SEC	 /* for the helper's exit */
 
 static long launch_clone(uint64_t flags, int cgroup, int *pidfd)
 {
@@ -107,14 +108,16 @@ static int launch_on_error(struct launch *l, struct sync_msg *msg, int *fd,
 static int launch_on_forked(struct launch *l, struct sync_msg *msg, int *fd,
 			    struct coffer_error *err)
 {
-	struct child helper = l->process.child;
+	autochild struct child helper = CHILD_INIT;
 	siginfo_t si;
 
 	if (l->forked || *fd < 0 || msg->pid <= 0)
 		return err_internal(err, "unexpected fork of the container's process");
+	helper = child_steal(&l->process.child);
 	l->process.child = (struct child){ .pid = msg->pid, .pidfd = steal_fd(fd) };
 	l->forked = true;
-	child_wait(&helper, USEC_INFINITY, &si);
+	/* It is about to exit; one that is kept from that, by a freezer say, is killed. */
+	child_wait(&helper, deadline_in(clock_budget(LAUNCH_HELPER_BUDGET)), &si);
 	return 0;
 }
 
