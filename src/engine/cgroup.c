@@ -29,6 +29,8 @@ static int cgroup_check_path(const char *path, struct coffer_error *err)
 {
 	const char *p = path;
 
+	if (strlen(path) >= CGROUP_PATH_MAX)
+		return err_invalid(err, "linux.cgroupsPath: %d bytes or more", CGROUP_PATH_MAX);
 	while (*p) {
 		size_t n;
 

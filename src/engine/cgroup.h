@@ -8,6 +8,8 @@
 #include "base/error.h"
 #include "spec/spec.h"
 
+#define CGROUP_PATH_MAX 4096 /* bytes with the NUL */
+
 struct cgroup_ops;
 
 struct cgroup {

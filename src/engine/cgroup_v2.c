@@ -259,7 +259,7 @@ static int cgroup_v2_rmdir(int parent, const char *name, int fd, int arg, struct
 static int cgroup_v2_rmdir_path(const struct cgroup *cg, size_t n)
 {
 	const char *path = cg->path + strspn(cg->path, "/");
-	char copy[4096];
+	char copy[CGROUP_PATH_MAX];
 
 	snprintf(copy, sizeof(copy), "%s", path);
 	for (char *p = copy; *p;) {
@@ -284,9 +284,8 @@ static int cgroup_v2_remove(struct cgroup *cg, struct coffer_error *err)
 
 	while ((r = cgroup_v2_rmdir_path(cg, n)) == -EBUSY && deadline_left(deadline) > 0) {
 		/* Busy by what it has below, or by a process on its way out. */
-		if (cg->fd >= 0)
-			cgroup_v2_walk(cg->fd, 0, cgroup_v2_rmdir, 0, NULL);
-		if (cg->fd < 0 || cgroup_v2_event(cg->fd, "populated")) {
+		r = cg->fd < 0 ? -EBUSY : cgroup_v2_walk(cg->fd, 0, cgroup_v2_rmdir, 0, NULL);
+		if (r < 0 || cgroup_v2_event(cg->fd, "populated")) {
 			usleep(nap);
 			nap = nap < 32000 ? nap * 2 : nap;
 		}
