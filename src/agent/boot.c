@@ -4,10 +4,11 @@
  *
  *	boot_early()       modules up to the vsock device, listener
  *	(link_ready())     the host is being dialled; meanwhile:
- *	boot_settle()      mounts, limits, the remaining core modules
+ *	boot_settle()      mounts, limits
  *	(the loop)         the ready line, requests; when there are none:
- *	boot_background()  what the first container is likely to need, one stage a turn,
- *	                   further CPUs, and much later what nobody waits for
+ *	boot_background()  further CPUs, and much later what nobody waits for
+ *
+ * Further modules are loaded by the mount that needs them.
  *
  * Under emulation each page of code that runs for the first time costs a tenth
  * of a millisecond and more, so the order is by what the host waits for, and
@@ -43,7 +44,6 @@
 #include "base/log.h"
 #include "base/spawn.h"
 
-#define BOOT_VSOCK_MODULE "vmw_vsock_virtio_transport"
 #define BOOT_CGROUP	  "/sys/fs/cgroup"
 #define BOOT_AGENT_CGROUP BOOT_CGROUP "/agent"
 #define BOOT_CPUS_MAX	  1024
@@ -66,8 +66,8 @@ static const struct boot_mount boot_mounts[] = {
 
 int boot_early(struct coffer_error *err)
 {
-	/* A module that fails, a disk's say, need not keep the agent from serving. */
-	if (modules_load("core", BOOT_VSOCK_MODULE, err) < 0) {
+	/* Some kernels have a part of the list built in; the listener is the proof. */
+	if (modules_load("core", err) < 0) {
 		log_error("%s", err->message);
 		err_clear(err);
 	}
@@ -106,19 +106,6 @@ static void boot_raise_limits(void)
 		log_warning("raise RLIMIT_NOFILE: %s", strerror(errno));
 }
 
-static void boot_load_core(void)
-{
-	struct coffer_error err = COFFER_ERROR_INIT;
-
-	if (modules_load("core", NULL, &err) < 0)
-		log_error("%s", err.message);
-}
-
-static void boot_load_overlay(void)
-{
-	modules_load_for_filesystem("overlay");
-}
-
 struct boot_stage {
 	const char *name;
 	void (*fn)(void);
@@ -138,7 +125,6 @@ void boot_settle(void)
 		{ "root", boot_make_pivotable },
 		{ "mounts", boot_mount_all },
 		{ "limits", boot_raise_limits },
-		{ "modules", boot_load_core },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(stages); i++)
@@ -182,7 +168,8 @@ static void boot_enter_cgroup(void)
 {
 	struct coffer_error err = COFFER_ERROR_INIT;
 
-	if (mkdir(BOOT_AGENT_CGROUP, 0755) < 0 && errno != EEXIST)
+	/* One that is there already is a container's, whose limits are not for the agent. */
+	if (mkdir(BOOT_AGENT_CGROUP, 0755) < 0)
 		log_warning("mkdir %s: %s", BOOT_AGENT_CGROUP, strerror(errno));
 	else if (io_write_file(AT_FDCWD, BOOT_AGENT_CGROUP "/cgroup.procs", "0", &err) < 0)
 		log_warning("%s", err.message);
@@ -192,7 +179,6 @@ static const struct boot_background_stage {
 	struct boot_stage stage;
 	usec_t after; /* time since the previous one */
 } boot_background_stages[] = {
-	{ { "overlay", boot_load_overlay }, 0 },
 	{ { "cpus", boot_start_cpus }, 0 },
 	{ { "cgroup", boot_enter_cgroup }, 5 * USEC_PER_SEC },
 };

@@ -14,7 +14,7 @@
  */
 int boot_early(struct coffer_error *err);
 
-/* boot_settle() - File systems, limits, disks: before the first request is served.
+/* boot_settle() - File systems and limits: before the first request is served.
  * What fails is logged; a request that needs it will fail and say so. */
 void boot_settle(void);
 

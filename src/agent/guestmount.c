@@ -157,7 +157,7 @@ int guestmount_make(const struct guestmount_args *args, struct coffer_error *err
 	int r;
 
 	if (args->agent->init)
-		modules_load_for_filesystem(args->type);
+		modules_load_for_mount(args->type, args->source);
 	r = mount_options_parse(&args->options, &o, err);
 	if (r == 0)
 		r = guestmount_with(args, &o, err);

@@ -7,7 +7,7 @@
  * signature (checking it costs as much as loading); a kernel that insists
  * answers EKEYREJECTED and gets the signed copy.
  *
- * Callers: boot.c, guestmount.c.
+ * Callers: boot.c, guestmount.c, process.c.
  */
 #define LOG_CATEGORY "modules"
 #include "agent/modules.h"
@@ -26,31 +26,28 @@
 #include "base/log.h"
 
 #define MODULES_DIR	 "/modules"
+#define MODULES_DISK	 "/dev/vd"
 #define MODULES_LISTS	 16
+#define MODULES_KEY_MAX	 32
 #define MODULES_NAME_MAX 64
 #define MODULES_LIST_MAX 4096
 
-/* How far each list has been worked off. */
-struct modules_list {
-	char key[32];
-	size_t done;   /* bytes */
-	bool complete; /* to its end, or there is no such list */
-};
-
-static struct modules_list modules_lists[MODULES_LISTS];
+/* Keys whose lists have been worked off. */
+static char modules_loaded[MODULES_LISTS][MODULES_KEY_MAX];
 static int modules_dirfd = -1;
 
-static struct modules_list *modules_list_get(const char *key)
+/* Return: whether @key is new, and remembered now if there is room */
+static bool modules_first_time(const char *key)
 {
 	for (size_t i = 0; i < MODULES_LISTS; i++) {
-		struct modules_list *l = &modules_lists[i];
-
-		if (!l->key[0] && strlen(key) < sizeof(l->key))
-			snprintf(l->key, sizeof(l->key), "%s", key);
-		if (strcmp(l->key, key) == 0)
-			return l;
+		if (strcmp(modules_loaded[i], key) == 0)
+			return false;
+		if (!modules_loaded[i][0]) {
+			snprintf(modules_loaded[i], MODULES_KEY_MAX, "%s", key);
+			break;
+		}
 	}
-	return NULL;
+	return true;
 }
 
 static int modules_insert_file(const char *path)
@@ -79,55 +76,45 @@ static int modules_insert(const char *file, struct coffer_error *err)
 	return 0;
 }
 
-/* Return: whether @file, "name.ko", is the module @name */
-static bool modules_is(const char *file, const char *name)
+int modules_load(const char *key, struct coffer_error *err)
 {
-	size_t n = strlen(name);
-
-	return strncmp(file, name, n) == 0 && strcmp(file + n, ".ko") == 0;
-}
-
-int modules_load(const char *key, const char *until, struct coffer_error *err)
-{
-	struct modules_list *list = modules_list_get(key);
+	char path[MODULES_KEY_MAX + sizeof(".list")];
 	autofree char *text = NULL;
-	char path[48];
-	size_t len, n;
 	int r, first = 0;
 
 	if (modules_dirfd < 0)
 		modules_dirfd = open(MODULES_DIR, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (!list || list->complete || modules_dirfd < 0)
+	if (modules_dirfd < 0 || strlen(key) >= MODULES_KEY_MAX)
 		return 0;
 	snprintf(path, sizeof(path), "%s.list", key);
-	r = io_read_file(modules_dirfd, path, MODULES_LIST_MAX, &text, &len, err);
-	list->complete = r == -ENOENT || (r == 0 && !until);
+	/* Most file systems are built in and have no list. */
+	if (faccessat(modules_dirfd, path, F_OK, 0) < 0 || !modules_first_time(key))
+		return 0;
+	r = io_read_file(modules_dirfd, path, MODULES_LIST_MAX, &text, NULL, err);
 	if (r < 0)
-		return r == -ENOENT ? 0 : r;
-	while (list->done < len) {
-		char *file = text + list->done;
-
-		n = strcspn(file, "\n");
-		list->done += n + (file[n] == '\n');
-		file[n] = '\0';
-		if (n == 0 || n >= MODULES_NAME_MAX)
-			continue;
+		return r;
+	for (char *save = NULL, *file = strtok_r(text, "\n", &save); file;
+	     file = strtok_r(NULL, "\n", &save)) {
 		r = modules_insert(file, first < 0 ? NULL : err);
 		if (r < 0 && first == 0)
 			first = r;
-		if (until && modules_is(file, until))
-			break;
 	}
 	return first;
 }
 
-void modules_load_for_filesystem(const char *type)
+static void modules_load_or_log(const char *key)
 {
 	struct coffer_error err = COFFER_ERROR_INIT;
 
+	if (modules_load(key, &err) < 0)
+		log_warning("%s: %s", key, err.message);
+}
+
+void modules_load_for_mount(const char *type, const char *source)
+{
 	/* The type comes from a request: a list's name and nothing else. */
-	if (!*type || strchr(type, '/') || strcmp(type, "core") == 0)
-		return;
-	if (modules_load(type, NULL, &err) < 0)
-		log_warning("%s: %s", type, err.message);
+	if (type && *type && !strchr(type, '/'))
+		modules_load_or_log(type);
+	if (source && strncmp(source, MODULES_DISK, strlen(MODULES_DISK)) == 0)
+		modules_load_or_log("block");
 }

@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "agent/container.h"
+#include "agent/modules.h"
 #include "agent/process_spec.h"
 #include "agent/spared.h"
 #include "base/log.h"
@@ -97,6 +98,13 @@ static int process_new(struct container *c, const struct process_create_args *ar
 	return err_nomem(err);
 }
 
+/* The engine mounts what the spec says; what that needs of the guest's kernel is ours to bring. */
+static void process_load_modules(const struct process *p)
+{
+	for (size_t i = 0; p->container->agent->init && i < p->spec->mounts.n; i++)
+		modules_load_for_mount(p->spec->mounts.v[i].type, p->spec->mounts.v[i].source);
+}
+
 /* Init exists, waiting before its program, from here on. */
 static int process_create_init(struct process *p, struct coffer_error *err)
 {
@@ -110,6 +118,7 @@ static int process_create_init(struct process *p, struct coffer_error *err)
 
 	if (!p->spec->process->terminal)
 		r = streams_pipes(&p->streams, &args.stdio, err);
+	process_load_modules(p);
 	if (r == 0)
 		r = engine_create(&args, &c->engine, err);
 	streams_close_child(&p->streams);
