@@ -21,6 +21,8 @@
 #include "base/io.h"
 #include "base/spawn.h"
 
+#define WORKER_PIPE 3 /* the child's descriptor, all others above the standard three closed */
+
 struct worker {
 	struct grpc_call *call; /* NULL once the client gave up */
 	const ProtobufCMessage *reply;
@@ -61,6 +63,11 @@ static void worker_child(int fd, worker_fn fn, const void *arg)
 {
 	struct coffer_error err = COFFER_ERROR_INIT;
 
+	/* A connection that the agent closes meanwhile must end: keep none of its descriptors. */
+	if (dup2(fd, WORKER_PIPE) == WORKER_PIPE) {
+		close_range(WORKER_PIPE + 1, ~0U, 0);
+		fd = WORKER_PIPE;
+	}
 	fn(arg, &err);
 	io_write_full(fd, &err, sizeof(err));
 	_exit(0);
