@@ -130,8 +130,11 @@ static int guestmount_with(const struct guestmount_args *args, const struct moun
 			   struct coffer_error *err)
 {
 	char from[GUESTMOUNT_FD_PATH], to[GUESTMOUNT_FD_PATH];
+	/* Asked to be read-only, say, it must not stay without being so. */
+	const struct guestmount_remove_args undo = { args->agent, args->destination, MNT_DETACH };
 	const char *source = args->source;
 	autoclose int source_fd = -1, target_fd = -1;
+	int r;
 
 	if (o->flags & MS_BIND) {
 		source_fd = guestmount_open(args->agent, source, err);
@@ -148,7 +151,10 @@ static int guestmount_with(const struct guestmount_args *args, const struct moun
 		guestmount_tune_disk(source);
 	if (mount(source, to, args->type, o->flags, o->data) < 0)
 		return err_sys(err, "mount(2)");
-	return guestmount_adjust(args, o, err);
+	r = guestmount_adjust(args, o, err);
+	if (r < 0)
+		guestmount_remove(&undo, NULL);
+	return r;
 }
 
 int guestmount_make(const struct guestmount_args *args, struct coffer_error *err)
