@@ -3,9 +3,10 @@
  * cli/signals.c - signals sent to us are meant for the program in the container
  *
  * They are blocked everywhere and taken by one thread: before the program runs
- * they make the start give up, afterwards they are forwarded.  Stop signals
- * (Ctrl-Z without a terminal of its own) keep their usual effect on us.  Only
- * run.c uses this.
+ * they make the start give up, afterwards they are forwarded.  A machine that
+ * does not answer to one that asks for the end is ended.  Stop signals (Ctrl-Z
+ * without a terminal of its own) keep their usual effect on us.  Only run.c
+ * uses this.
  */
 #define LOG_CATEGORY "cli"
 #include "cli/signals.h"
@@ -15,6 +16,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "cli/cli.h"
 #include "cli/terminal.h"
 
 static const int signals_forwarded[] = { SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGTERM };
@@ -72,8 +74,14 @@ static void signals_handle(struct signals *s, int sig)
 		coffer_container_cancel(s->container);
 		/* It may have got past its last look meanwhile; then the kill below counts. */
 	}
-	if (coffer_process_kill(process, sig, &err) < 0)
-		log_debug("forward SIG%s: %s", sigabbrev_np(sig), err.message);
+	if (coffer_process_kill(process, sig, &err) == 0)
+		return;
+	log_debug("forward SIG%s: %s", sigabbrev_np(sig), err.message);
+	if (err.kind == COFFER_ERR_TIMEOUT && sig != SIGUSR1 && sig != SIGUSR2) {
+		/* Else nothing short of SIGKILL would end us. */
+		cli_fail(&err);
+		coffer_container_stop(s->container, 0, NULL);
+	}
 }
 
 static void *signals_thread(void *data)
