@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -72,6 +73,22 @@ static int relay_write(const struct relay *relay, const char *p, size_t n)
 	return 0;
 }
 
+/*
+ * What is wrong on the process's side is the end of this direction, as is a
+ * reader or a terminal of ours that has gone; everything else loses bytes.
+ */
+static void relay_note(struct relay *relay, bool writing, int error)
+{
+	struct stat st;
+
+	if (writing != relay->output || error == -EPIPE)
+		return;
+	if (error == -EIO && fstat(writing ? relay->to : relay->from, &st) == 0 &&
+	    S_ISCHR(st.st_mode))
+		return;
+	relay->error = error;
+}
+
 static void *relay_thread(void *data)
 {
 	autofree char *buf = malloc(RELAY_BUFFER);
@@ -79,15 +96,21 @@ static void *relay_thread(void *data)
 
 	while (buf && relay_wait(relay)) {
 		ssize_t n = read(relay->from, buf, RELAY_BUFFER);
+		int r;
 
 		if (n < 0 && (errno == EINTR || errno == EAGAIN))
 			continue;
+		if (n < 0)
+			relay_note(relay, false, -errno);
 		if (n <= 0)
 			break;
 		if (relay->output && relay->first_byte == 0)
 			relay->first_byte = clock_now();
-		if (relay_write(relay, buf, (size_t)n) < 0)
+		r = relay_write(relay, buf, (size_t)n);
+		if (r < 0) {
+			relay_note(relay, true, r);
 			break;
+		}
 	}
 	/* The other end learns of it now, not when the process ends. */
 	shutdown(relay->output ? relay->from : relay->to, relay->output ? SHUT_RDWR : SHUT_WR);

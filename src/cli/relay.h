@@ -19,6 +19,7 @@ struct relay {
 	bool output;         /* from the process to us */
 	int ended_fd;        /* eventfd; borrowed. Readable: the process has ended */
 	uint64_t first_byte; /* output: CLOCK_MONOTONIC of the first one, microseconds, or 0 */
+	int error;           /* negative errno of our own descriptor: bytes are missing; or 0 */
 	pthread_t thread;
 	bool running;
 };

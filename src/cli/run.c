@@ -65,6 +65,7 @@ struct run {
 	struct signals signals;
 	struct relay relays[COFFER_STREAM_COUNT];
 	int ended_fd; /* eventfd, readable once the program has ended */
+	uint16_t rows, columns; /* of the terminal, as the program was told */
 	struct coffer_timing timing;
 	uint64_t ended;
 };
@@ -84,6 +85,8 @@ static int run_env(const struct opt_list *given, struct opt_list *out, struct co
 		const char *value = getenv(given->v[i]);
 		char *s;
 
+		if (!*given->v[i])
+			return err_invalid(err, "option --env: empty");
 		if (!strchr(given->v[i], '=') && !value)
 			continue;
 		if (strchr(given->v[i], '='))
@@ -126,6 +129,7 @@ static int run_new(struct run *run, const struct cli *cli, char *args[], struct 
 {
 	struct coffer_container_config cfg = COFFER_CONTAINER_CONFIG_INIT;
 	const struct run_opts *opts = run->opts;
+	const char *run_dir = getenv("COFFER_RUN");
 	struct coffer_process_config p = COFFER_PROCESS_CONFIG_INIT;
 	CLEANUP(run_env_free) struct opt_list env = { 0 };
 	int r;
@@ -141,7 +145,7 @@ static int run_new(struct run *run, const struct cli *cli, char *args[], struct 
 	cfg.machine = run_pick(opts->machine, cli->config.machine);
 	cfg.kernel = run_pick(opts->kernel, cli->config.kernel);
 	cfg.initrd = run_pick(opts->initrd, cli->config.initrd);
-	cfg.run_dir = run_pick(getenv("COFFER_RUN"), cli->config.run_dir);
+	cfg.run_dir = run_pick(run_dir && *run_dir ? run_dir : NULL, cli->config.run_dir);
 	p.args = (const char *const *)args;
 	p.env = env.v;
 	p.cwd = opts->workdir;
@@ -151,9 +155,11 @@ static int run_new(struct run *run, const struct cli *cli, char *args[], struct 
 	if (opts->interactive)
 		p.streams |= COFFER_STREAM_BIT(COFFER_STDIN);
 	if (opts->tty)
-		terminal_size(STDIN_FILENO, &p.rows, &p.columns);
+		terminal_size(STDIN_FILENO, &run->rows, &run->columns);
 	else
 		p.streams |= COFFER_STREAM_BIT(COFFER_STDERR);
+	p.rows = run->rows;
+	p.columns = run->columns;
 	cfg.process = &p;
 	r = coffer_container_new(opts->name, &cfg, &run->container, err);
 	if (r == 0)
@@ -206,24 +212,51 @@ static int run_gave_up(struct run *run, const struct coffer_error *err)
 	return run_start_failed(run, err);
 }
 
+/* Until now nobody cared for changes of the window. */
+static void run_resize(const struct run *run)
+{
+	uint16_t rows, columns;
+
+	if (!run->opts->tty)
+		return;
+	terminal_size(STDIN_FILENO, &rows, &columns);
+	if (rows > 0 && columns > 0 && (rows != run->rows || columns != run->columns))
+		coffer_process_resize(run->process, rows, columns, NULL);
+}
+
+/* A program whose output was lost has not done what it says it has. */
+static int run_finish_relays(struct run *run, struct coffer_error *err)
+{
+	static const char *const names[] = { "read standard input", "write standard output",
+					     "write standard error" };
+	int r = 0;
+
+	for (int i = 0; i < COFFER_STREAM_COUNT; i++) {
+		relay_finish(&run->relays[i]);
+		if (run->relays[i].error)
+			r = err_sysn(err, run->relays[i].error, "%s", names[i]);
+	}
+	return r;
+}
+
 static int run_started(struct run *run)
 {
 	struct coffer_error err = COFFER_ERROR_INIT;
 	struct coffer_exit end = { .code = CLI_EXIT_ERROR };
 	const uint64_t one = 1;
-	int r;
+	int r, lost;
 
 	atomic_store(&run->signals.started, true);
 	r = run_relays(run, &err);
+	run_resize(run);
 	if (r == 0)
 		r = coffer_process_wait(run->process, COFFER_FOREVER, &end, &err);
 	run->ended = clock_now();
 	if (write(run->ended_fd, &one, sizeof(one)) < 0 && r == 0)
 		r = err_sys(&err, "write to an eventfd");
-	for (int i = 0; i < COFFER_STREAM_COUNT; i++)
-		relay_finish(&run->relays[i]);
+	lost = run_finish_relays(run, r < 0 ? NULL : &err);
 	terminal_restore();
-	return r < 0 ? cli_fail(&err) : end.code;
+	return r < 0 || lost < 0 ? cli_fail(&err) : end.code;
 }
 
 static int run_go(struct run *run)

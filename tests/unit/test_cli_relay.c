@@ -2,6 +2,7 @@
 /*
  * test_cli_relay.c - copying between our descriptors and a process's streams
  */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -70,6 +71,34 @@ static void test_output(void **state)
 	free(out);
 	close(f.ours[0]);
 	close(f.ours[1]);
+}
+
+/* Output that cannot be written is an error, unless nobody wants it. */
+static void test_output_lost(void **state)
+{
+	static const struct {
+		const char *path;
+		int error;
+	} cases[] = { { "/dev/full", -ENOSPC }, { NULL, 0 } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct fixture f;
+		int fd;
+
+		fixture_start(&f, true);
+		close(f.ours[0]);
+		if (cases[i].path) {
+			fd = open(cases[i].path, O_WRONLY | O_CLOEXEC);
+			assert_true(fd >= 0);
+			assert_int_equal(dup2(fd, f.ours[1]), f.ours[1]);
+			close(fd);
+		}
+		assert_int_equal(write(f.stream[1], "abc", 3), 3);
+		close(f.stream[1]);
+		fixture_finish(&f);
+		assert_int_equal(f.relay.error, cases[i].error);
+		close(f.ours[1]);
+	}
 }
 
 /* Our end of file becomes the program's, and its output can still come. */
@@ -212,6 +241,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_output),
+		cmocka_unit_test(test_output_lost),
 		cmocka_unit_test(test_input_half_close),
 		cmocka_unit_test(test_input_idle),
 		cmocka_unit_test(test_input_stuck),
