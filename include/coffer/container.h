@@ -78,17 +78,19 @@ struct coffer_process_config {
 /* A container. Begin with COFFER_CONTAINER_CONFIG_INIT. */
 struct coffer_container_config {
 	size_t size;          /* sizeof(struct coffer_container_config) */
-	const char *rootfs;   /* directory (copied, needs no root) or ext4 image file (not
-			       * changed). NULL: the built-in busybox */
+	const char *rootfs;   /* directory (copied, needs no root) or file with an ext4 or
+			       * erofs image (not changed). NULL: the built-in busybox */
 	bool read_only;       /* the root file system refuses writes */
 	const char *hostname; /* NULL: the id */
-	unsigned cpus;        /* 0: 1 */
-	uint64_t memory;      /* bytes of the machine; 0: 256 MiB */
+	unsigned cpus;        /* at most 64; 0: 1 */
+	uint64_t memory;      /* bytes of the machine, COFFER_MEMORY_MIN to 1 TiB, rounded up to
+			       * 1 MiB; 0: 256 MiB */
 	const char *machine;  /* "auto" (NULL), "qemu-kvm" or "qemu-tcg" */
 	const char *kernel;   /* path; NULL: the one installed with the library */
 	const char *initrd;   /* path; NULL: likewise */
-	const char *run_dir;  /* where run directories are made; NULL: $COFFER_RUN, else
-			       * /run/coffer for root, else $XDG_RUNTIME_DIR/coffer */
+	const char *run_dir;  /* absolute; where run directories are made. NULL: $COFFER_RUN,
+			       * else /run/coffer for root, else $XDG_RUNTIME_DIR/coffer,
+			       * else /tmp/coffer-UID */
 	const struct coffer_process_config *process; /* init; required */
 };
 #define COFFER_CONTAINER_CONFIG_INIT { .size = sizeof(struct coffer_container_config) }
@@ -125,7 +127,8 @@ struct coffer_timing {
  * All of the configuration that can be checked without touching files is
  * checked here.
  *
- * Errors: invalid-argument (the message names the field)
+ * Errors: invalid-argument (the message names the field), unsupported (a
+ * config of a newer libcoffer)
  */
 COFFER_PUBLIC int coffer_container_new(const char *id,
 				       const struct coffer_container_config *config,
@@ -134,8 +137,13 @@ COFFER_PUBLIC int coffer_container_new(const char *id,
 /* coffer_container_free() - Stop without grace if needed, then free it and its processes */
 COFFER_PUBLIC void coffer_container_free(struct coffer_container *container);
 
+/* coffer_container_id() - The name it has or was given; borrowed, there until free */
 COFFER_PUBLIC const char *coffer_container_id(const struct coffer_container *container);
+
+/* coffer_container_state() - As it is now; waits for a call that is changing it */
 COFFER_PUBLIC enum coffer_state coffer_container_state(struct coffer_container *container);
+
+/* coffer_state_str() - "initialized", "created" ...; a static string */
 COFFER_PUBLIC const char *coffer_state_str(enum coffer_state state);
 
 /**
@@ -156,16 +164,20 @@ COFFER_PUBLIC int coffer_container_create(struct coffer_container *container,
  *
  * When the program cannot be run the container becomes errored, and
  * coffer_process_wait() on init gives 127 (not found) or 126 (not executable).
+ *
+ * Errors: not-found and others of the program, by its agent's words; timeout and
+ * interrupted (the agent does not answer, the machine went away), cancelled
  */
 COFFER_PUBLIC int coffer_container_start(struct coffer_container *container,
 					 struct coffer_error *err);
 
 /**
  * coffer_container_stop() - End all processes and the machine
- * @grace:	SIGTERM first and wait this long for init to end by itself; 0: at once
+ * @grace:	Microseconds: SIGTERM first and wait this long for init to end by itself; 0:
+ *		at once
  *
  * From created, started or stopped (does nothing).  Waiters of processes that
- * still ran get 137.
+ * still ran get 137.  What the container wrote is gone with it.
  */
 COFFER_PUBLIC int coffer_container_stop(struct coffer_container *container, uint64_t grace,
 					struct coffer_error *err);
@@ -187,8 +199,14 @@ COFFER_PUBLIC struct coffer_process *coffer_container_process(struct coffer_cont
 
 /**
  * coffer_container_exec() - Run a further process in a started container
- * @id:		As a container's, unique in the container. NULL: generated
- * @out:	Set to the running process; borrowed, owned by the container
+ * @id:		As a container's, unique in the container, also after its end. NULL: generated
+ * @out:	Set to the running process; borrowed, there until the container is freed
+ *
+ * Environment, directory and user are those of @config alone.  One that fails
+ * leaves the container as it was.
+ *
+ * Errors: invalid-argument, already-exists (@id), those of the program,
+ * timeout, interrupted
  */
 COFFER_PUBLIC int coffer_container_exec(struct coffer_container *container, const char *id,
 					const struct coffer_process_config *config,
@@ -234,7 +252,14 @@ COFFER_PUBLIC int coffer_process_wait(struct coffer_process *process, uint64_t t
  */
 COFFER_PUBLIC int coffer_process_wait_fd(struct coffer_process *process);
 
-/* coffer_process_kill() - Send signal @sig (1 to 64). After its end: 0, nothing is sent */
+/**
+ * coffer_process_kill() - Send a signal
+ * @sig:	1 to 64
+ *
+ * After its end: 0, nothing is sent.
+ *
+ * Errors: invalid-argument (@sig), timeout (the machine does not answer)
+ */
 COFFER_PUBLIC int coffer_process_kill(struct coffer_process *process, int sig,
 				      struct coffer_error *err);
 
