@@ -69,6 +69,9 @@ static void vm_end(struct vm *vm)
 {
 	siginfo_t si;
 
+	/* Not only closed: a process that our caller forked meanwhile has a copy. */
+	if (vm->lifetime_fd >= 0)
+		shutdown(vm->lifetime_fd, SHUT_RDWR);
 	close_fd(&vm->lifetime_fd);
 	if (vm->monitor.pid && child_wait(&vm->monitor, deadline_in(VM_STOP_BUDGET), &si) < 0) {
 		log_warning("coffer-vmm %d did not end in time, killing it", vm->monitor.pid);
