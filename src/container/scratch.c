@@ -18,14 +18,21 @@
 
 #define SCRATCH_FALLBACK "/var/tmp"
 
+/* Return: what the user wants, or NULL */
+static const char *scratch_wanted(void)
+{
+	const char *env = secure_getenv("COFFER_DATA");
+
+	return env && *env ? env : NULL;
+}
+
 /* Return: malloc'd path, NULL without memory */
 static char *scratch_folder(void)
 {
-	const char *env = secure_getenv("COFFER_DATA");
 	const char *xdg = secure_getenv("XDG_DATA_HOME"), *home = secure_getenv("HOME");
 
-	if (env && *env == '/')
-		return strdup(env);
+	if (scratch_wanted())
+		return strdup(scratch_wanted());
 	if (geteuid() == 0)
 		return strdup("/var/lib/coffer");
 	if (xdg && *xdg == '/')
@@ -61,11 +68,13 @@ int scratch_open(struct coffer_error *err)
 
 	if (!folder)
 		return err_nomem(err);
+	if (*folder != '/')
+		return err_invalid(err, "COFFER_DATA %s: not an absolute path", folder);
 	/* A home that is missing or cannot be written to is no reason to fail. */
 	fd = path_mkdirs(folder, 0700, NULL);
 	if (fd == 0)
 		fd = scratch_open_in(folder);
-	if (fd < 0 && !secure_getenv("COFFER_DATA"))
+	if (fd < 0 && !scratch_wanted())
 		fd = scratch_open_in(SCRATCH_FALLBACK);
 	return fd < 0 ? err_sysn(err, fd, "make a file in %s", folder) : fd;
 }
