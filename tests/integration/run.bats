@@ -154,6 +154,18 @@ bats_require_minimum_version 1.5.0
 	nothing_left
 }
 
+@test "output that cannot be written is an error" {
+	run timeout 120 bash -c '"$COFFER" run -- echo hi 2>&1 >/dev/full' 3>&-
+	[ "$status" = 125 ]
+	[ "$output" = "coffer: write standard output: No space left on device" ]
+}
+
+@test "standard descriptors may be closed" {
+	run timeout 120 bash -c '"$COFFER" run -- sh -c "echo out; echo err >&2" 2>&1 <&- >&-' 3>&-
+	[ "$status" = 0 ]
+	[ "$output" = err ]
+}
+
 @test "a child that holds the output does not hold us" {
 	start=$SECONDS
 	coffer run -- sh -c 'sleep 60 & echo done'
