@@ -120,6 +120,19 @@ static int rpc_write_file_open(const Sc__WriteFileRequest *req, const struct gue
 	return path_open_in_root(gp->rootfd, gp->path, flags, mode, err);
 }
 
+/* What an image has in a file's place, a disk's node say, is not for us to write to. */
+static int rpc_write_file_check(const struct agent *agent, const char *path, int fd,
+				struct coffer_error *err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return err_sys(err, "stat %s", path);
+	if (!S_ISREG(st.st_mode) && guestpath_split(agent->state_dir, path))
+		return err_invalid(err, "write %s: not a regular file", path);
+	return 0;
+}
+
 void rpc_write_file(struct grpc_call *call, const ProtobufCMessage *msg, void *data)
 {
 	const Sc__WriteFileRequest *req = (const void *)msg;
@@ -131,7 +144,9 @@ void rpc_write_file(struct grpc_call *call, const ProtobufCMessage *msg, void *d
 	r = guestpath_open(data, req->path, &gp, &err);
 	if (r == 0)
 		r = fd = rpc_write_file_open(req, &gp, &err);
-	if (r >= 0) {
+	if (r >= 0)
+		r = rpc_write_file_check(data, req->path, fd, &err);
+	if (r == 0) {
 		r = io_write_full(fd, req->data.data, req->data.len);
 		if (r < 0)
 			err_sysn(&err, r, "write %s", req->path);

@@ -95,6 +95,15 @@ class GuestTest(unittest.TestCase):
         os.mkfifo(self.path("fifo"))
         self.assertEqual(self.write(self.path("fifo"), b"x"), "INTERNAL")
 
+    def test_write_file_takes_no_other_file_of_an_image(self):
+        root = self.path("state", "nodes", "rootfs")
+        os.makedirs(root)
+        os.mkfifo(f"{root}/file")
+        reader = os.open(f"{root}/file", os.O_RDONLY | os.O_NONBLOCK)
+        self.addCleanup(os.close, reader)
+        self.assertEqual(self.write(f"{root}/file", b"x"), "INTERNAL")
+        self.assertEqual(os.read(reader, 10), b"")
+
     def test_relative_path_is_refused(self):
         self.assertEqual(self.write("relative", b"x", create_if_missing=True), "INTERNAL")
 
