@@ -145,7 +145,9 @@ static ssize_t ext4_copy_some(struct ext4_writer *w, int fd, uint64_t from, uint
 	int r;
 
 	if (!w->no_copy_range && len > EXT4_COPY_BUFFER) {
-		n = copy_file_range(fd, &in, w->fd, &out, len, 0);
+		do {
+			n = copy_file_range(fd, &in, w->fd, &out, len, 0);
+		} while (n < 0 && errno == EINTR);
 		if (n > 0)
 			return n;
 		if (n < 0 && !ext4_copy_range_refused(errno))
@@ -153,7 +155,10 @@ static ssize_t ext4_copy_some(struct ext4_writer *w, int fd, uint64_t from, uint
 		/* Also when it says 0: some file systems do so for files that are not empty. */
 		w->no_copy_range = n < 0;
 	}
-	n = pread(fd, w->buffer, len < EXT4_COPY_BUFFER ? len : EXT4_COPY_BUFFER, (off_t)from);
+	do {
+		n = pread(fd, w->buffer, len < EXT4_COPY_BUFFER ? len : EXT4_COPY_BUFFER,
+			  (off_t)from);
+	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return err_sys(err, "read");
 	r = ext4_pwrite(w, w->buffer, (size_t)n, to, err);
