@@ -3,15 +3,15 @@
  * container/launch.c - from a process object to a running process
  *
  *	listen for its streams         (the agent connects during create)
- *	ask for a connection to wait on
- *	CreateProcess                  | meanwhile that connection comes about
+ *	CreateProcess
  *	accept the streams
- *	WaitProcess, left open
  *	StartProcess
+ *	WaitProcess, left open on a connection of its own
  *
- * The wait is asked for before the start, so that the answer needs no request
- * when the end comes, and so that a program that cannot be run leaves its exit
- * code (126, 127) with the wait.
+ * The agent remembers how a process ended, so asking after the start loses
+ * nothing, and the program gets going before the guest has a further
+ * connection to make.  A program that cannot be run leaves its exit code (126,
+ * 127) with the wait.
  */
 #define LOG_CATEGORY "process"
 #include "container/container.h"
@@ -34,7 +34,6 @@ struct launch {
 	struct sandbox *sandbox;
 	uint32_t ports[COFFER_STREAM_COUNT]; /* 0: none */
 	int listeners[COFFER_STREAM_COUNT];
-	int waiter_fd; /* connection in the making */
 };
 
 static int launch_listen(struct launch *l, struct coffer_error *err)
@@ -65,9 +64,6 @@ static int launch_create(struct launch *l, struct coffer_error *err)
 
 	if (!spec)
 		return err ? -err->err : -ENOMEM;
-	l->waiter_fd = l->sandbox->ops->connect_begin(l->sandbox, err);
-	if (l->waiter_fd < 0)
-		return steal_fd(&l->waiter_fd);
 	return c->agent->ops->create(c->agent, &args, err);
 }
 
@@ -96,25 +92,32 @@ static int launch_wait(struct launch *l, struct coffer_error *err)
 {
 	const struct agent_process key = { .container = l->p->container->id, .id = l->p->id };
 	autoagent struct agent *agent = NULL;
-	int r;
+	int r, fd;
 
-	r = l->sandbox->ops->connect_end(l->sandbox, steal_fd(&l->waiter_fd), &agent, err);
+	fd = l->sandbox->ops->connect_begin(l->sandbox, err);
+	if (fd < 0)
+		return fd;
+	r = l->sandbox->ops->connect_end(l->sandbox, fd, &agent, err);
 	if (r == 0)
 		r = agent->ops->wait_begin(agent, &key, err);
 	if (r < 0)
 		return r;
 	pthread_mutex_lock(&l->p->lock);
 	l->p->waiter = steal_ptr(agent);
+	l->p->phase = PROCESS_RUNNING;
 	pthread_mutex_unlock(&l->p->lock);
 	return 0;
 }
 
 /* Whether the program was found and could be run is the wait's to tell, in its exit code. */
-static void launch_verdict(struct coffer_process *p)
+static void launch_verdict(struct launch *l)
 {
 	usec_t deadline = deadline_in(clock_budget(LAUNCH_VERDICT_BUDGET));
+	struct coffer_process *p = l->p;
 	struct agent_exit end;
 
+	if (launch_wait(l, NULL) < 0)
+		return;
 	pthread_mutex_lock(&p->lock);
 	if (p->waiter->ops->wait_poll(p->waiter, deadline, &end, NULL) == 0) {
 		p->phase = PROCESS_ENDED;
@@ -129,15 +132,9 @@ static int launch_start(struct launch *l, struct coffer_error *err)
 	const struct agent_process key = { .container = c->id, .id = l->p->id };
 	int r = c->agent->ops->start(c->agent, &key, &l->p->pid, err);
 
-	if (r < 0) {
-		if (err && err->kind != COFFER_ERR_INTERRUPTED)
-			launch_verdict(l->p);
-		return r;
-	}
-	pthread_mutex_lock(&l->p->lock);
-	l->p->phase = PROCESS_RUNNING;
-	pthread_mutex_unlock(&l->p->lock);
-	return 0;
+	if (r < 0 && err && err->kind != COFFER_ERR_INTERRUPTED)
+		launch_verdict(l);
+	return r;
 }
 
 static void launch_end(struct launch *l)
@@ -148,19 +145,17 @@ static void launch_end(struct launch *l)
 		close_fd(&l->listeners[i]);
 		l->sandbox->ops->unlisten(l->sandbox, l->ports[i]);
 	}
-	close_fd(&l->waiter_fd);
 }
 
 static int (*const launch_stages[])(struct launch *l, struct coffer_error *err) = {
-	launch_listen, launch_create, launch_accept, launch_wait, launch_start,
+	launch_listen, launch_create, launch_accept, launch_start, launch_wait,
 };
 
 int process_launch(struct coffer_process *p, struct coffer_error *err)
 {
 	struct launch l = { .p = p,
 			    .sandbox = p->container->sandbox,
-			    .listeners = { -1, -1, -1 },
-			    .waiter_fd = -1 };
+			    .listeners = { -1, -1, -1 } };
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(launch_stages); i++) {

@@ -38,6 +38,7 @@ static struct fake {
 	int process_end;       /* write the exit code here; close it: machine lost */
 	int streams[3];        /* the agent's ends */
 	int last_signal;
+	unsigned char verdict; /* how a process ended that nobody waits for yet; 0: not */
 	struct sandbox_config cfg;
 } fake;
 
@@ -101,7 +102,7 @@ static int fake_start(struct agent *agent, const struct agent_process *process, 
 	int r = fake_note("start", err);
 
 	if (r < 0)
-		fake_end_process(127);
+		fake.verdict = 127;
 	*pid = 42;
 	return r;
 }
@@ -151,6 +152,9 @@ static int fake_wait_begin(struct agent *agent, const struct agent_process *proc
 	if (fake.process_end >= 0)
 		close(fake.process_end);
 	fake.process_end = sv[1];
+	if (fake.verdict)
+		fake_end_process(fake.verdict);
+	fake.verdict = 0;
 	return fake_note("wait", err);
 }
 

@@ -71,7 +71,7 @@ static void test_whole_life(void **state)
 	assert_int_equal(coffer_container_start(c, NULL), 0);
 	assert_int_equal(coffer_container_state(c), COFFER_STATE_STARTED);
 	assert_int_equal(coffer_process_pid(init), 42);
-	assert_string_equal(fake.log, "boot ready connect prepare connect create wait start ");
+	assert_string_equal(fake.log, "boot ready connect prepare create start connect wait ");
 
 	assert_int_equal(coffer_process_take_stream(init, COFFER_STDIN), -1);
 	out = coffer_process_take_stream(init, COFFER_STDOUT);
