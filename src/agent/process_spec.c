@@ -61,8 +61,8 @@ static void process_spec_write_hostname(int rootfd, const char *hostname)
 	int n, r;
 
 	n = snprintf(line, sizeof(line), "%s\n", hostname);
-	fd = path_open_in_root(rootfd, "etc/hostname",
-			       O_WRONLY | O_CREAT | O_NONBLOCK | O_NOCTTY, 0644, &err);
+	fd = path_open_in_root(rootfd, "etc/hostname", O_WRONLY | O_CREAT | O_NONBLOCK | O_NOCTTY,
+			       0644, &err);
 	if (fd < 0) {
 		log_debug("hostname: %s", err.message);
 		return;
