@@ -64,7 +64,7 @@ struct run {
 	struct coffer_process *process; /* borrowed */
 	struct signals signals;
 	struct relay relays[COFFER_STREAM_COUNT];
-	int ended_fd; /* eventfd, readable once the program has ended */
+	int ended_fd;		/* eventfd, readable once the program has ended */
 	uint16_t rows, columns; /* of the terminal, as the program was told */
 	struct coffer_timing timing;
 	uint64_t ended;
