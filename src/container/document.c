@@ -34,9 +34,9 @@ static void document_drop_namespace(struct oci_spec *spec, const char *type)
 }
 
 /*
- * The default rules keep a container from the devices of a shared kernel.  The
- * machine has none but the container's own, and the rules' program costs a
- * tenth of the time from agent to program when emulated.
+ * The default rules keep a container from the devices beside its own.  A
+ * machine without a disk has none, and the rules' program costs a tenth of the
+ * time from agent to program when emulated.
  */
 static void document_drop_device_rules(struct oci_spec *spec)
 {
@@ -106,7 +106,8 @@ char *document_make(const char *id, const struct container_config *container,
 	if (r < 0)
 		return NULL;
 	document_drop_namespace(spec, "network");
-	document_drop_device_rules(spec);
+	if (!container->rootfs)
+		document_drop_device_rules(spec);
 	spec->root->readonly = container->read_only;
 	snprintf(root, sizeof(root), DOCUMENT_STATE_DIR "/%s/rootfs", id);
 	snprintf(cgroup, sizeof(cgroup), "/container/%s", id);

@@ -36,11 +36,6 @@
 #define CGROUP_END_BUDGET    (5 * USEC_PER_SEC)
 #define CGROUP_FREEZE_BUDGET (USEC_PER_SEC / 2)
 
-/* What containers get limits and figures from, when it is there. */
-static const char *const cgroup_v2_controllers[] = {
-	"cpu", "cpuset", "io", "memory", "pids", "hugetlb", "rdma",
-};
-
 static int cgroup_v2_probe(void)
 {
 	static const char *const places[] = { "/sys/fs/cgroup", "/sys/fs/cgroup/unified" };
@@ -57,42 +52,6 @@ static int cgroup_v2_probe(void)
 
 /* ---- create ---- */
 
-/* "+cpu +memory ..." of what @dirfd offers. */
-static void cgroup_v2_wanted(int dirfd, char *out, size_t size)
-{
-	autofree char *have = NULL;
-	size_t n = 0;
-
-	out[0] = '\0';
-	if (io_read_file(dirfd, "cgroup.controllers", CGROUP_FILE_MAX, &have, NULL, NULL) < 0)
-		return;
-	for (char *save = NULL, *word = strtok_r(have, " \n", &save); word;
-	     word = strtok_r(NULL, " \n", &save))
-		for (size_t i = 0; i < ARRAY_SIZE(cgroup_v2_controllers); i++)
-			if (strcmp(word, cgroup_v2_controllers[i]) == 0 && n < size)
-				n += (size_t)snprintf(out + n, size - n, "%s+%s", n ? " " : "",
-						      word);
-}
-
-/*
- * Best effort: a controller can be refused for reasons of its own, and one
- * that a limit needs is missed by that limit.
- */
-static void cgroup_v2_enable(int dirfd, const char *wanted)
-{
-	char word[32];
-	size_t n;
-
-	if (!wanted[0] ||
-	    io_write_file(dirfd, "cgroup.subtree_control", wanted, NULL) == 0)
-		return;
-	for (; *wanted; wanted += n + strspn(wanted + n, " ")) {
-		n = strcspn(wanted, " ");
-		snprintf(word, sizeof(word), "%.*s", (int)n, wanted);
-		io_write_file(dirfd, "cgroup.subtree_control", word, NULL);
-	}
-}
-
 static bool cgroup_v2_event(int fd, const char *key)
 {
 	autofree char *text = NULL;
@@ -105,7 +64,7 @@ static bool cgroup_v2_event(int fd, const char *key)
 }
 
 /* Return: descriptor of the path's last directory, or negative errno */
-static int cgroup_v2_make_path(struct cgroup *cg, const char *wanted, struct coffer_error *err)
+static int cgroup_v2_make_path(struct cgroup *cg, struct coffer_error *err)
 {
 	autoclose int dir = fcntl(cg->rootfd, F_DUPFD_CLOEXEC, 3);
 	const char *p = cg->path + strspn(cg->path, "/");
@@ -119,7 +78,6 @@ static int cgroup_v2_make_path(struct cgroup *cg, const char *wanted, struct cof
 		if (n >= sizeof(name))
 			return err_sysn(err, ENAMETOOLONG, "create");
 		snprintf(name, sizeof(name), "%.*s", (int)n, p);
-		cgroup_v2_enable(dir, wanted);
 		if (mkdirat(dir, name, 0755) == 0)
 			cg->made++;
 		else if (errno != EEXIST)
@@ -136,12 +94,9 @@ static int cgroup_v2_make_path(struct cgroup *cg, const char *wanted, struct cof
 
 static int cgroup_v2_create(struct cgroup *cg, struct coffer_error *err)
 {
-	char wanted[128];
-
-	cgroup_v2_wanted(cg->rootfd, wanted, sizeof(wanted));
 	/* ENOENT: somebody removed an empty parent between our steps. */
 	for (int i = 0; i < CGROUP_RETRIES; i++) {
-		cg->fd = cgroup_v2_make_path(cg, wanted, err);
+		cg->fd = cgroup_v2_make_path(cg, err);
 		if (cg->fd != -ENOENT)
 			break;
 	}
@@ -160,6 +115,30 @@ static int cgroup_v2_create(struct cgroup *cg, struct coffer_error *err)
 		cg->made = 1; /* an empty left-over becomes ours */
 	}
 	return 0;
+}
+
+/*
+ * In each group above the last one.  Only for a limit that needs it: switching
+ * a controller on waits for RCU, 15 ms under emulation for the usual set.
+ */
+void cgroup_v2_enable(const struct cgroup *cg, const char *controller)
+{
+	autoclose int dir = fcntl(cg->rootfd, F_DUPFD_CLOEXEC, 3);
+	const char *p = cg->path + strspn(cg->path, "/");
+	char word[64], name[256];
+	size_t n;
+	int next;
+
+	snprintf(word, sizeof(word), "+%s", controller);
+	/* Refused or missing: the limit's own file will tell. */
+	for (; *p && dir >= 0; p += n + strspn(p + n, "/")) {
+		n = strcspn(p, "/");
+		io_write_file(dir, "cgroup.subtree_control", word, NULL);
+		snprintf(name, sizeof(name), "%.*s", (int)n, p);
+		next = openat(dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		close_fd(&dir);
+		dir = next;
+	}
 }
 
 /* ---- the tree below a group ---- */

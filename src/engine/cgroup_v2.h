@@ -7,6 +7,9 @@
 
 #include "engine/cgroup.h"
 
+/* cgroup_v2_enable() - Switch @controller on for the group, as far as the host lets us */
+void cgroup_v2_enable(const struct cgroup *cg, const char *controller);
+
 /* cgroup_v2_limit() - linux.resources to the group's files */
 int cgroup_v2_limit(const struct cgroup *cg, const struct oci_resources *res,
 		    struct coffer_error *err);

@@ -35,7 +35,7 @@ __attribute__((format(printf, 4, 5)))
 static int cgroup_v2_set(const struct cgroup *cg, const char *file, struct coffer_error *err,
 			 const char *fmt, ...)
 {
-	char text[512];
+	char text[512], controller[32];
 	va_list ap;
 	int n, r;
 
@@ -44,10 +44,15 @@ static int cgroup_v2_set(const struct cgroup *cg, const char *file, struct coffe
 	va_end(ap);
 	if (n >= (int)sizeof(text))
 		return err_invalid(err, "value for %s is too long", file);
+	snprintf(controller, sizeof(controller), "%.*s", (int)strcspn(file, "."), file);
 	r = io_write_file(cg->fd, file, text, err);
+	if (r == -ENOENT) {
+		cgroup_v2_enable(cg, controller);
+		r = io_write_file(cg->fd, file, text, err);
+	}
 	if (r == -ENOENT)
-		return err_unsupported(err, "limit %s=%s: controller \"%.*s\" is not available",
-				       file, text, (int)strcspn(file, "."), file);
+		return err_unsupported(err, "limit %s=%s: controller \"%s\" is not available",
+				       file, text, controller);
 	return r;
 }
 
