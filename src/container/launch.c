@@ -189,14 +189,17 @@ static int launch_exec_id(struct coffer_container *c, const char *id,
 	return 0;
 }
 
-/* Else the agent would keep the name. One that does not answer now would not answer this. */
+/* Else the agent would keep the name, and the process if it runs. One that does not answer now
+ * would not answer this. */
 static void launch_undo(struct coffer_process *p, int failure)
 {
 	struct coffer_container *c = p->container;
 	const struct agent_process key = { .container = c->id, .id = p->id };
 
-	if (failure != -ETIMEDOUT && failure != -ECONNRESET)
-		c->agent->ops->remove(c->agent, &key, NULL);
+	if (failure == -ETIMEDOUT || failure == -ECONNRESET)
+		return;
+	c->agent->ops->kill(c->agent, &key, SIGKILL, NULL);
+	c->agent->ops->remove(c->agent, &key, NULL);
 }
 
 int coffer_container_exec(struct coffer_container *c, const char *id,

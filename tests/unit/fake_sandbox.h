@@ -70,7 +70,11 @@ static void fake_reset(void)
 
 static void fake_end_process(unsigned char code)
 {
-	assert_int_equal(write(fake.process_end, &code, 1), 1);
+	/* Nobody waits yet, or nobody any more. */
+	if (fake.process_end < 0)
+		fake.verdict = code;
+	else if (write(fake.process_end, &code, 1) < 0)
+		assert_int_equal(errno, EPIPE);
 }
 
 static int fake_prepare(struct agent *agent, const struct agent_step *steps, size_t nsteps,
@@ -102,7 +106,7 @@ static int fake_start(struct agent *agent, const struct agent_process *process, 
 	int r = fake_note("start", err);
 
 	if (r < 0)
-		fake.verdict = 127;
+		fake_end_process(127);
 	*pid = 42;
 	return r;
 }
