@@ -20,6 +20,7 @@ class ProcessTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.agent = Agent()
+        cls.addClassCleanup(cls.agent.close)
         cls.rootfs = make_rootfs(os.path.join(cls.agent.dir, "root"))
         cls.count = 0
         cls.box = Process(cls.agent, "box", "box", cls.spec(["sleep", "1000"]), streams=())
@@ -27,10 +28,7 @@ class ProcessTest(unittest.TestCase):
 
     @classmethod
     def tearDownClass(cls):
-        try:
-            cls.box.call("DeleteProcess")
-        finally:
-            cls.agent.close()
+        cls.box.call("DeleteProcess")
 
     def tearDown(self):
         while agent_closing:
