@@ -128,8 +128,15 @@ static int process_look(struct coffer_process *p, struct coffer_exit *status, bo
 	case PROCESS_ENDED:
 		break;
 	case PROCESS_RUNNING:
-		r = p->waiter->ops->wait_poll(p->waiter, 0, &end, err);
+		/* What broke the wait is said once only; the container asks a second time. */
+		r = -p->lost.err;
+		if (r == 0)
+			r = p->waiter->ops->wait_poll(p->waiter, 0, &end, &p->lost);
 		*broken = r < 0 && r != -ETIMEDOUT;
+		if (*broken && err)
+			*err = p->lost;
+		if (r == -ETIMEDOUT)
+			err_clear(&p->lost);
 		if (r < 0)
 			return r;
 		p->phase = PROCESS_ENDED;
