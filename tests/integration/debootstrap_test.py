@@ -131,12 +131,7 @@ def as_user(box):
     home = os.path.join(box.dir, "home")
     os.mkdir(home)
     own_copy(root, os.path.join(home, "debian"))
-    # The programs too, as a user cannot look into everybody's build directory.
-    shutil.copytree(os.path.join(PROGRAMS, "..", "lib"), os.path.join(home, "lib"), symlinks=True)
-    box.programs = os.path.join(home, "bin")
-    os.mkdir(box.programs)
-    for name in ("coffer", "coffer-vmm"):
-        shutil.copy(os.path.join(PROGRAMS, name), box.programs)
+    box.share_programs()
     subprocess.run(["chown", "-R", "--no-dereference", f"{USER}:{USER}", home], check=True)
     box.run_dir, box.data_dir = os.path.join(home, "run"), os.path.join(home, "data")
     box.env |= {"HOME": home, "COFFER_RUN": box.run_dir, "COFFER_DATA": box.data_dir}

@@ -104,6 +104,16 @@ class Box:
         self.children = []
         self.names = []
 
+    def share_programs(self):
+        """Copies of the programs where every user can reach them: a build may lie in /root."""
+        build = os.path.dirname(os.path.abspath(self.programs))
+        shared = os.path.join(self.dir, "shared")
+        shutil.copytree(os.path.join(build, "lib"), os.path.join(shared, "lib"), symlinks=True)
+        self.programs = os.path.join(shared, "bin")
+        os.mkdir(self.programs)
+        for name in ("coffer", "coffer-vmm"):
+            shutil.copy(os.path.join(build, "bin", name), self.programs)
+
     def coffer(self):
         return os.path.join(self.programs, "coffer")
 

@@ -130,6 +130,7 @@ def unreadable(box):
     os.chown(own, NOBODY, NOBODY)
     box.run_dir = os.path.join(own, "run")
     box.env["COFFER_RUN"] = box.run_dir
+    box.share_programs()
     for option in ("rootfs", "kernel", "initrd"):
         end = box.run(f"--{option}", secret, *TRUE, within=AT_ONCE, user=NOBODY, group=NOBODY)
         expect_error(end, f"{option} {secret}: Permission denied")

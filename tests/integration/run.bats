@@ -373,10 +373,15 @@ make_root() {
 	make_root
 	chmod -R a+rX "$BATS_FILE_TMPDIR" "$work"
 	chmod a+x "$BATS_RUN_TMPDIR" "$(dirname "$work")"
+	# A build may lie where no other user can look, /root say.
+	build="$(realpath "$(dirname "$COFFER")/..")"
+	mkdir -p "$work/shared/bin" "$work/shared/lib"
+	cp "$build"/bin/coffer "$build"/bin/coffer-vmm "$work/shared/bin"
+	cp -rP "$build"/lib/coffer "$build"/lib/libcoffer.so* "$work/shared/lib"
 	chown -R nobody "$work/home"
 	run -0 setpriv --reuid=65534 --regid=65534 --clear-groups env -i PATH="$PATH" \
 		HOME="$work/home" COFFER_RUN="$work/home/run" \
-		"$(realpath "$COFFER")" run --rootfs "$work/root" -- sh -c 'echo $$; read x </etc/note; echo $x' 3>&-
+		"$work/shared/bin/coffer" run --rootfs "$work/root" -- sh -c 'echo $$; read x </etc/note; echo $x' 3>&-
 	[ "${lines[0]}" = 1 ]
 	[ "${lines[1]}" = from-dir ]
 	[ -z "$(ls -A "$work/home/run")" ]
