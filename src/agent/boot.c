@@ -4,7 +4,7 @@
  *
  *	boot_early()       modules up to the vsock device, listener
  *	(link_ready())     the host is being dialled; meanwhile:
- *	boot_settle()      mounts, limits
+ *	boot_settle()      mounts, limits, loopback
  *	(the loop)         the ready line, requests; when there are none:
  *	boot_background()  further CPUs, and much later what nobody waits for
  *
@@ -28,13 +28,16 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <net/if.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -98,6 +101,16 @@ static void boot_mount_all(void)
 	}
 }
 
+/* Every machine wants its loopback; a host that asks for it as well finds it up. */
+static void boot_raise_loopback(void)
+{
+	autoclose int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq ifr = { .ifr_name = "lo", .ifr_flags = IFF_UP | IFF_LOOPBACK };
+
+	if (sock < 0 || ioctl(sock, SIOCSIFFLAGS, &ifr) < 0)
+		log_warning("bring up lo: %s", strerror(errno));
+}
+
 static void boot_raise_limits(void)
 {
 	struct rlimit nofile = { BOOT_NOFILE, BOOT_NOFILE };
@@ -125,6 +138,7 @@ void boot_settle(void)
 		{ "root", boot_make_pivotable },
 		{ "mounts", boot_mount_all },
 		{ "limits", boot_raise_limits },
+		{ "loopback", boot_raise_loopback },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(stages); i++)
