@@ -8,7 +8,6 @@
  */
 #include "cli/config.h"
 
-#include <json-c/json.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -16,21 +15,13 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "base/json.h"
 #include "base/path.h"
 #include "cli/options.h"
 
 #define CLI_CONFIG_SYSTEM "/etc/coffer/config.json"
 #define CLI_CONFIG_USER	  "coffer/config.json"
 #define CLI_CONFIG_DEPTH  4
-
-DEFINE_CLEANUP(struct json_tokener *, json_tokener_free);
-#define autotokener CLEANUP(json_tokener_freep)
-
-static inline void cli_config_putp(struct json_object **obj)
-{
-	json_object_put(*obj);
-}
-#define autojson CLEANUP(cli_config_putp)
 
 enum config_type {
 	CONFIG_TEXT,  /* string, not empty */

@@ -9,19 +9,11 @@
  */
 #include "sandbox/hello.h"
 
-#include <json-c/json.h>
 #include <string.h>
 
-#include "base/cleanup.h"
+#include "base/json.h"
 
 #define AGENT_HELLO_DEPTH 2
-
-DEFINE_CLEANUP(struct json_tokener *, json_tokener_free);
-
-static inline void agent_json_putp(struct json_object **obj)
-{
-	json_object_put(*obj);
-}
 
 /* A number of microseconds that is missing or odd is nothing to fail for. */
 static uint64_t agent_hello_usec(struct json_object *doc, const char *key)
@@ -36,9 +28,8 @@ static uint64_t agent_hello_usec(struct json_object *doc, const char *key)
 int agent_hello_parse(const char *line, size_t len, struct agent_hello *out,
 		      struct coffer_error *err)
 {
-	CLEANUP(json_tokener_freep)
-	struct json_tokener *tok = json_tokener_new_ex(AGENT_HELLO_DEPTH);
-	CLEANUP(agent_json_putp) struct json_object *doc = NULL;
+	autotokener struct json_tokener *tok = json_tokener_new_ex(AGENT_HELLO_DEPTH);
+	autojson struct json_object *doc = NULL;
 	const char *name, *version;
 
 	*out = (struct agent_hello){ 0 };

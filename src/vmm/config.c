@@ -12,23 +12,14 @@
  */
 #include "vmm/config.h"
 
-#include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/json.h"
 
 #define CONFIG_DEPTH_MAX 4
 #define CONFIG_FD_MAX    (1 << 20)
-
-DEFINE_CLEANUP(struct json_tokener *, json_tokener_free);
-#define autotokener CLEANUP(json_tokener_freep)
-
-static inline void config_json_putp(struct json_object **obj)
-{
-	json_object_put(*obj);
-}
-#define autojson CLEANUP(config_json_putp)
 
 enum config_type {
 	CONFIG_STRING, /* char[] */
