@@ -29,6 +29,7 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -138,8 +139,58 @@ void ns_plan_join(const struct ns_plan *init, int pidfd, struct ns_plan *out)
 	out->linux_ = init->linux_;
 }
 
+static int ns_plan_ended(int errnum, struct coffer_error *err)
+{
+	if (errnum == ENOENT || errnum == ESRCH)
+		return err_state(err, "the container's init has ended");
+	return err_sysn(err, errnum, "look at the container's namespaces");
+}
+
+/* Return: 1 when the process has another one than we, 0, negative errno */
+static int ns_plan_differs(int procfd, const char *file, struct coffer_error *err)
+{
+	struct stat ours, theirs;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/ns/%s", file);
+	if (stat(path, &ours) < 0) /* a kernel without this kind */
+		return errno == ENOENT ? 0 : err_sys(err, "stat %s", path);
+	if (fstatat(procfd, path + strlen("/proc/self/"), &theirs, 0) < 0)
+		return ns_plan_ended(errno, err);
+	return ours.st_ino != theirs.st_ino || ours.st_dev != theirs.st_dev;
+}
+
+int ns_plan_join_pid(pid_t pid, int pidfd, struct ns_plan *out, struct coffer_error *err)
+{
+	autoclose int procfd = -1;
+	char path[32];
+	int r;
+
+	*out = (struct ns_plan)NS_PLAN_INIT;
+	out->pidfd = pidfd;
+	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
+	procfd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (procfd < 0)
+		return ns_plan_ended(errno, err);
+	/* Alive now, so the directory just opened is its and not a later process's. */
+	if (syscall(SYS_pidfd_send_signal, pidfd, 0, NULL, 0) < 0 && errno != EPERM)
+		return ns_plan_ended(errno, err);
+	for (size_t i = 0; i < ARRAY_SIZE(ns_table); i++) {
+		r = ns_plan_differs(procfd, ns_table[i].file, err);
+		if (r < 0)
+			return r;
+		out->join |= r ? ns_table[i].flag : 0;
+	}
+	out->rootfd = openat(procfd, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (out->rootfd < 0)
+		return ns_plan_ended(errno, err);
+	out->bridge = (out->join & CLONE_NEWPID) != 0;
+	return 0;
+}
+
 void ns_plan_free(struct ns_plan *plan)
 {
+	close_fd(&plan->rootfd);
 	for (size_t i = 0; i < NS_COUNT; i++)
 		close_fd(&plan->fds[i]);
 }
@@ -188,6 +239,17 @@ static int ns_join_paths(const struct ns_plan *plan, unsigned rows, unsigned *la
 	return 0;
 }
 
+static int ns_join_process(const struct ns_plan *plan, struct coffer_error *err)
+{
+	if (plan->join && setns(plan->pidfd, (int)plan->join) < 0)
+		return errno == ESRCH ? err_state(err, "the container's init has ended")
+				      : err_sys(err, "join the container's namespaces");
+	/* A mount namespace is entered at its topmost root, which need not be that of init. */
+	if (plan->rootfd >= 0 && (fchdir(plan->rootfd) < 0 || chroot(".") < 0))
+		return err_sys(err, "enter the container's root");
+	return 0;
+}
+
 static int ns_join(const struct ns_plan *plan, struct coffer_error *err)
 {
 	const unsigned user = 1U << (NS_COUNT - 1); /* the table's last row */
@@ -195,12 +257,10 @@ static int ns_join(const struct ns_plan *plan, struct coffer_error *err)
 	unsigned later = 0;
 	int r;
 
-	if (!plan->join)
-		return 0;
 	if (plan->pidfd >= 0) {
-		if (setns(plan->pidfd, (int)plan->join) < 0)
-			return errno == ESRCH ? err_state(err, "the container's init has ended")
-					      : err_sys(err, "join the container's namespaces");
+		r = ns_join_process(plan, err);
+		if (r < 0)
+			return r;
 	} else {
 		r = ns_join_paths(plan, ~user, by_user ? &later : NULL, err);
 		if (r == 0)

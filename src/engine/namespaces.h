@@ -26,16 +26,27 @@ struct ns_plan {
 	uint64_t join;        /* CLONE_NEW* to enter */
 	int fds[NS_COUNT];    /* by path, in the table's order; owned, -1: not by path */
 	int pidfd;            /* whose namespaces to enter instead; borrowed, -1: by path */
+	int rootfd;           /* the root to end up in, after joining by pidfd; owned, or -1 */
 	bool bridge;
 	const struct oci_linux *linux_; /* maps and offsets; borrowed */
 };
 
-#define NS_PLAN_INIT { .fds = { -1, -1, -1, -1, -1, -1, -1, -1 }, .pidfd = -1 }
+#define NS_PLAN_INIT { .fds = { -1, -1, -1, -1, -1, -1, -1, -1 }, .pidfd = -1, .rootfd = -1 }
 
 /* ns_plan_spec() - The plan of a container's init. Opens the paths. */
 int ns_plan_spec(const struct oci_spec *spec, struct ns_plan *out, struct coffer_error *err);
 /* ns_plan_join() - Enter every namespace that @init's plan made or joined */
 void ns_plan_join(const struct ns_plan *init, int pidfd, struct ns_plan *out);
+/**
+ * ns_plan_join_pid() - Enter those namespaces of a process that are not ours already
+ * @pid:	The process, in our pid namespace and its /proc
+ * @pidfd:	Of the same process; borrowed, must stay open until the plan is carried out
+ * @out:	The caller ends it with ns_plan_free(), on failure too
+ *
+ * The entering ends in the root that @pid has now, also where that is none of a mount
+ * namespace (a root changed by chroot alone).
+ */
+int ns_plan_join_pid(pid_t pid, int pidfd, struct ns_plan *out, struct coffer_error *err);
 void ns_plan_free(struct ns_plan *plan);
 
 /* ns_has() - Does the container have its own (or a joined) one of CLONE_NEW* @flag? */
