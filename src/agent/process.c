@@ -109,13 +109,13 @@ static void process_load_modules(const struct process *p)
 static int process_create_init(struct process *p, struct coffer_error *err)
 {
 	struct container *c = p->container;
-	struct engine_create_args args = { .id = c->id,
-					   .bundle = c->bundle,
-					   .spec = p->spec,
-					   .stdio = { -1, -1, -1 },
-					   .own_kernel = c->agent->init };
+	struct engine_create_args args = ENGINE_CREATE_ARGS_INIT;
 	int r = 0;
 
+	args.id = c->id;
+	args.bundle = c->bundle;
+	args.spec = p->spec;
+	args.own_kernel = c->agent->init;
 	if (!p->spec->process->terminal)
 		r = streams_pipes(&p->streams, &args.stdio, err);
 	process_load_modules(p);
@@ -253,15 +253,16 @@ static int32_t process_failure_code(const struct coffer_error *err)
 static int process_start_exec(struct process *p, struct coffer_error *err)
 {
 	struct process *init = container_process(p->container, p->container->id);
-	struct engine_stdio io = { -1, -1, -1 };
+	struct engine_exec_args args = ENGINE_EXEC_ARGS_INIT;
 	int r = 0;
 
 	if (!init || init->state != PROCESS_RUNNING)
 		return err_state(err, "container %s is not running", p->container->id);
 	if (!p->spec->process->terminal)
-		r = streams_pipes(&p->streams, &io, err);
+		r = streams_pipes(&p->streams, &args.stdio, err);
+	args.process = p->spec->process;
 	if (r == 0)
-		r = engine_exec(p->container->engine, p->spec->process, &io, &p->exec, err);
+		r = engine_exec(p->container->engine, &args, &p->exec, err);
 	streams_close_child(&p->streams);
 	if (r == 0)
 		p->proc = &p->exec;

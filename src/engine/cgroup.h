@@ -1,58 +1,80 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * engine/cgroup.h - the container's control group, whatever version the host has
+ *
+ *	cgroup_plan()    decides driver and paths; leaves no trace
+ *	cgroup_save()    the decision as words, to be kept before anything is made
+ *	cgroup_create()  makes the group(s), sets the limits
+ *	clone3 into cgroup_clone_fd(), else cgroup_place() once the process is there
+ *	cgroup_limit_devices(), cgroup_kill(), cgroup_freeze() ...
+ *	cgroup_remove()
+ *
+ *	cgroup_open()    from the words, in a later process
  */
 #ifndef ENGINE_CGROUP_H
 #define ENGINE_CGROUP_H
 
+#include <stdbool.h>
+#include <sys/types.h>
+
 #include "base/error.h"
+#include "engine/engine.h"
 #include "spec/spec.h"
 
 #define CGROUP_PATH_MAX 4096 /* bytes with the NUL */
 
-struct cgroup_ops;
+struct cgroup; /* owned by the caller through a pointer; see cgroup_free() */
 
-struct cgroup {
-	const struct cgroup_ops *ops;
-	char *path;    /* below the hierarchy's root, "a/b/c"; owned */
-	int rootfd;    /* the hierarchy's root; owned */
-	int fd;        /* the group's directory; owned; -1: no group */
-	unsigned depth; /* how many of the path's components have been walked */
-	unsigned made;  /* how many of those, counted from the last, are ours */
+struct cgroup_plan_args {
+	const struct oci_spec *spec;
+	const char *id;
+	enum engine_cgroup_manager manager;
+	bool rootless; /* what we have no right to is left out, with one warning */
 };
 
-#define CGROUP_INIT { .rootfd = -1, .fd = -1 }
+/* cgroup_plan() - @out is NULL when the container goes without a group: nothing asks for one and
+ * the host gives none */
+int cgroup_plan(const struct cgroup_plan_args *args, struct cgroup **out, struct coffer_error *err);
+/* cgroup_save() - Words that name the group(s) for cgroup_open(); borrowed from @cg */
+const struct oci_strv *cgroup_save(const struct cgroup *cg);
+/* cgroup_open() - A group that exists, or is partly or wholly gone: then only kill and remove do
+ * something. Empty words give NULL. */
+int cgroup_open(const struct oci_strv *words, struct cgroup **out, struct coffer_error *err);
+/* cgroup_free() - The object, not the group; NULL is fine */
+void cgroup_free(struct cgroup *cg);
 
-struct cgroup_ops {
-	const char *name;
-	/* Open the hierarchy's root. Return: descriptor or -1 when this version is not here */
-	int (*probe)(void);
-	int (*create)(struct cgroup *cg, struct coffer_error *err);
-	int (*limit)(const struct cgroup *cg, const struct oci_resources *res,
-		     struct coffer_error *err);
-	int (*limit_devices)(const struct cgroup *cg, const struct oci_resources *res,
-			     struct coffer_error *err);
-	int (*kill)(const struct cgroup *cg, int sig, struct coffer_error *err);
-	/* Wait a bounded time for the processes to be gone, then remove */
-	int (*remove)(struct cgroup *cg, struct coffer_error *err);
-};
+/* cgroup_create() - Make it; what was made before a failure is removed again. Groups that have
+ * processes already are not ours: -EEXIST */
+int cgroup_create(struct cgroup *cg, const struct oci_resources *res, struct coffer_error *err);
+/* cgroup_clone_fd() - For clone3(CLONE_INTO_CGROUP); borrowed, -1: cgroup_place() alone does it */
+int cgroup_clone_fd(const struct cgroup *cg);
+/* cgroup_needs_place() - Are there hierarchies that the clone has not entered? */
+bool cgroup_needs_place(const struct cgroup *cg);
+/* cgroup_place() - Move @pid into every hierarchy; for init, systemd makes the unit only now and
+ * limits follow */
+int cgroup_place(struct cgroup *cg, pid_t pid, const struct oci_resources *res,
+		 struct coffer_error *err);
+/* cgroup_join() - The same for a further process, beside @init: where the container has groups of
+ * its own below, init's own group is taken */
+int cgroup_join(struct cgroup *cg, pid_t pid, pid_t init, struct coffer_error *err);
 
-extern const struct cgroup_ops cgroup_v2_ops;
-
-/**
- * cgroup_create() - Make the group of linux.cgroupsPath and set linux.resources
- *
- * Without a path and without limits a host that lets us make none is fine; the
- * container then has no group (fd is -1).
- */
-int cgroup_create(const struct oci_spec *spec, const char *id, struct cgroup *out,
-		  struct coffer_error *err);
 /* cgroup_limit_devices() - linux.resources.devices; apart, because set-up may use more of them */
 int cgroup_limit_devices(const struct cgroup *cg, const struct oci_resources *res,
 			 struct coffer_error *err);
-/* cgroup_kill() - Signal every process in it. Return: -ENOENT when there is no group */
+/* cgroup_update() - Members of @res that are set, devices included */
+int cgroup_update(struct cgroup *cg, const struct oci_resources *res, struct coffer_error *err);
+/* cgroup_kill() - Signal every process in it, also in groups below; frozen ones are thawed for
+ * SIGKILL. Return: -ENOENT when the group is gone */
 int cgroup_kill(const struct cgroup *cg, int sig, struct coffer_error *err);
-/* cgroup_remove() - Also frees what @cg owns, whatever happens */
+/* cgroup_freeze() - Waits a bounded time until it has taken effect */
+int cgroup_freeze(const struct cgroup *cg, bool on, struct coffer_error *err);
+/* cgroup_frozen() - Return: 1, 0, negative errno */
+int cgroup_frozen(const struct cgroup *cg, struct coffer_error *err);
+/* cgroup_pids() - Processes of it and of groups below. @pids: malloc'd */
+int cgroup_pids(const struct cgroup *cg, pid_t **pids, size_t *n, struct coffer_error *err);
+int cgroup_stats(const struct cgroup *cg, struct engine_stats *out, struct coffer_error *err);
+/* cgroup_remove() - Wait a bounded time for the processes to be gone, then remove what we made;
+ * one that is gone already is fine */
 int cgroup_remove(struct cgroup *cg, struct coffer_error *err);
 
 #endif /* ENGINE_CGROUP_H */

@@ -1,32 +1,95 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * engine/container.c - the parent's side of a container's life
+ * engine/container.c - a container made and ended by the parent
  *
- *	engine_create:  check, plan (namespaces, mounts, filter), cgroup, launch init
+ *	engine_create:  check, plan (namespaces, mounts, filter, cgroup), record the plan,
+ *	                make the cgroup, launch init, record init
  *	engine_start:   limits on init from outside, then let it execve
  *	engine_delete:  kill, reap, remove the cgroup, free
  *
  * Whatever can be refused is refused before the first system call that leaves
  * a trace.  When a later step fails, what was made is taken down by the same
- * engine_delete() that ends a healthy container.
+ * steps that end a healthy container.  Taking hold of one that another process
+ * made is in open.c, what can be done to a running one in control.c.
  *
- * Callers: agent, host sandbox, OCI runtime.
+ * Callers: agent, OCI runtime.
  */
 #include "engine/container.h"
 
 #include <fcntl.h>
-#include <sched.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/io.h"
 #include "base/path.h"
+#include "engine/procinfo.h"
 #include "engine/rlimit.h"
 #include "engine/support.h"
 #include "engine/sysctl.h"
 
 #define CONTAINER_END_BUDGET (5 * USEC_PER_SEC)
+
+int container_new(const char *id, const char *bundle, const struct oci_spec *spec,
+		  struct engine_container **out, struct coffer_error *err)
+{
+	struct engine_container *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return err_nomem(err);
+	c->spec = spec;
+	c->ns = (struct ns_plan)NS_PLAN_INIT;
+	c->launch = (struct launch)LAUNCH_INIT;
+	c->id = strdup(id);
+	c->bundle = strdup(bundle);
+	if (!c->id || !c->bundle) {
+		engine_release(c);
+		return err_nomem(err);
+	}
+	*out = c;
+	return 0;
+}
+
+void engine_release(struct engine_container *c)
+{
+	if (!c)
+		return;
+	close_fd(&c->launch.process.child.pidfd);
+	close_fd(&c->launch.process.ptmx);
+	close_fd(&c->launch.sock);
+	cgroup_free(c->cgroup);
+	mount_plans_free(&c->mounts);
+	ns_plan_free(&c->ns);
+	seccomp_filter_free(&c->seccomp);
+	free(c->rootfs);
+	free(c->bundle);
+	free(c->id);
+	free(c);
+}
+
+struct hook_state container_hook_state(const struct engine_container *c, const char *status,
+				       pid_t pid)
+{
+	return (struct hook_state){
+		.id = c->id,
+		.status = status,
+		.pid = pid,
+		.bundle = c->bundle,
+		.annotations = &c->spec->annotations,
+		.oci_version = c->spec->oci_version,
+	};
+}
+
+bool container_has_pid_namespace(const struct engine_container *c)
+{
+	const struct oci_namespace *ns = oci_namespace_find(c->spec, "pid");
+
+	return ns && !ns->path;
+}
+
+/* ---- create ---- */
 
 static int container_open_null(const struct engine_stdio *stdio, int *null,
 			       struct coffer_error *err)
@@ -37,12 +100,22 @@ static int container_open_null(const struct engine_stdio *stdio, int *null,
 	return *null < 0 ? err_sys(err, "open /dev/null") : 0;
 }
 
-int container_fill_init(const struct engine_container *c, const struct oci_process *process,
+static int container_compile_filter(struct engine_container *c, struct coffer_error *err)
+{
+	int r = c->seccomp_ready ? 0 : seccomp_compile(c->spec->linux_->seccomp, &c->seccomp, err);
+
+	c->seccomp_ready = r == 0;
+	return r;
+}
+
+int container_fill_init(struct engine_container *c, const struct oci_process *process,
 			const struct engine_stdio *stdio, struct init *out, int *null,
 			struct coffer_error *err)
 {
-	int r = container_open_null(stdio, null, err);
+	int r = container_compile_filter(c, err);
 
+	if (r == 0)
+		r = container_open_null(stdio, null, err);
 	if (r < 0)
 		return r;
 	*out = (struct init)INIT_INIT;
@@ -57,10 +130,14 @@ int container_fill_init(const struct engine_container *c, const struct oci_proce
 	return 0;
 }
 
-static int container_plan(struct engine_container *c, const struct engine_create_args *args,
-			  struct coffer_error *err)
+static int container_plan(struct engine_container *c, struct coffer_error *err)
 {
+	const struct engine_create_args *args = c->args;
 	const struct oci_spec *spec = args->spec;
+	const struct cgroup_plan_args cgroup = { .spec = spec,
+						 .id = args->id,
+						 .manager = args->manager,
+						 .rootless = args->rootless };
 	const char *root;
 	int r;
 
@@ -74,18 +151,74 @@ static int container_plan(struct engine_container *c, const struct engine_create
 	if (r == 0)
 		r = mount_plan_spec(spec, args->bundle, &c->mounts, err);
 	if (r == 0)
-		r = seccomp_compile(spec->linux_->seccomp, &c->seccomp, err);
+		r = container_compile_filter(c, err);
+	if (r == 0)
+		r = cgroup_plan(&cgroup, &c->cgroup, err);
 	if (r < 0)
 		return r;
 	root = spec->root->path;
-	c->id = strdup(args->id);
 	c->rootfs = root[0] == '/' ? strdup(root) : path_join(args->bundle, root);
-	return c->id && c->rootfs ? 0 : err_nomem(err);
+	return c->rootfs ? 0 : err_nomem(err);
 }
 
-static int container_launch(struct engine_container *c, const struct engine_create_args *args,
-			    struct coffer_error *err)
+static int container_record(const struct engine_container *c, pid_t pid, struct coffer_error *err)
 {
+	static const struct oci_strv none;
+	struct engine_record rec = { .pid = pid };
+	int r = 0;
+
+	if (!c->args->record)
+		return 0;
+	rec.cgroup = c->cgroup ? cgroup_save(c->cgroup) : &none;
+	if (pid > 0)
+		r = procinfo_start_time(pid, &rec.start_time, err);
+	return r < 0 ? r : c->args->record(&rec, c->args->record_data, err);
+}
+
+static int container_place(pid_t pid, void *data, struct coffer_error *err)
+{
+	struct engine_container *c = data;
+
+	return cgroup_place(c->cgroup, pid, c->spec->linux_->resources, err);
+}
+
+/* Hooks may ask the runtime about the container, so its record comes first. */
+static int container_hooks(pid_t pid, void *data, struct coffer_error *err)
+{
+	struct engine_container *c = data;
+	struct hook_state state = container_hook_state(c, "creating", pid);
+	int r = container_record(c, pid, err);
+
+	if (r == 0)
+		r = hooks_run(&c->spec->hooks->prestart, "prestart", &state, err);
+	if (r == 0)
+		r = hooks_run(&c->spec->hooks->create_runtime, "createRuntime", &state, err);
+	return r;
+}
+
+static void container_fill_launch(struct engine_container *c, struct init *init)
+{
+	const struct oci_hooks *h = c->spec->hooks;
+	struct launch *l = &c->launch;
+
+	l->ns = &c->ns;
+	l->main = init_main;
+	l->data = init;
+	if (c->cgroup) {
+		l->cgroup = cgroup_clone_fd(c->cgroup);
+		l->place = container_place;
+		l->place_always = cgroup_needs_place(c->cgroup);
+	}
+	l->hooks = container_hooks;
+	l->parent_data = c;
+	l->patient = h && (h->create_container.n > 0 || h->start_container.n > 0);
+}
+
+static int container_launch(struct engine_container *c, struct coffer_error *err)
+{
+	/* Init is process 1 to itself where it has a namespace of its own. */
+	struct hook_state state = container_hook_state(c, "creating", 0);
+	const struct engine_create_args *args = c->args;
 	autoclose int null = -1;
 	struct init init;
 	int r;
@@ -96,37 +229,51 @@ static int container_launch(struct engine_container *c, const struct engine_crea
 	init.rootfs = c->rootfs;
 	init.ns = &c->ns;
 	init.mounts = &c->mounts;
-	c->launch.ns = &c->ns;
-	c->launch.cgroup = c->cgroup.fd;
-	c->launch.main = init_main;
-	c->launch.data = &init;
+	init.gate = args->gate;
+	init.preserve_fds = args->preserve_fds;
+	init.no_pivot = args->no_pivot;
+	init.no_new_keyring = args->no_new_keyring;
+	init.hooks = &state;
+	container_fill_launch(c, &init);
 	r = launch_start(&c->launch, err);
 	/* The child has its own copy. */
 	c->launch.data = NULL;
 	mount_plans_free(&c->mounts);
 	ns_plan_free(&c->ns);
+	return r;
+}
+
+static int container_make(struct engine_container *c, struct coffer_error *err)
+{
+	const struct oci_resources *res = c->spec->linux_->resources;
+	int r = container_plan(c, err);
+
 	if (r == 0)
-		r = cgroup_limit_devices(&c->cgroup, c->spec->linux_->resources, err);
+		r = container_record(c, 0, err);
+	if (r == 0 && c->cgroup)
+		r = cgroup_create(c->cgroup, res, err);
+	if (r == 0)
+		r = container_launch(c, err);
+	if (r == 0 && c->cgroup)
+		r = cgroup_limit_devices(c->cgroup, res, err);
+	if (r == 0)
+		r = container_record(c, c->launch.process.child.pid, err);
+	if (r == 0 && c->args->gate >= 0)
+		r = launch_send_to_gate(&c->launch, err);
 	return r;
 }
 
 int engine_create(const struct engine_create_args *args, struct engine_container **out,
 		  struct coffer_error *err)
 {
-	struct engine_container *c = calloc(1, sizeof(*c));
-	int r;
+	struct engine_container *c;
+	int r = container_new(args->id, args->bundle, args->spec, &c, err);
 
-	if (!c)
-		return err_nomem(err);
-	c->spec = args->spec;
-	c->ns = (struct ns_plan)NS_PLAN_INIT;
-	c->cgroup = (struct cgroup)CGROUP_INIT;
-	c->launch = (struct launch)LAUNCH_INIT;
-	r = container_plan(c, args, err);
-	if (r == 0)
-		r = cgroup_create(c->spec, c->id, &c->cgroup, err);
-	if (r == 0)
-		r = container_launch(c, args, err);
+	if (r < 0)
+		return r;
+	c->args = args;
+	r = container_make(c, err);
+	c->args = NULL;
 	if (r < 0) {
 		engine_delete(c, NULL);
 		return err_wrap(err, "create container %s", args->id);
@@ -140,8 +287,18 @@ struct engine_process *engine_init(struct engine_container *c)
 	return &c->launch.process;
 }
 
+bool engine_alive(const struct engine_container *c)
+{
+	const struct child *init = &c->launch.process.child;
+
+	return init->pid > 0 && io_wait(init->pidfd, POLLIN, 0) == 0;
+}
+
+/* ---- start ---- */
+
 int engine_start(struct engine_container *c, struct coffer_error *err)
 {
+	struct hook_state state;
 	int r;
 
 	if (c->state != CONTAINER_CREATED)
@@ -154,28 +311,18 @@ int engine_start(struct engine_container *c, struct coffer_error *err)
 		launch_end(&c->launch);
 	else
 		r = launch_go(&c->launch, err);
-	return r < 0 ? err_wrap(err, "start container %s", c->id) : 0;
+	if (r < 0)
+		return err_wrap(err, "start container %s", c->id);
+	state = container_hook_state(c, "running", c->launch.process.child.pid);
+	return c->spec->hooks ? hooks_run(&c->spec->hooks->poststart, "poststart", &state, err)
+			      : 0;
 }
 
-int engine_kill_all(struct engine_container *c, int sig, struct coffer_error *err)
-{
-	const struct child *init = &c->launch.process.child;
-	int r = cgroup_kill(&c->cgroup, sig, err);
-
-	if (r == -ENOENT && c->cgroup.fd < 0) {
-		/* The end of a pid namespace's init is the end of all in it. */
-		if (sig != SIGKILL || !(c->ns.create & CLONE_NEWPID))
-			r = err_unsupported(err, "the container has no cgroup");
-		else
-			r = init->pid == 0 ? 0 : child_kill(init, SIGKILL);
-		if (r < 0 && err && err->kind == COFFER_ERR_NONE)
-			err_sysn(err, r, "kill init");
-	}
-	return r < 0 ? err_wrap(err, "kill container %s", c->id) : 0;
-}
+/* ---- the end ---- */
 
 static int container_reap(struct engine_container *c, struct coffer_error *err)
 {
+	usec_t deadline = deadline_in(clock_budget(CONTAINER_END_BUDGET));
 	struct child *init = &c->launch.process.child;
 	siginfo_t si;
 	int r;
@@ -183,31 +330,31 @@ static int container_reap(struct engine_container *c, struct coffer_error *err)
 	if (init->pid == 0)
 		return 0;
 	child_kill(init, SIGKILL);
-	r = child_wait(init, deadline_in(clock_budget(CONTAINER_END_BUDGET)), &si);
+	if (c->adopted)
+		r = io_wait(init->pidfd, POLLIN, deadline);
+	else
+		r = child_wait(init, deadline, &si);
+	if (c->adopted && r == 0)
+		r = -ETIMEDOUT;
 	return r < 0 ? err_sysn(err, r, "wait for init") : 0;
 }
 
 int engine_delete(struct engine_container *c, struct coffer_error *err)
 {
-	struct coffer_error *first = err;
+	struct hook_state state = container_hook_state(c, "stopped", 0);
 	int r = 0, step;
 
-	if (c->cgroup.fd >= 0)
-		r = cgroup_kill(&c->cgroup, SIGKILL, first);
-	step = container_reap(c, r < 0 ? NULL : first);
+	if (c->cgroup)
+		r = cgroup_kill(c->cgroup, SIGKILL, err);
+	r = r == -ENOENT ? 0 : r;
+	step = container_reap(c, r < 0 ? NULL : err);
 	r = r < 0 ? r : step;
-	step = cgroup_remove(&c->cgroup, r < 0 ? NULL : first);
+	step = c->cgroup ? cgroup_remove(c->cgroup, r < 0 ? NULL : err) : 0;
 	r = r < 0 ? r : step;
-	if (r < 0 && c->id)
+	if (r < 0)
 		err_wrap(err, "delete container %s", c->id);
-	close_fd(&c->launch.process.child.pidfd);
-	close_fd(&c->launch.process.ptmx);
-	close_fd(&c->launch.sock);
-	mount_plans_free(&c->mounts);
-	ns_plan_free(&c->ns);
-	seccomp_filter_free(&c->seccomp);
-	free(c->rootfs);
-	free(c->id);
-	free(c);
+	if (c->spec->hooks)
+		hooks_run(&c->spec->hooks->poststop, "poststop", &state, NULL);
+	engine_release(c);
 	return r;
 }

@@ -7,6 +7,7 @@
 
 #include "engine/cgroup.h"
 #include "engine/engine.h"
+#include "engine/hooks.h"
 #include "engine/init.h"
 #include "engine/launch.h"
 #include "engine/mount.h"
@@ -20,22 +21,38 @@ enum container_state {
 
 struct engine_container {
 	char *id;                     /* owned */
+	char *bundle;                 /* owned */
 	char *rootfs;                 /* owned; absolute */
 	const struct oci_spec *spec;  /* borrowed */
-	struct ns_plan ns;            /* paths are closed once init has them */
-	struct mount_plans mounts;    /* needed until init is created */
+	struct ns_plan ns;            /* of init, empty once init is created */
+	struct mount_plans mounts;    /* the same */
 	struct seccomp_filter seccomp; /* for init and every exec */
-	struct cgroup cgroup;
+	bool seccomp_ready;
+	struct cgroup *cgroup;        /* owned; NULL: none */
 	struct launch launch;         /* init */
 	enum container_state state;
+	bool adopted;                 /* init is another process' child */
+	/* While it is being created. */
+	const struct engine_create_args *args;
 };
+
+/* container_new() - With copies of the names, and what all of them start from */
+int container_new(const char *id, const char *bundle, const struct oci_spec *spec,
+		  struct engine_container **out, struct coffer_error *err);
 
 /**
  * container_fill_init() - What init and exec need alike
  * @null:	Filled with a descriptor of /dev/null when @stdio lacks one; the caller owns it
  */
-int container_fill_init(const struct engine_container *c, const struct oci_process *process,
+int container_fill_init(struct engine_container *c, const struct oci_process *process,
 			const struct engine_stdio *stdio, struct init *out, int *null,
 			struct coffer_error *err);
+
+/* container_hook_state() - What hooks are told while the container is @status */
+struct hook_state container_hook_state(const struct engine_container *c, const char *status,
+				       pid_t pid);
+
+/* container_has_pid_namespace() - Is the end of init the end of all? */
+bool container_has_pid_namespace(const struct engine_container *c);
 
 #endif /* ENGINE_CONTAINER_H */

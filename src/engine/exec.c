@@ -8,48 +8,68 @@
  * and no_new_privs of its own document, so an exec is never looser than what
  * its caller wrote.
  *
- * Callers: agent, host sandbox, OCI runtime.
+ * Callers: agent, OCI runtime.
  */
 #include "engine/container.h"
 #include "engine/rlimit.h"
 #include "engine/support.h"
 
-static int exec_launch(struct engine_container *c, const struct oci_process *process,
-		       const struct engine_stdio *stdio, struct launch *launch,
-		       struct coffer_error *err)
+struct exec_place {
+	struct cgroup *cgroup;
+	pid_t init;
+};
+
+static int exec_place(pid_t pid, void *data, struct coffer_error *err)
 {
+	struct exec_place *p = data;
+
+	return cgroup_join(p->cgroup, pid, p->init, err);
+}
+
+static int exec_run(struct engine_container *c, const struct engine_exec_args *args,
+		    const struct ns_plan *ns, struct launch *launch, struct coffer_error *err)
+{
+	struct exec_place place = { c->cgroup, c->launch.process.child.pid };
 	autoclose int null = -1;
-	struct ns_plan ns;
 	struct init init;
 	int r;
 
-	r = container_fill_init(c, process, stdio, &init, &null, err);
+	r = container_fill_init(c, args->process, &args->stdio, &init, &null, err);
 	if (r < 0)
 		return r;
-	ns_plan_join(&c->ns, c->launch.process.child.pidfd, &ns);
-	init.ns = &ns;
-	launch->ns = &ns;
-	launch->cgroup = c->cgroup.fd;
+	init.ns = launch->ns = ns;
+	init.preserve_fds = args->preserve_fds;
+	init.no_new_keyring = args->no_new_keyring;
 	launch->main = init_exec_main;
 	launch->data = &init;
+	if (c->cgroup) {
+		launch->cgroup = cgroup_clone_fd(c->cgroup);
+		launch->place = exec_place;
+		launch->place_always = cgroup_needs_place(c->cgroup);
+		launch->parent_data = &place;
+	}
 	r = launch_start(launch, err);
 	if (r == 0)
-		r = rlimit_apply(process, launch->process.child.pid, err);
+		r = rlimit_apply(args->process, launch->process.child.pid, err);
 	return r < 0 ? r : launch_go(launch, err);
 }
 
-int engine_exec(struct engine_container *c, const struct oci_process *process,
-		const struct engine_stdio *stdio, struct engine_process *out,
-		struct coffer_error *err)
+int engine_exec(struct engine_container *c, const struct engine_exec_args *args,
+		struct engine_process *out, struct coffer_error *err)
 {
 	autolaunch struct launch launch = LAUNCH_INIT;
+	const struct child *init = &c->launch.process.child;
+	struct ns_plan ns = NS_PLAN_INIT;
 	int r;
 
-	if (c->launch.process.child.pid == 0)
+	if (init->pid == 0)
 		return err_state(err, "exec in container %s: its init has ended", c->id);
-	r = support_check_process(process, err);
+	r = support_check_process(args->process, err);
 	if (r == 0)
-		r = exec_launch(c, process, stdio, &launch, err);
+		r = ns_plan_join_pid(init->pid, init->pidfd, &ns, err);
+	if (r == 0)
+		r = exec_run(c, args, &ns, &launch, err);
+	ns_plan_free(&ns);
 	if (r < 0)
 		return err_wrap(err, "exec in container %s", c->id);
 	*out = (struct engine_process){

@@ -26,6 +26,7 @@
 #include "base/path.h"
 #include "engine/device.h"
 #include "engine/rootfs.h"
+#include "engine/sync.h"
 #include "engine/sysctl.h"
 
 struct init_stage {
@@ -82,6 +83,33 @@ static int init_stage_sysctl(struct init *i, struct coffer_error *err)
 	return sysctl_apply(&i->spec->linux_->sysctl, err);
 }
 
+/* Everything is mounted and the old root still there: the place for these hooks in the spec. */
+static int init_stage_create_hooks(struct init *i, struct coffer_error *err)
+{
+	const struct oci_hooks *h = i->spec->hooks;
+	struct hook_state state = *i->hooks;
+	int r = 0;
+
+	if (!h)
+		return 0;
+	state.pid = getpid();
+	if (h->prestart.n > 0 || h->create_runtime.n > 0)
+		r = sync_ask(*i->sock, SYNC_HOOKS, -1, err);
+	if (r == 0)
+		r = hooks_run(&h->create_container, "createContainer", &state, err);
+	return r;
+}
+
+static int init_stage_start_hooks(struct init *i, struct coffer_error *err)
+{
+	const struct oci_hooks *h = i->spec->hooks;
+	struct hook_state state = *i->hooks;
+
+	state.pid = getpid();
+	state.status = "created";
+	return h ? hooks_run(&h->start_container, "startContainer", &state, err) : 0;
+}
+
 /* A working directory that the image lacks is made, as every runtime does. */
 static int init_stage_make_cwd(struct init *i, struct coffer_error *err)
 {
@@ -113,13 +141,15 @@ static int init_stage_find_root(struct init *i, struct coffer_error *err)
 }
 
 /* clang-format off */
-#define INIT_STAGES_COMMON \
+#define INIT_STAGES_PREPARE \
 	{ "descriptors", process_stage_descriptors }, \
-	{ "report", process_stage_ready }, \
-	/* The parent sets limits now and lets us go. */ \
 	{ "keyring", process_stage_keyring }, \
-	{ "scheduling", process_stage_scheduling }, \
 	{ "working directory", process_stage_directory }, \
+	{ NULL, process_stage_find }, \
+	{ "report", process_stage_ready }
+	/* The parent sets limits now and lets us go. */
+#define INIT_STAGES_FINISH \
+	{ "scheduling", process_stage_scheduling }, \
 	{ "bounding capabilities", process_stage_bounding }, \
 	{ "seccomp", process_stage_seccomp }, \
 	{ "user", process_stage_user }, \
@@ -136,11 +166,14 @@ static const struct init_stage init_stages[] = {
 	{ "terminal", init_stage_console },
 	{ "sysctl", init_stage_sysctl },
 	{ "hostname", init_stage_names },
+	{ NULL, init_stage_create_hooks },
 	{ "working directory", init_stage_make_cwd },
 	{ "masked and read-only paths", init_stage_hide },
 	{ "read-only root", init_stage_readonly },
 	{ "enter root", init_stage_enter },
-	INIT_STAGES_COMMON,
+	INIT_STAGES_PREPARE,
+	{ NULL, init_stage_start_hooks },
+	INIT_STAGES_FINISH,
 };
 
 static const struct init_stage init_exec_stages[] = {
@@ -148,7 +181,8 @@ static const struct init_stage init_exec_stages[] = {
 	{ "root", init_stage_find_root },
 	{ "terminal", process_stage_terminal },
 	{ "working directory", init_stage_make_cwd },
-	INIT_STAGES_COMMON,
+	INIT_STAGES_PREPARE,
+	INIT_STAGES_FINISH,
 };
 
 static int init_run(const struct init_stage *stages, size_t n, struct init *i,

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "engine/caps.h"
 #include "engine/engine.h"
+#include "engine/hooks.h"
 #include "engine/mount.h"
 #include "engine/namespaces.h"
 #include "engine/seccomp_filter.h"
@@ -25,6 +26,11 @@ struct init {
 	const struct seccomp_filter *seccomp;
 	struct caps caps;
 	struct engine_stdio stdio; /* all open */
+	int gate;                  /* listening socket to wait at, or -1 */
+	unsigned preserve_fds;     /* 3 to 3+n-1 stay open */
+	bool no_pivot;
+	bool no_new_keyring;
+	const struct hook_state *hooks; /* what the hooks of init are told; NULL for an exec */
 	/* The child's own. */
 	int *sock;
 	int rootfd;
@@ -32,7 +38,7 @@ struct init {
 	bool cwd_later; /* root may not enter the working directory; its user will try */
 };
 
-#define INIT_INIT { .rootfd = -1, .terminal = TERMINAL_INIT }
+#define INIT_INIT { .gate = -1, .rootfd = -1, .terminal = TERMINAL_INIT }
 
 /* init_main(), init_exec_main() - launch_main of a container's init and of an exec */
 int init_main(void *data, int *sock, struct coffer_error *err);
@@ -41,6 +47,7 @@ int init_exec_main(void *data, int *sock, struct coffer_error *err);
 /* process_stage_*(): what both do once the root is theirs; see process.c */
 int process_stage_terminal(struct init *i, struct coffer_error *err);
 int process_stage_descriptors(struct init *i, struct coffer_error *err);
+int process_stage_find(struct init *i, struct coffer_error *err);
 int process_stage_ready(struct init *i, struct coffer_error *err);
 int process_stage_keyring(struct init *i, struct coffer_error *err);
 int process_stage_scheduling(struct init *i, struct coffer_error *err);

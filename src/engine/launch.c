@@ -10,6 +10,9 @@
  * taken whenever the plan allows.  The first clone goes straight into the
  * cgroup: nothing of the container ever runs outside of it.
  *
+ * Where control groups are of another kind, or busy, the child's first question
+ * is to be placed.
+ *
  * The clone is raw, without the C library's fork handlers, and memory is
  * copied, not shared.  So the child may allocate only if the parent had one
  * thread; engine.h says so to the callers.
@@ -51,6 +54,11 @@ static long launch_clone(uint64_t flags, int cgroup, int *pidfd)
 	return syscall(SYS_clone3, &args, sizeof(args));
 }
 
+static bool launch_needs_place(const struct launch *l)
+{
+	return l->place && (l->place_always || l->cgroup < 0);
+}
+
 /* In the helper. Return: 0 in the real child, negative errno; the helper itself ends here. */
 static int launch_bridge(const struct launch *l, int sock, struct coffer_error *err)
 {
@@ -80,12 +88,17 @@ static _Noreturn void launch_child(const struct launch *l, int sock)
 	int r = 0;
 
 	spawn_reset_signals();
-	if (l->ns->bridge)
+	if (launch_needs_place(l))
+		r = sync_ask(sock, SYNC_PLACE, -1, &err);
+	if (r == 0 && l->ns->bridge)
 		r = launch_bridge(l, sock, &err);
 	if (r == 0)
 		r = ns_enter_child(l->ns, sock, &err);
 	if (r < 0)
 		err_wrap(&err, "namespaces");
+	/* Unset again when the record is safe; whoever died before is missed at the next report. */
+	else if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		err_sys(&err, "ask to die with the parent");
 	else
 		l->main(l->data, &sock, &err);
 	sync_send_error(sock, &err);
@@ -121,13 +134,36 @@ static int launch_on_forked(struct launch *l, struct sync_msg *msg, int *fd,
 	return 0;
 }
 
+static int launch_continue(struct launch *l, struct coffer_error *err)
+{
+	int r = sync_send(l->sock, SYNC_CONTINUE, 0, -1);
+
+	return r < 0 ? err_sysn(err, r, "answer the container's process") : 0;
+}
+
+static int launch_on_place(struct launch *l, struct sync_msg *msg, int *fd,
+			   struct coffer_error *err)
+{
+	int r = l->place ? l->place(l->process.child.pid, l->parent_data, err)
+			 : err_internal(err, "unexpected question for a cgroup");
+
+	return r < 0 ? r : launch_continue(l, err);
+}
+
 static int launch_on_map(struct launch *l, struct sync_msg *msg, int *fd, struct coffer_error *err)
 {
 	int r = ns_write_maps(l->ns->linux_, l->process.child.pid, err);
 
-	if (r == 0)
-		r = sync_send(l->sock, SYNC_CONTINUE, 0, -1);
-	return r;
+	return r < 0 ? r : launch_continue(l, err);
+}
+
+static int launch_on_hooks(struct launch *l, struct sync_msg *msg, int *fd,
+			   struct coffer_error *err)
+{
+	int r = l->hooks ? l->hooks(l->process.child.pid, l->parent_data, err)
+			 : err_internal(err, "unexpected question for hooks");
+
+	return r < 0 ? r : launch_continue(l, err);
 }
 
 static int launch_on_created(struct launch *l, struct sync_msg *msg, int *fd,
@@ -144,8 +180,9 @@ static int launch_on_exec(struct launch *l, struct sync_msg *msg, int *fd, struc
 
 static int (*const launch_handlers[])(struct launch *l, struct sync_msg *msg, int *fd,
 				      struct coffer_error *err) = {
-	[SYNC_ERROR] = launch_on_error,     [SYNC_FORKED] = launch_on_forked,
-	[SYNC_MAP] = launch_on_map,         [SYNC_CREATED] = launch_on_created,
+	[SYNC_ERROR] = launch_on_error,     [SYNC_PLACE] = launch_on_place,
+	[SYNC_FORKED] = launch_on_forked,   [SYNC_MAP] = launch_on_map,
+	[SYNC_HOOKS] = launch_on_hooks,     [SYNC_CREATED] = launch_on_created,
 	[SYNC_EXEC] = launch_on_exec,
 };
 
@@ -205,29 +242,41 @@ static int launch_serve(struct launch *l, int want, struct coffer_error *err)
 	return 0;
 }
 
-static int launch_limit_waits(int sock)
+static int launch_limit_waits(const struct launch *l, struct coffer_error *err)
 {
 	usec_t budget = clock_budget(LAUNCH_BUDGET);
 	struct timeval tv = { .tv_sec = (time_t)(budget / USEC_PER_SEC) };
 
-	return setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
+	if (!l->patient && setsockopt(l->sock, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)) < 0)
+		return err_sys(err, "limit the waiting time");
+	return 0;
+}
+
+static long launch_clone_first(struct launch *l, int *pidfd)
+{
+	uint64_t flags = l->ns->bridge ? 0 : ns_clone_flags(l->ns);
+	long pid = launch_clone(flags, l->cgroup, pidfd);
+
+	if (pid >= 0 || errno != EBUSY || l->cgroup < 0 || !l->place)
+		return pid;
+	l->cgroup = -1;
+	return launch_clone(flags, -1, pidfd);
 }
 
 int launch_start(struct launch *l, struct coffer_error *err)
 {
 	autoclose int theirs = -1;
-	int pair[2], pidfd = -1;
-	uint64_t flags;
+	int pair[2], pidfd = -1, r;
 	long pid;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_sys(err, "socketpair");
 	l->sock = pair[0];
 	theirs = pair[1];
-	if (launch_limit_waits(l->sock) < 0)
-		return err_sys(err, "limit the waiting time");
-	flags = l->ns->bridge ? 0 : ns_clone_flags(l->ns);
-	pid = launch_clone(flags, l->cgroup, &pidfd);
+	r = launch_limit_waits(l, err);
+	if (r < 0)
+		return r;
+	pid = launch_clone_first(l, &pidfd);
 	if (pid < 0)
 		return err_sys(err, "clone3");
 	if (pid == 0) {
@@ -240,11 +289,23 @@ int launch_start(struct launch *l, struct coffer_error *err)
 	return launch_serve(l, SYNC_CREATED, err);
 }
 
+int launch_send_to_gate(struct launch *l, struct coffer_error *err)
+{
+	int r = launch_continue(l, err);
+
+	close_fd(&l->sock);
+	return r;
+}
+
 static int launch_await_exec(struct launch *l, struct coffer_error *err)
 {
 	struct sync_msg msg;
 	int r, fd = -1;
 
+	/* A socket that came through a gate has no limit yet. */
+	r = launch_limit_waits(l, err);
+	if (r < 0)
+		return r;
 	r = sync_send(l->sock, SYNC_CONTINUE, 0, -1);
 	/* EPIPE: it has died meanwhile; its report may still be in the socket. */
 	if (r < 0 && r != -EPIPE)

@@ -20,7 +20,17 @@ struct launch {
 	const struct ns_plan *ns; /* borrowed */
 	int cgroup;               /* borrowed directory, or -1 */
 	launch_main main;
-	void *data;
+	void *data;               /* for @main */
+	/*
+	 * The parent's answers.  @place moves the child into its control groups when it was not
+	 * cloned into one (there is none, or it is busy with groups of its own), or with
+	 * @place_always.  NULL: nothing to do.
+	 */
+	int (*place)(pid_t pid, void *data, struct coffer_error *err);
+	bool place_always;
+	int (*hooks)(pid_t pid, void *data, struct coffer_error *err);
+	void *parent_data;        /* for those two */
+	bool patient;             /* the child runs hooks: wait for its steps without limit */
 	/* Filled by launch_start(). */
 	struct engine_process process; /* owned */
 	bool forked;                   /* the helper has handed over; @process is the real child */
@@ -35,6 +45,9 @@ struct launch {
  * Return: 0 or negative errno, with the child's own words in @err
  */
 int launch_start(struct launch *l, struct coffer_error *err);
+
+/* launch_send_to_gate() - Its record is kept: let it go and wait at its gate, close @sock */
+int launch_send_to_gate(struct launch *l, struct coffer_error *err);
 
 /* launch_go() - Let it execve and wait until that is done or has failed; then it is reaped */
 int launch_go(struct launch *l, struct coffer_error *err);

@@ -19,6 +19,7 @@
 #include <linux/keyctl.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -29,9 +30,13 @@
 #include "engine/sync.h"
 #include "engine/user.h"
 
-/* Where these live once all others are closed. */
-#define PROCESS_SOCK 3
-#define PROCESS_PTMX 4
+/* Above the descriptors the program inherits, once all others are closed. */
+enum {
+	PROCESS_SOCK,
+	PROCESS_GATE,
+	PROCESS_PTMX,
+	PROCESS_FDS,
+};
 
 int process_stage_terminal(struct init *i, struct coffer_error *err)
 {
@@ -56,11 +61,19 @@ static void process_own_pipe(int fd, uid_t uid)
 		return;
 }
 
-/* Take @fd to a number above all that are given out below. */
-static int process_lift(int *fd, struct coffer_error *err)
+static int process_slot(const struct init *i, int slot)
 {
-	int high = fcntl(*fd, F_DUPFD_CLOEXEC, PROCESS_PTMX + 1);
+	return 3 + (int)i->preserve_fds + slot;
+}
 
+/* Take @fd to a number above all that are given out below. */
+static int process_lift(const struct init *i, int *fd, struct coffer_error *err)
+{
+	int high;
+
+	if (*fd < 0)
+		return 0;
+	high = fcntl(*fd, F_DUPFD_CLOEXEC, process_slot(i, PROCESS_FDS));
 	if (high < 0)
 		return err_sys(err, "duplicate descriptor %d", *fd);
 	*fd = high;
@@ -74,7 +87,7 @@ static int process_place_std(struct init *i, struct coffer_error *err)
 
 	/* First all out of the way: one may be another's target. */
 	for (int std = 0; r == 0 && std < 3; std++)
-		r = process_lift(given[std], err);
+		r = process_lift(i, given[std], err);
 	for (int std = 0; r == 0 && std < 3; std++) {
 		if (dup2(*given[std], std) < 0)
 			return err_sys(err, "place descriptor %d", std);
@@ -84,27 +97,68 @@ static int process_place_std(struct init *i, struct coffer_error *err)
 	return r;
 }
 
+/* Our own to their slots, which they leave before execve at the latest; all above are closed. */
+static int process_place_own(struct init *i, struct coffer_error *err)
+{
+	int *const own[PROCESS_FDS] = {
+		[PROCESS_SOCK] = i->sock,
+		[PROCESS_GATE] = &i->gate,
+		[PROCESS_PTMX] = &i->terminal.ptmx,
+	};
+
+	for (int slot = 0; slot < PROCESS_FDS; slot++) {
+		int fd = process_slot(i, slot);
+
+		if (*own[slot] < 0) {
+			close(fd);
+			continue;
+		}
+		if (dup3(*own[slot], fd, O_CLOEXEC) < 0)
+			return err_sys(err, "place descriptor %d", fd);
+		*own[slot] = fd;
+	}
+	if (syscall(SYS_close_range, process_slot(i, PROCESS_FDS), ~0U, 0) < 0)
+		return err_sys(err, "close all other descriptors");
+	return 0;
+}
+
 int process_stage_descriptors(struct init *i, struct coffer_error *err)
 {
-	bool terminal = i->process->terminal;
-	int r;
+	int r = i->process->terminal ? terminal_control(&i->terminal, err) : 0;
 
-	r = terminal ? terminal_control(&i->terminal, err) : 0;
 	if (r == 0)
-		r = process_lift(i->sock, err);
-	if (r == 0 && terminal)
-		r = process_lift(&i->terminal.ptmx, err);
+		r = process_lift(i, i->sock, err);
+	if (r == 0)
+		r = process_lift(i, &i->gate, err);
+	if (r == 0)
+		r = process_lift(i, &i->terminal.ptmx, err);
 	if (r == 0)
 		r = process_place_std(i, err);
-	if (r < 0)
-		return r;
-	if (dup3(*i->sock, PROCESS_SOCK, O_CLOEXEC) < 0 ||
-	    (terminal && dup3(i->terminal.ptmx, PROCESS_PTMX, O_CLOEXEC) < 0))
-		return err_sys(err, "place descriptors");
-	*i->sock = PROCESS_SOCK;
-	i->terminal.ptmx = terminal ? PROCESS_PTMX : -1;
-	if (syscall(SYS_close_range, PROCESS_SOCK + 1 + terminal, ~0U, 0) < 0)
-		return err_sys(err, "close all other descriptors");
+	return r < 0 ? r : process_place_own(i, err);
+}
+
+/*
+ * Wait for a connection that tells to go.  One that only looks whether we are still here says
+ * nothing and is let go.
+ */
+static int process_pass_gate(struct init *i, struct coffer_error *err)
+{
+	struct sync_msg msg;
+	int r, fd = -1, sock;
+
+	close_fd(i->sock);
+	for (;;) {
+		sock = accept4(i->gate, NULL, NULL, SOCK_CLOEXEC);
+		if (sock < 0)
+			return err_sys(err, "wait at the gate");
+		r = sync_recv(sock, &msg, &fd);
+		close_fd(&fd);
+		if (r == SYNC_CONTINUE)
+			break;
+		close(sock);
+	}
+	close_fd(&i->gate);
+	*i->sock = sock;
 	return 0;
 }
 
@@ -113,13 +167,19 @@ int process_stage_ready(struct init *i, struct coffer_error *err)
 	int r = sync_ask(*i->sock, SYNC_CREATED, i->terminal.ptmx, err);
 
 	close_fd(&i->terminal.ptmx);
-	return r;
+	if (r < 0)
+		return r;
+	if (prctl(PR_SET_PDEATHSIG, 0) < 0)
+		return err_sys(err, "outlive the parent");
+	return i->gate < 0 ? 0 : process_pass_gate(i, err);
 }
 
 int process_stage_keyring(struct init *i, struct coffer_error *err)
 {
 	char name[128];
 
+	if (i->no_new_keyring)
+		return 0;
 	snprintf(name, sizeof(name), "_ses.%s", i->id);
 	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, name) < 0 && errno != ENOSYS)
 		return err_sys(err, "join session keyring");
@@ -151,6 +211,12 @@ int process_stage_directory(struct init *i, struct coffer_error *err)
 	/* A file system that trusts only its user: again as that user. */
 	i->cwd_later = r == -EACCES;
 	return i->cwd_later ? 0 : r;
+}
+
+int process_stage_find(struct init *i, struct coffer_error *err)
+{
+	/* One that only its user may look at is left to execve. */
+	return i->cwd_later ? 0 : program_find(i->process, err);
 }
 
 int process_stage_bounding(struct init *i, struct coffer_error *err)

@@ -7,11 +7,12 @@
  * answers for the kernel.  A script without "#!" is an error, as in every
  * runtime, not a job for a shell.
  *
- * Caller: the child's last stage.
+ * Callers: the child's stages.
  */
 #include "engine/program.h"
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -71,6 +72,33 @@ static int program_not_found(const struct oci_process *p, const char *refused,
 	}
 	return err_set(err, COFFER_ERR_NOT_FOUND, ENOENT,
 		       "exec \"%s\": executable file not found in $PATH", name);
+}
+
+static bool program_is_executable(const char *file)
+{
+	struct stat st;
+
+	if (stat(file, &st) < 0)
+		return false;
+	errno = EACCES;
+	return S_ISREG(st.st_mode) && (st.st_mode & 0111);
+}
+
+int program_find(const struct oci_process *process, struct coffer_error *err)
+{
+	const char *name = process->args.v[0];
+	char file[PATH_MAX], refused[PATH_MAX] = "";
+
+	if (strchr(name, '/'))
+		return program_is_executable(name) ? 0 : program_failed(name, errno, err);
+	for (const char *dir = program_path(process); dir;) {
+		dir = program_candidate(dir, name, file);
+		if (program_is_executable(file))
+			return 0;
+		if (errno == EACCES && !refused[0])
+			memcpy(refused, file, sizeof(file));
+	}
+	return program_not_found(process, refused, err);
 }
 
 static int program_search(const struct oci_process *p, char *const *env, struct coffer_error *err)

@@ -27,26 +27,6 @@ static int support_check_form(const struct oci_spec *spec, struct coffer_error *
 	return 0;
 }
 
-static int support_check_hooks(const struct oci_hooks *h, struct coffer_error *err)
-{
-	const struct {
-		const char *name;
-		size_t n;
-	} lists[] = {
-		{ "prestart", h->prestart.n },
-		{ "createRuntime", h->create_runtime.n },
-		{ "createContainer", h->create_container.n },
-		{ "startContainer", h->start_container.n },
-		{ "poststart", h->poststart.n },
-		{ "poststop", h->poststop.n },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
-		if (lists[i].n > 0)
-			return err_unsupported(err, "hooks.%s is not supported", lists[i].name);
-	return 0;
-}
-
 int support_check_spec(const struct oci_spec *spec, const struct ns_plan *ns,
 		       struct coffer_error *err)
 {
@@ -54,9 +34,6 @@ int support_check_spec(const struct oci_spec *spec, const struct ns_plan *ns,
 	int r = support_check_form(spec, err);
 
 	if (r < 0 || !ns)
-		return r;
-	r = spec->hooks ? support_check_hooks(spec->hooks, err) : 0;
-	if (r < 0)
 		return r;
 	if (l->intel_rdt)
 		return err_unsupported(err, "linux.intelRdt is not supported");

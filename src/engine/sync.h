@@ -3,16 +3,23 @@
  * engine/sync.h - what a container's process and its parent tell each other before execve
  *
  *	child                          parent
+ *	SYNC_PLACE  -----------------> moves it into control groups that the clone did not enter
+ *	            <----------------- SYNC_CONTINUE
  *	SYNC_FORKED (pid, pidfd) ----> the process to keep; the sender is a helper and ends
  *	SYNC_MAP    -----------------> writes the user namespace's maps
  *	            <----------------- SYNC_CONTINUE
+ *	SYNC_HOOKS  -----------------> namespaces and mounts are there: prestart, createRuntime hooks
+ *	            <----------------- SYNC_CONTINUE
  *	SYNC_CREATED (terminal) -----> everything is set up
- *	            <----------------- SYNC_CONTINUE at engine_start()
+ *	            <----------------- SYNC_CONTINUE
  *	SYNC_EXEC   -----------------> about to execve
  *	end of file -----------------> execve has closed the socket: success
  *	SYNC_ERROR  -----------------> at any time instead: the error object, then exit
  *
  * One SOCK_SEQPACKET pair, closed by execve; the program sees nothing of it.
+ * The answer to SYNC_CREATED is engine_start()'s word to go.  With a gate it
+ * only says that the container's record is safe: the child then leaves the pair,
+ * waits for a connection at the gate and takes SYNC_CONTINUE and the rest there.
  */
 #ifndef ENGINE_SYNC_H
 #define ENGINE_SYNC_H
@@ -23,8 +30,10 @@
 
 enum sync_type {
 	SYNC_ERROR = 1, /* @err tells */
+	SYNC_PLACE,
 	SYNC_FORKED,    /* @pid, one descriptor */
 	SYNC_MAP,
+	SYNC_HOOKS,
 	SYNC_CREATED,   /* one descriptor when there is a terminal */
 	SYNC_EXEC,
 	SYNC_CONTINUE,

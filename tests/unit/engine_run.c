@@ -155,7 +155,7 @@ static void run_wait(struct run *run, struct child *child)
 int run_start(struct run *run)
 {
 	struct engine_create_args args = { .id = run->id, .bundle = run->bundle,
-					   .spec = run->spec };
+					   .spec = run->spec, .gate = -1 };
 	int r;
 
 	err_clear(&run->err);
@@ -199,13 +199,13 @@ int run_exec_process(struct run *run, const struct oci_process *process)
 {
 	struct engine_process p = ENGINE_PROCESS_INIT;
 	int init_out = run->out_fd, init_in = run->in_fd; /* stay open: init still uses them */
-	struct engine_stdio stdio;
+	struct engine_exec_args args = { .process = process };
 	int r;
 
 	run->out_fd = run->in_fd = -1;
-	run_open_pipes(run, &stdio);
-	r = engine_exec(run->container, process, &stdio, &p, &run->err);
-	run_close_pipes(&stdio);
+	run_open_pipes(run, &args.stdio);
+	r = engine_exec(run->container, &args, &p, &run->err);
+	run_close_pipes(&args.stdio);
 	if (r == 0) {
 		if (process->terminal) {
 			close_fd(&run->out_fd);

@@ -302,7 +302,7 @@ static void test_delete_created(void **state)
 {
 	struct run *run = *state;
 	struct engine_create_args args = {
-		.id = run->id, .bundle = run->bundle, .spec = run->spec, .stdio = { -1, -1, -1 } };
+		.id = run->id, .bundle = run->bundle, .spec = run->spec, .stdio = { -1, -1, -1 }, .gate = -1 };
 
 	run_args(run, "exit", NULL);
 	assert_int_equal(engine_create(&args, &run->container, &run->err), 0);
@@ -351,7 +351,7 @@ static void test_same_id_twice(void **state)
 {
 	struct run *run = *state;
 	struct engine_create_args args = {
-		.id = run->id, .bundle = run->bundle, .spec = run->spec, .stdio = { -1, -1, -1 } };
+		.id = run->id, .bundle = run->bundle, .spec = run->spec, .stdio = { -1, -1, -1 }, .gate = -1 };
 	struct engine_container *again = NULL;
 
 	run_args(run, "wait", NULL);

@@ -52,7 +52,7 @@ static void test_no_stdio(void **state)
 {
 	struct run *run = *state;
 	struct engine_create_args args = {
-		.id = run->id, .bundle = run->bundle, .spec = run->spec, .stdio = { -1, -1, -1 } };
+		.id = run->id, .bundle = run->bundle, .spec = run->spec, .stdio = { -1, -1, -1 }, .gate = -1 };
 	siginfo_t si = { 0 };
 
 	run_args(run, "cat", "-", NULL);

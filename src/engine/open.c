@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * engine/open.c - taking hold of a container that another process made
+ *
+ * All there is to it is a pid, when that process began, and the words that name
+ * the cgroup.  The pid is trusted only with its start time, and from then on
+ * everything goes by pidfd: a number that was used again is an ended init.
+ *
+ * Caller: OCI runtime.
+ */
+#include "engine/container.h"
+
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "engine/procinfo.h"
+
+/* Return: 0, also when init has ended; then @c has none. */
+static int open_init(struct engine_container *c, const struct engine_record *rec,
+		     struct coffer_error *err)
+{
+	autoclose int pidfd = -1;
+	uint64_t began;
+	int r;
+
+	if (rec->pid <= 0)
+		return 0;
+	pidfd = (int)syscall(SYS_pidfd_open, rec->pid, 0);
+	if (pidfd < 0)
+		return errno == ESRCH ? 0 : err_sys(err, "open process %d", (int)rec->pid);
+	r = procinfo_start_time(rec->pid, &began, err);
+	if (r == -ESRCH || (r == 0 && began != rec->start_time)) {
+		err_clear(err);
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	c->launch.process.child = (struct child){ .pid = rec->pid, .pidfd = steal_fd(&pidfd) };
+	return 0;
+}
+
+int engine_open(const struct engine_open_args *args, struct engine_container **out,
+		struct coffer_error *err)
+{
+	autoclose int gate = args->gate;
+	struct engine_container *c;
+	int r = container_new(args->id, args->bundle, args->spec, &c, err);
+
+	if (r < 0)
+		return r;
+	c->adopted = true;
+	c->launch.forked = true;
+	c->launch.sock = steal_fd(&gate);
+	c->state = c->launch.sock >= 0 ? CONTAINER_CREATED : CONTAINER_STARTED;
+	r = open_init(c, &args->record, err);
+	if (r == 0)
+		r = cgroup_open(args->record.cgroup, &c->cgroup, err);
+	if (r < 0) {
+		engine_release(c);
+		return err_wrap(err, "open container %s", args->id);
+	}
+	*out = c;
+	return 0;
+}

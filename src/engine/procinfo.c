@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * engine/procinfo.c - facts about a process that /proc tells
+ *
+ * Callers: container.c, control.c, and the runtime's own listings.
+ */
+#include "engine/procinfo.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+
+#define PROCINFO_STAT_MAX      4096
+#define PROCINFO_START_FIELD   22
+#define PROCINFO_AFTER_COMMAND 2 /* fields up to the command's closing bracket */
+
+int procinfo_start_time(pid_t pid, uint64_t *ticks, struct coffer_error *err)
+{
+	autofree char *text = NULL;
+	char path[32], *p, *end;
+	int r;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	r = io_read_file(AT_FDCWD, path, PROCINFO_STAT_MAX, &text, NULL, err);
+	if (r < 0)
+		return r == -ENOENT ? -ESRCH : r;
+	/* The command may hold brackets and blanks itself; only the last bracket is proc's. */
+	p = strrchr(text, ')');
+	for (int field = PROCINFO_AFTER_COMMAND; p && field < PROCINFO_START_FIELD; field++) {
+		p = strchr(p, ' ');
+		p = p ? p + 1 : NULL;
+	}
+	if (!p)
+		return err_internal(err, "%s is not as expected", path);
+	*ticks = strtoull(p, &end, 10);
+	return end > p ? 0 : err_internal(err, "%s is not as expected", path);
+}
+
+int procinfo_pid_namespace(pid_t init, pid_t **pids, size_t *n, struct coffer_error *err)
+{
+	autoclosedir DIR *proc = opendir("/proc");
+	autofree pid_t *list = NULL;
+	struct stat want, is;
+	char path[300];
+	struct dirent *de;
+	pid_t *more;
+
+	*n = 0;
+	snprintf(path, sizeof(path), "/proc/%d/ns/pid", (int)init);
+	if (!proc || stat(path, &want) < 0)
+		return err_sys(err, "open %s", path);
+	while ((de = readdir(proc))) {
+		pid_t pid = (pid_t)atoi(de->d_name);
+
+		snprintf(path, sizeof(path), "/proc/%s/ns/pid", de->d_name);
+		if (pid <= 0 || stat(path, &is) < 0 || is.st_ino != want.st_ino ||
+		    is.st_dev != want.st_dev)
+			continue;
+		more = reallocarray(list, *n + 1, sizeof(*list));
+		if (!more)
+			return err_nomem(err);
+		list = more;
+		list[(*n)++] = pid;
+	}
+	*pids = steal_ptr(list);
+	return 0;
+}

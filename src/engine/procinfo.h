@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * engine/procinfo.h - facts about a process that /proc tells
+ */
+#ifndef ENGINE_PROCINFO_H
+#define ENGINE_PROCINFO_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+
+/* procinfo_start_time() - Clock ticks after boot at which @pid began, proc(5) stat field 22: with
+ * it a recorded pid can be told from a later process of the same number. Return: 0 or -ESRCH ... */
+int procinfo_start_time(pid_t pid, uint64_t *ticks, struct coffer_error *err);
+
+/**
+ * procinfo_pid_namespace() - Every process that is in the pid namespace of @init
+ * @pids:	Set to a malloc'd list
+ *
+ * Not those in namespaces nested in it.
+ */
+int procinfo_pid_namespace(pid_t init, pid_t **pids, size_t *n, struct coffer_error *err);
+
+#endif /* ENGINE_PROCINFO_H */
