@@ -78,7 +78,7 @@ static int link_dial_unix(const char *dir, uint32_t port, struct coffer_error *e
 	if (dirfd < 0)
 		return err_sys(err, "open %s", dir);
 	snprintf(name, sizeof(name), "vsock.sock_%" PRIu32, port);
-	fd = io_unix_connect(dirfd, name, err);
+	fd = io_unix_connect(dirfd, name, SOCK_STREAM, err);
 	if (fd < 0)
 		return fd;
 	r = io_set_nonblock(fd, true);

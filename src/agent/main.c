@@ -187,7 +187,7 @@ static int main_serve(const struct main_options *o, struct coffer_error *err)
 	if (r < 0)
 		return r;
 	unlink(o->listen);
-	fd = io_unix_listen(AT_FDCWD, o->listen, 0600, err);
+	fd = io_unix_listen(AT_FDCWD, o->listen, SOCK_STREAM, 0600, err);
 	if (fd < 0)
 		return fd;
 	r = main_listen(&agent, fd, err);

@@ -182,7 +182,7 @@ static int io_unix_addr(int dirfd, const char *name, struct sockaddr_un *sa, str
 	return 0;
 }
 
-int io_unix_listen(int dirfd, const char *name, mode_t mode, struct coffer_error *err)
+int io_unix_listen(int dirfd, const char *name, int type, mode_t mode, struct coffer_error *err)
 {
 	autoclose int fd = -1;
 	struct sockaddr_un sa;
@@ -191,7 +191,7 @@ int io_unix_listen(int dirfd, const char *name, mode_t mode, struct coffer_error
 	r = io_unix_addr(dirfd, name, &sa, err);
 	if (r < 0)
 		return r;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return err_sys(err, "socket %s", name);
 	/* The node takes the socket's own mode, so nobody gets in between bind and chmod. */
@@ -207,7 +207,7 @@ int io_unix_listen(int dirfd, const char *name, mode_t mode, struct coffer_error
 	return steal_fd(&fd);
 }
 
-int io_unix_connect(int dirfd, const char *name, struct coffer_error *err)
+int io_unix_connect(int dirfd, const char *name, int type, struct coffer_error *err)
 {
 	autoclose int fd = -1;
 	struct sockaddr_un sa;
@@ -216,7 +216,7 @@ int io_unix_connect(int dirfd, const char *name, struct coffer_error *err)
 	r = io_unix_addr(dirfd, name, &sa, err);
 	if (r < 0)
 		return r;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return err_sys(err, "socket %s", name);
 	do {

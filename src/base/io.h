@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #include "base/clock.h"
@@ -42,15 +43,16 @@ int io_set_cloexec(int fd, bool on);
 int io_wait(int fd, short events, usec_t deadline);
 
 /**
- * io_unix_listen() - A listening stream socket named @name in directory @dirfd
+ * io_unix_listen() - A listening unix socket named @name in directory @dirfd
  * @dirfd:	Directory descriptor or AT_FDCWD; lets paths exceed sun_path
+ * @type:	SOCK_STREAM or SOCK_SEQPACKET
  * @mode:	Permissions of the socket node
  *
  * Return: descriptor (non-blocking) or negative errno
  */
-int io_unix_listen(int dirfd, const char *name, mode_t mode, struct coffer_error *err);
+int io_unix_listen(int dirfd, const char *name, int type, mode_t mode, struct coffer_error *err);
 /* io_unix_connect() - Connect to it. Return: descriptor (blocking) or negative errno */
-int io_unix_connect(int dirfd, const char *name, struct coffer_error *err);
+int io_unix_connect(int dirfd, const char *name, int type, struct coffer_error *err);
 
 /* io_send_fds() - @n bytes (at least 1) with @nfds descriptors on a unix socket */
 int io_send_fds(int sock, const void *data, size_t n, const int *fds, size_t nfds);

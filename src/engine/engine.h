@@ -71,8 +71,8 @@ struct engine_create_args {
 	bool own_kernel;               /* a guest of its own: global sysctls are fine */
 	enum engine_cgroup_manager manager;
 	/*
-	 * Where init waits for engine_start() once it is set up: a listening SOCK_SEQPACKET unix
-	 * socket, borrowed.  -1: a private pair, and init dies with the calling thread until started.
+	 * Where init waits for engine_start() once it is set up: engine_gate_listen()'s, borrowed.
+	 * -1: a private pair, and init dies with the calling thread until started.
 	 */
 	int gate;
 	unsigned preserve_fds;         /* descriptors 3 to 3+n-1 are left open for the program */
@@ -92,6 +92,14 @@ struct engine_create_args {
 
 int engine_create(const struct engine_create_args *args, struct engine_container **out,
 		  struct coffer_error *err);
+
+/* engine_gate_listen() - Make a gate: the socket "gate" in the directory @dirfd. Return: descriptor */
+int engine_gate_listen(int dirfd, struct coffer_error *err);
+/*
+ * engine_gate_connect() - For engine_open_args.gate.
+ * Return: descriptor; -ENOENT or -ECONNREFUSED when nobody waits there (any more)
+ */
+int engine_gate_connect(int dirfd, struct coffer_error *err);
 
 struct engine_open_args {
 	const char *id;

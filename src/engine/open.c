@@ -14,7 +14,25 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "engine/procinfo.h"
+
+#define OPEN_GATE "gate"
+
+int engine_gate_listen(int dirfd, struct coffer_error *err)
+{
+	int fd = io_unix_listen(dirfd, OPEN_GATE, SOCK_SEQPACKET, 0600, err);
+
+	/* Init has nothing to do but wait there. */
+	if (fd >= 0)
+		io_set_nonblock(fd, false);
+	return fd;
+}
+
+int engine_gate_connect(int dirfd, struct coffer_error *err)
+{
+	return io_unix_connect(dirfd, OPEN_GATE, SOCK_SEQPACKET, err);
+}
 
 /* Return: 0, also when init has ended; then @c has none. */
 static int open_init(struct engine_container *c, const struct engine_record *rec,

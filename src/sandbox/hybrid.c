@@ -21,7 +21,7 @@
 
 int hybrid_dial(int dirfd, uint32_t port, struct coffer_error *err)
 {
-	autoclose int fd = io_unix_connect(dirfd, HYBRID_SOCKET, err);
+	autoclose int fd = io_unix_connect(dirfd, HYBRID_SOCKET, SOCK_STREAM, err);
 	char line[HYBRID_LINE_MAX];
 	int n, r;
 
@@ -73,7 +73,7 @@ int hybrid_listen(int dirfd, uint32_t port, struct coffer_error *err)
 	char name[HYBRID_LINE_MAX];
 
 	hybrid_name(name, port);
-	return io_unix_listen(dirfd, name, 0666, err);
+	return io_unix_listen(dirfd, name, SOCK_STREAM, 0666, err);
 }
 
 void hybrid_unlisten(int dirfd, uint32_t port)

@@ -29,7 +29,7 @@ int vm_control(int dirfd, enum vm_control_call call, struct coffer_error *err)
 {
 	const struct grpc_limits limits = GRPC_LIMITS_DEFAULT;
 	CLEANUP(grpc_client_freep) struct grpc_client *rpc = NULL;
-	autoclose int fd = io_unix_connect(dirfd, VM_CONTROL_SOCKET, err);
+	autoclose int fd = io_unix_connect(dirfd, VM_CONTROL_SOCKET, SOCK_STREAM, err);
 	ProtobufCMessage req;
 	int r;
 

@@ -282,12 +282,12 @@ static int monitor_open_dir(struct monitor *mon, struct coffer_error *err)
 	if (fchdir(mon->dirfd) < 0)
 		return err_sys(err, "chdir %s", mon->cfg->vm_dir);
 	umask(0077);
-	mon->vsock_fd = io_unix_listen(AT_FDCWD, "vsock.sock", 0600, err);
+	mon->vsock_fd = io_unix_listen(AT_FDCWD, "vsock.sock", SOCK_STREAM, 0600, err);
 	if (mon->vsock_fd < 0)
 		return mon->vsock_fd;
 	/* No other monitor has its sockets here. */
 	mon->owns_dir = true;
-	mon->control_fd = io_unix_listen(AT_FDCWD, "vmm.sock", 0600, err);
+	mon->control_fd = io_unix_listen(AT_FDCWD, "vmm.sock", SOCK_STREAM, 0600, err);
 	if (mon->control_fd < 0)
 		return mon->control_fd;
 	return console_open(&mon->console, mon->dirfd, "console.log", mon->cfg->console_limit, err);

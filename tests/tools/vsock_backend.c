@@ -31,7 +31,7 @@ static int backend_run(int sock, uint64_t cid, const char *name, struct coffer_e
 	struct vhost_user *vu;
 	int rc;
 
-	vsock.listen_fd = io_unix_listen(AT_FDCWD, name, 0600, err);
+	vsock.listen_fd = io_unix_listen(AT_FDCWD, name, SOCK_STREAM, 0600, err);
 	if (vsock.listen_fd < 0)
 		return vsock.listen_fd;
 	rc = loop_new(&loop, err);

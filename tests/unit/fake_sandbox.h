@@ -93,7 +93,7 @@ static int fake_create(struct agent *agent, const struct agent_create *args,
 		if (!args->ports[i] || fake.no_streams)
 			continue;
 		snprintf(name, sizeof(name), "vsock.sock_%u", args->ports[i]);
-		fake.streams[i] = io_unix_connect(fake.cfg.dir->vm_fd, name, err);
+		fake.streams[i] = io_unix_connect(fake.cfg.dir->vm_fd, name, SOCK_STREAM, err);
 		if (fake.streams[i] < 0)
 			return fake.streams[i];
 	}

@@ -36,7 +36,7 @@ static int echo_main_serve(const char *path, struct coffer_error *err)
 		r = grpc_server_new(loop, &echo.service, 1, NULL, &srv, err);
 	if (r < 0)
 		return r;
-	fd = io_unix_listen(AT_FDCWD, path, 0600, err);
+	fd = io_unix_listen(AT_FDCWD, path, SOCK_STREAM, 0600, err);
 	if (fd < 0)
 		return fd;
 	r = grpc_server_listen(srv, fd, err);
@@ -114,7 +114,7 @@ static int echo_main_wait(struct grpc_client *c, struct coffer_error *err)
 static int echo_main_call(const char *path, struct coffer_error *err)
 {
 	CLEANUP(grpc_client_freep) struct grpc_client *c = NULL;
-	autoclose int fd = io_unix_connect(AT_FDCWD, path, err);
+	autoclose int fd = io_unix_connect(AT_FDCWD, path, SOCK_STREAM, err);
 	int r;
 
 	if (fd < 0)

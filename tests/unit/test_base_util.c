@@ -104,13 +104,13 @@ static void test_long_socket_path(void **state)
 	dfd = open(dir, O_RDONLY | O_DIRECTORY);
 	assert_int_equal(mkdirat(dfd, name, 0700), 0);
 	sub = openat(dfd, name, O_RDONLY | O_DIRECTORY);
-	l = io_unix_listen(sub, "s", 0600, &e);
+	l = io_unix_listen(sub, "s", SOCK_STREAM, 0600, &e);
 	assert_true(l >= 0);
 	assert_int_equal(fstatat(sub, "s", &st, 0), 0);
 	assert_int_equal(st.st_mode & 0777, 0600);
-	c = io_unix_connect(sub, "s", &e);
+	c = io_unix_connect(sub, "s", SOCK_STREAM, &e);
 	assert_true(c >= 0);
-	assert_int_equal(io_unix_listen(sub, "s", 0600, &e), -EADDRINUSE);
+	assert_int_equal(io_unix_listen(sub, "s", SOCK_STREAM, 0600, &e), -EADDRINUSE);
 	assert_int_equal(unlinkat(sub, "s", 0), 0);
 	assert_int_equal(unlinkat(dfd, name, AT_REMOVEDIR), 0);
 	assert_int_equal(rmdir(dir), 0);

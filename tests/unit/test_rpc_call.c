@@ -579,10 +579,10 @@ static void test_no_descriptors(void **state)
 	assert_non_null(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/s", dir);
 	local_new(&l);
-	fd = io_unix_listen(AT_FDCWD, path, 0600, NULL);
+	fd = io_unix_listen(AT_FDCWD, path, SOCK_STREAM, 0600, NULL);
 	assert_true(fd >= 0);
 	assert_int_equal(grpc_server_listen(l.srv, fd, NULL), 0);
-	fd = io_unix_connect(AT_FDCWD, path, NULL);
+	fd = io_unix_connect(AT_FDCWD, path, SOCK_STREAM, NULL);
 	assert_int_equal(grpc_client_new(fd, NULL, &c, NULL), 0);
 	p = start_getenv(c);
 	getrlimit(RLIMIT_NOFILE, &old);

@@ -27,7 +27,7 @@ static struct grpc_client *control_dial(const struct run *run)
 	autoclose int dirfd = open(run->vm, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	struct coffer_error err = COFFER_ERROR_INIT;
 	struct grpc_client *client = NULL;
-	int fd = io_unix_connect(dirfd, "vmm.sock", &err);
+	int fd = io_unix_connect(dirfd, "vmm.sock", SOCK_STREAM, &err);
 
 	if (fd < 0 || grpc_client_new(fd, &limits, &client, &err) < 0)
 		fail_msg("%s", err.message);

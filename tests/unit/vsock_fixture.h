@@ -109,7 +109,7 @@ static inline int vsock_fix_setup(void **state)
 	f->alloc = FIX_ALLOC;
 	f->refill = true;
 	assert_int_equal(loop_new(&f->loop, NULL), 0);
-	args.listen_fd = io_unix_listen(AT_FDCWD, "vs", 0600, NULL);
+	args.listen_fd = io_unix_listen(AT_FDCWD, "vs", SOCK_STREAM, 0600, NULL);
 	assert_true(args.listen_fd >= 0);
 	assert_int_equal(vsock_new(f->loop, &args, &f->dev, NULL), 0);
 	vsock_fix_start(f);
@@ -239,7 +239,7 @@ static inline int vsock_host_listener_at(unsigned port)
 	int fd;
 
 	snprintf(name, sizeof(name), "vs_%u", port);
-	fd = io_unix_listen(AT_FDCWD, name, 0600, NULL);
+	fd = io_unix_listen(AT_FDCWD, name, SOCK_STREAM, 0600, NULL);
 	assert_true(fd >= 0);
 	return fd;
 }
@@ -255,7 +255,7 @@ static inline int vsock_host_accept_from(int listener)
 /* Connect to the device and say @line. */
 static inline int vsock_host_call(const char *line)
 {
-	int fd = io_unix_connect(AT_FDCWD, "vs", NULL);
+	int fd = io_unix_connect(AT_FDCWD, "vs", SOCK_STREAM, NULL);
 
 	assert_true(fd >= 0);
 	assert_int_equal(io_set_nonblock(fd, true), 0);
