@@ -33,6 +33,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "engine/idmap.h"
 #include "engine/sync.h"
 
 #define LAUNCH_BUDGET	     (20 * USEC_PER_SEC) /* for one step of the child */
@@ -152,7 +153,7 @@ static int launch_on_place(struct launch *l, struct sync_msg *msg, int *fd,
 
 static int launch_on_map(struct launch *l, struct sync_msg *msg, int *fd, struct coffer_error *err)
 {
-	int r = ns_write_maps(l->ns->linux_, l->process.child.pid, err);
+	int r = idmap_write(l->ns->linux_, l->process.child.pid, err);
 
 	return r < 0 ? r : launch_continue(l, err);
 }

@@ -20,7 +20,6 @@
 #include "engine/namespaces.h"
 
 #include <fcntl.h>
-#include <grp.h>
 #include <inttypes.h>
 #include <linux/nsfs.h>
 #include <sched.h>
@@ -34,13 +33,12 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "engine/idmap.h"
 #include "engine/sync.h"
 
 #ifndef CLONE_NEWTIME
 #define CLONE_NEWTIME 0x00000080
 #endif
-
-#define NS_MAP_TEXT_MAX 4096 /* the kernel takes at most a page, 340 lines */
 
 static const struct {
 	const char *type; /* in the spec */
@@ -91,16 +89,24 @@ static int ns_plan_path(struct ns_plan *plan, int row, const char *path, struct 
 	return 0;
 }
 
-static int ns_plan_check(const struct ns_plan *plan, struct coffer_error *err)
+static int ns_plan_check(const struct ns_plan *plan, const struct oci_user *user,
+			 struct coffer_error *err)
 {
 	const struct oci_linux *l = plan->linux_;
 
-	if (!(plan->create & CLONE_NEWNS))
-		return err_unsupported(err, "linux.namespaces: a new mount namespace is required");
+	if (!ns_has(plan, CLONE_NEWNS))
+		return err_unsupported(err, "linux.namespaces: a mount namespace is required");
 	if (l->time_offsets.n > 0 && !(plan->create & CLONE_NEWTIME))
 		return err_invalid(err, "linux.timeOffsets needs a new time namespace");
-	if ((l->uid_mappings.n > 0 || l->gid_mappings.n > 0) && !(plan->create & CLONE_NEWUSER))
-		return err_invalid(err, "linux.uidMappings needs a new user namespace");
+	if (plan->create & CLONE_NEWUSER)
+		return idmap_check(l, user, err);
+	if (plan->join & CLONE_NEWUSER)
+		return 0; /* it has maps; those of the document are a courtesy to other runtimes */
+	if (l->uid_mappings.n > 0 || l->gid_mappings.n > 0)
+		return err_invalid(err, "linux.uidMappings needs a user namespace");
+	if (geteuid() != 0)
+		return err_invalid(err, "linux.namespaces: an ordinary user's container needs a "
+					"user namespace");
 	return 0;
 }
 
@@ -127,16 +133,7 @@ int ns_plan_spec(const struct oci_spec *spec, struct ns_plan *out, struct coffer
 	}
 	out->bridge = (out->join & (CLONE_NEWPID | CLONE_NEWUSER)) ||
 		      ((out->create & CLONE_NEWUSER) && out->join) || l->time_offsets.n > 0;
-	return ns_plan_check(out, err);
-}
-
-void ns_plan_join(const struct ns_plan *init, int pidfd, struct ns_plan *out)
-{
-	*out = (struct ns_plan)NS_PLAN_INIT;
-	out->join = init->create | init->join;
-	out->pidfd = pidfd;
-	out->bridge = true;
-	out->linux_ = init->linux_;
+	return ns_plan_check(out, &spec->process->user, err);
 }
 
 static int ns_plan_ended(int errnum, struct coffer_error *err)
@@ -241,6 +238,9 @@ static int ns_join_paths(const struct ns_plan *plan, unsigned rows, unsigned *la
 
 static int ns_join_process(const struct ns_plan *plan, struct coffer_error *err)
 {
+	/* From here on the container's processes may see and trace us, unless: */
+	if (prctl(PR_SET_DUMPABLE, 0) < 0)
+		return err_sys(err, "forbid tracing");
 	if (plan->join && setns(plan->pidfd, (int)plan->join) < 0)
 		return errno == ESRCH ? err_state(err, "the container's init has ended")
 				      : err_sys(err, "join the container's namespaces");
@@ -323,41 +323,4 @@ int ns_enter_child(const struct ns_plan *plan, int sock, struct coffer_error *er
 	if (r == 0 && (plan->create & CLONE_NEWCGROUP) && unshare(CLONE_NEWCGROUP) < 0)
 		return err_sys(err, "make the cgroup namespace");
 	return r;
-}
-
-static int ns_write_map(int dirfd, const char *file, const struct oci_id_mappings *maps,
-			struct coffer_error *err)
-{
-	char text[NS_MAP_TEXT_MAX];
-	size_t n = 0;
-
-	for (size_t i = 0; i < maps->n; i++) {
-		const struct oci_id_mapping *m = &maps->v[i];
-
-		n += (size_t)snprintf(text + n, sizeof(text) - n,
-				      "%" PRIu32 " %" PRIu32 " %" PRIu32 "\n", m->container_id,
-				      m->host_id, m->size);
-		if (n >= sizeof(text))
-			return err_invalid(err, "linux: too many id mappings");
-	}
-	return n ? io_write_file(dirfd, file, text, err) : 0;
-}
-
-int ns_write_maps(const struct oci_linux *linux_, pid_t pid, struct coffer_error *err)
-{
-	autoclose int dirfd = -1;
-	char path[32];
-	int r;
-
-	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
-	dirfd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (dirfd < 0)
-		return err_sys(err, "open %s", path);
-	r = ns_write_map(dirfd, "uid_map", &linux_->uid_mappings, err);
-	/* Without privilege the kernel takes a gid map only when setgroups is given up. */
-	if (r == 0 && geteuid() != 0)
-		r = io_write_file(dirfd, "setgroups", "deny", err);
-	if (r == 0)
-		r = ns_write_map(dirfd, "gid_map", &linux_->gid_mappings, err);
-	return r < 0 ? err_wrap(err, "user namespace") : 0;
 }

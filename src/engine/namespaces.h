@@ -33,10 +33,8 @@ struct ns_plan {
 
 #define NS_PLAN_INIT { .fds = { -1, -1, -1, -1, -1, -1, -1, -1 }, .pidfd = -1, .rootfd = -1 }
 
-/* ns_plan_spec() - The plan of a container's init. Opens the paths. */
+/* ns_plan_spec() - The plan of a container's init. Opens the paths, checks the ids. */
 int ns_plan_spec(const struct oci_spec *spec, struct ns_plan *out, struct coffer_error *err);
-/* ns_plan_join() - Enter every namespace that @init's plan made or joined */
-void ns_plan_join(const struct ns_plan *init, int pidfd, struct ns_plan *out);
 /**
  * ns_plan_join_pid() - Enter those namespaces of a process that are not ours already
  * @pid:	The process, in our pid namespace and its /proc
@@ -65,8 +63,5 @@ uint64_t ns_clone_flags(const struct ns_plan *plan);
  */
 int ns_enter_bridge(const struct ns_plan *plan, int sock, struct coffer_error *err);
 int ns_enter_child(const struct ns_plan *plan, int sock, struct coffer_error *err);
-
-/* ns_write_maps() - In the parent: uid and gid maps of @pid's new user namespace */
-int ns_write_maps(const struct oci_linux *linux_, pid_t pid, struct coffer_error *err);
 
 #endif /* ENGINE_NAMESPACES_H */
