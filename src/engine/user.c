@@ -18,16 +18,32 @@
 
 _Static_assert(sizeof(gid_t) == sizeof(uint32_t), "additionalGids is handed to setgroups as it is");
 
+static int user_set_groups(const struct oci_user *user, struct coffer_error *err)
+{
+	if (setgroups(user->additional_gids.n, user->additional_gids.v) == 0)
+		return 0;
+	if (errno == EINVAL)
+		return err_invalid(err, "process.user.additionalGids: the user namespace lacks one");
+	if (errno != EPERM)
+		return err_sys(err, "set %zu additional groups", user->additional_gids.n);
+	/* A user namespace that has given up setgroups(2): we keep what we have, and none was
+	 * asked for. */
+	if (user->additional_gids.n == 0)
+		return 0;
+	return err_sys(err, "process.user.additionalGids: the user namespace forbids setgroups");
+}
+
 int user_apply(const struct oci_user *user, struct coffer_error *err)
 {
+	int r;
+
 	umask((mode_t)(user->umask.set ? user->umask.v & 0777 : USER_UMASK_DEFAULT));
-	/* EPERM with nothing to set: a user namespace that has given up setgroups. */
-	if (setgroups(user->additional_gids.n, user->additional_gids.v) < 0 &&
-	    !(errno == EPERM && user->additional_gids.n == 0))
-		return err_sys(err, "set %zu additional groups", user->additional_gids.n);
+	r = user_set_groups(user, err);
+	if (r < 0)
+		return r;
 	if (setresgid(user->gid, user->gid, user->gid) < 0)
-		return err_sys(err, "set gid %u", user->gid);
+		return err_sys(err, "process.user.gid: set group %u", user->gid);
 	if (setresuid(user->uid, user->uid, user->uid) < 0)
-		return err_sys(err, "set uid %u", user->uid);
+		return err_sys(err, "process.user.uid: set user %u", user->uid);
 	return 0;
 }
