@@ -6,7 +6,7 @@
 #define CLI_CLI_H
 
 #include "cli/config.h"
-#include "cli/options.h"
+#include "base/options.h"
 
 /* Exit codes of our own; everything else is the program's. */
 enum cli_exit {

@@ -17,7 +17,7 @@
 #include "base/io.h"
 #include "base/json.h"
 #include "base/path.h"
-#include "cli/options.h"
+#include "base/options.h"
 
 #define CLI_CONFIG_SYSTEM "/etc/coffer/config.json"
 #define CLI_CONFIG_USER	  "coffer/config.json"

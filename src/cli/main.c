@@ -124,7 +124,7 @@ int cli_main(int argc, char *argv[])
 	int rest;
 
 	cli_open_standard();
-	if (opt_parse(cli_global_rows, ARRAY_SIZE(cli_global_rows), argc, argv, &opts, &rest,
+	if (opt_parse(cli_global_rows, ARRAY_SIZE(cli_global_rows), 0, argc, argv, &opts, &rest,
 		      &err) < 0)
 		return cli_fail(&err);
 	if (opts.version) {

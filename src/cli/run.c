@@ -18,7 +18,7 @@
 #include "base/clock.h"
 #include "cli/relay.h"
 #include "cli/signals.h"
-#include "cli/terminal.h"
+#include "base/tty.h"
 #include "cli/timing.h"
 #include "coffer/coffer.h"
 
@@ -155,7 +155,7 @@ static int run_new(struct run *run, const struct cli *cli, char *args[], struct 
 	if (opts->interactive)
 		p.streams |= COFFER_STREAM_BIT(COFFER_STDIN);
 	if (opts->tty)
-		terminal_size(STDIN_FILENO, &run->rows, &run->columns);
+		tty_size(STDIN_FILENO, &run->rows, &run->columns);
 	else
 		p.streams |= COFFER_STREAM_BIT(COFFER_STDERR);
 	p.rows = run->rows;
@@ -194,7 +194,7 @@ static int run_start_failed(struct run *run, const struct coffer_error *err)
 {
 	struct coffer_exit end;
 
-	terminal_restore();
+	tty_restore();
 	cli_fail(err);
 	if (coffer_process_wait(run->process, 0, &end, NULL) == 0 &&
 	    (end.code == CLI_EXIT_NOT_EXECUTABLE || end.code == CLI_EXIT_NOT_FOUND))
@@ -219,7 +219,7 @@ static void run_resize(const struct run *run)
 
 	if (!run->opts->tty)
 		return;
-	terminal_size(STDIN_FILENO, &rows, &columns);
+	tty_size(STDIN_FILENO, &rows, &columns);
 	if (rows > 0 && columns > 0 && (rows != run->rows || columns != run->columns))
 		coffer_process_resize(run->process, rows, columns, NULL);
 }
@@ -255,7 +255,7 @@ static int run_started(struct run *run)
 	if (write(run->ended_fd, &one, sizeof(one)) < 0 && r == 0)
 		r = err_sys(&err, "write to an eventfd");
 	lost = run_finish_relays(run, r < 0 ? NULL : &err);
-	terminal_restore();
+	tty_restore();
 	return r < 0 || lost < 0 ? cli_fail(&err) : end.code;
 }
 
@@ -265,7 +265,7 @@ static int run_go(struct run *run)
 
 	if (coffer_container_create(run->container, &err) < 0)
 		return run_gave_up(run, &err);
-	if (run->opts->tty && terminal_raw(STDIN_FILENO, &err) < 0)
+	if (run->opts->tty && tty_raw(STDIN_FILENO, &err) < 0)
 		return cli_fail(&err);
 	if (coffer_container_start(run->container, &err) < 0)
 		return run_gave_up(run, &err);
@@ -306,7 +306,7 @@ static int run_container(struct run *run, const struct cli *cli, char *args[])
 		return cli_fail(&err);
 	}
 	code = run_go(run);
-	terminal_restore();
+	tty_restore();
 	run->timing.size = sizeof(run->timing);
 	coffer_container_timing(run->container, &run->timing);
 	signals_stop(&run->signals);
@@ -321,7 +321,7 @@ static int cli_run(const struct cli *cli, const struct cli_verb *verb, int argc,
 	struct run run = { .opts = &opts, .ended_fd = -1 };
 	int rest, code;
 
-	if (opt_parse(run_rows, ARRAY_SIZE(run_rows), argc, argv, &opts, &rest, &err) < 0) {
+	if (opt_parse(run_rows, ARRAY_SIZE(run_rows), 0, argc, argv, &opts, &rest, &err) < 0) {
 		err_wrap(&err, "run");
 		return cli_fail(&err);
 	}

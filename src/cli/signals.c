@@ -17,7 +17,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "cli/cli.h"
-#include "cli/terminal.h"
+#include "base/tty.h"
 
 static const int signals_forwarded[] = { SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGTERM };
 
@@ -54,7 +54,7 @@ static void signals_resize(struct signals *s, struct coffer_process *process)
 	struct coffer_error err = COFFER_ERROR_INIT;
 	uint16_t rows, columns;
 
-	terminal_size(STDIN_FILENO, &rows, &columns);
+	tty_size(STDIN_FILENO, &rows, &columns);
 	if (rows > 0 && columns > 0 && coffer_process_resize(process, rows, columns, &err) < 0)
 		log_debug("resize: %s", err.message);
 }

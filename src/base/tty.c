@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cli/terminal.c - the user's terminal: raw mode and size
+ * base/tty.c - the user's terminal: raw mode and size
  *
  * The old settings sit in static storage so that exit handlers and signal
  * handlers can put them back.  Signals that ask the program to end are not
  * caught here: they are forwarded (relay.c), and the program then exits in
  * order.  Only those that kill it at once are.
  */
-#include "cli/terminal.h"
+#include "base/tty.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -21,63 +21,63 @@ static struct {
 	int fd;
 	struct termios saved;
 	volatile sig_atomic_t raw;
-} terminal = { .fd = -1 };
+} tty = { .fd = -1 };
 
-static const int terminal_fatal[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS };
+static const int tty_fatal[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS };
 
-void terminal_restore(void)
+void tty_restore(void)
 {
 	int saved_errno = errno;
 
-	if (terminal.raw) {
-		terminal.raw = 0;
-		tcsetattr(terminal.fd, TCSADRAIN, &terminal.saved);
+	if (tty.raw) {
+		tty.raw = 0;
+		tcsetattr(tty.fd, TCSADRAIN, &tty.saved);
 	}
 	errno = saved_errno;
 }
 
 /* SA_RESETHAND and SA_NODEFER: the second time it is the default action. */
-static void terminal_fatal_handler(int sig)
+static void tty_fatal_handler(int sig)
 {
-	terminal_restore();
+	tty_restore();
 	raise(sig);
 }
 
-static int terminal_guard(struct coffer_error *err)
+static int tty_guard(struct coffer_error *err)
 {
-	struct sigaction sa = { .sa_handler = terminal_fatal_handler,
+	struct sigaction sa = { .sa_handler = tty_fatal_handler,
 				.sa_flags = (int)(SA_RESETHAND | SA_NODEFER) };
 
-	if (atexit(terminal_restore) != 0)
+	if (atexit(tty_restore) != 0)
 		return err_nomem(err);
-	for (size_t i = 0; i < ARRAY_SIZE(terminal_fatal); i++)
-		if (sigaction(terminal_fatal[i], &sa, NULL) < 0)
-			return err_sys(err, "catch signal %d", terminal_fatal[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(tty_fatal); i++)
+		if (sigaction(tty_fatal[i], &sa, NULL) < 0)
+			return err_sys(err, "catch signal %d", tty_fatal[i]);
 	return 0;
 }
 
-int terminal_raw(int fd, struct coffer_error *err)
+int tty_raw(int fd, struct coffer_error *err)
 {
 	struct termios raw;
 	int r;
 
-	if (tcgetattr(fd, &terminal.saved) < 0)
+	if (tcgetattr(fd, &tty.saved) < 0)
 		return err_sys(err, "read the terminal's settings");
-	r = terminal_guard(err);
+	r = tty_guard(err);
 	if (r < 0)
 		return r;
-	raw = terminal.saved;
+	raw = tty.saved;
 	cfmakeraw(&raw);
-	terminal.fd = fd;
-	terminal.raw = 1;
+	tty.fd = fd;
+	tty.raw = 1;
 	if (tcsetattr(fd, TCSADRAIN, &raw) < 0) {
-		terminal.raw = 0;
+		tty.raw = 0;
 		return err_sys(err, "set the terminal to raw mode");
 	}
 	return 0;
 }
 
-void terminal_size(int fd, uint16_t *rows, uint16_t *columns)
+void tty_size(int fd, uint16_t *rows, uint16_t *columns)
 {
 	struct winsize ws = { 0 };
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cli/options.c - command line options as data
+ * base/options.c - command line options as data
  *
  * getopt_long() does the splitting; its tables are made from the rows.  Its own messages are off:
- * every complaint comes back as an error object.  Used by main.c and the verbs.
+ * every complaint comes back as an error object.  Used by the programs with verbs.
  */
-#include "cli/options.h"
+#include "base/options.h"
 
 #include <ctype.h>
 #include <getopt.h>
@@ -140,6 +140,15 @@ static int opt_set_word(const struct opt_row *row, const char *value, const char
 	return err_invalid(err, "option --%s: %s: must be one of %s", row->name, value, known);
 }
 
+static int opt_set_flag(const struct opt_row *row, const char *value, bool *dst,
+			struct coffer_error *err)
+{
+	*dst = !value || strcmp(value, "true") == 0 || strcmp(value, "1") == 0;
+	if (*dst || strcmp(value, "false") == 0 || strcmp(value, "0") == 0)
+		return 0;
+	return opt_bad(err, row, value, "not true or false");
+}
+
 static int opt_set(const struct opt_row *row, const char *value, void *dst,
 		   struct coffer_error *err)
 {
@@ -148,8 +157,7 @@ static int opt_set(const struct opt_row *row, const char *value, void *dst,
 
 	switch (row->type) {
 	case OPT_FLAG:
-		*(bool *)field = true;
-		return 0;
+		return opt_set_flag(row, value, field, err);
 	case OPT_STRING:
 		*(const char **)field = value;
 		return 0;
@@ -173,14 +181,16 @@ struct opt_tables {
 };
 
 /* "+" stops at the first other word, ":" tells a missing argument from an unknown option. */
-static void opt_make_tables(const struct opt_row *rows, size_t nrows, struct opt_tables *t)
+static void opt_make_tables(const struct opt_row *rows, size_t nrows, unsigned how,
+			    struct opt_tables *t)
 {
 	char *s = t->shorts;
 
-	*s++ = '+';
+	if (!(how & OPT_ANYWHERE))
+		*s++ = '+';
 	*s++ = ':';
 	for (size_t i = 0; i < nrows && i < OPT_ROWS_MAX; i++) {
-		int has_arg = rows[i].type == OPT_FLAG ? no_argument : required_argument;
+		int has_arg = rows[i].type == OPT_FLAG ? optional_argument : required_argument;
 
 		t->longs[i] = (struct option){ .name = rows[i].name,
 					       .has_arg = has_arg,
@@ -211,23 +221,23 @@ static int opt_complain(int code, char *const argv[], struct coffer_error *err)
 
 	if (code == ':')
 		return err_invalid(err, "option %s needs an argument", word);
-	if (optopt >= OPT_LONG)
-		return err_invalid(err, "option %s takes no argument", word);
-	if (optopt)
+	if (optopt && word[1] != '-')
 		return err_invalid(err, "unknown option -%c", optopt);
 	return err_invalid(err, "unknown option %s", word);
 }
 
-int opt_parse(const struct opt_row *rows, size_t nrows, int argc, char *const argv[], void *dst,
-	      int *rest, struct coffer_error *err)
+int opt_parse(const struct opt_row *rows, size_t nrows, unsigned how, int argc, char *const argv[],
+	      void *dst, int *rest, struct coffer_error *err)
 {
+	int (*get)(int, char *const[], const char *, const struct option *, int *) =
+	    how & OPT_ONE_DASH ? getopt_long_only : getopt_long;
 	struct opt_tables tables = { 0 };
 	int c, r;
 
-	opt_make_tables(rows, nrows, &tables);
+	opt_make_tables(rows, nrows, how, &tables);
 	opterr = 0;
 	optind = 0; /* glibc: start afresh, also with another table */
-	while ((c = getopt_long(argc, argv, tables.shorts, tables.longs, NULL)) != -1) {
+	while ((c = get(argc, argv, tables.shorts, tables.longs, NULL)) != -1) {
 		const struct opt_row *row;
 
 		if (c == '?' || c == ':')

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cli/options.h - command line options as data
+ * base/options.h - command line options as data
  *
  * A verb (and the program itself) describes its options in a table; the same
  * rows parse the command line and print the help, so they cannot drift apart.
  */
-#ifndef CLI_OPTIONS_H
-#define CLI_OPTIONS_H
+#ifndef BASE_OPTIONS_H
+#define BASE_OPTIONS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,7 +17,7 @@
 
 /* What an option takes and the type of the field it fills. */
 enum opt_type {
-	OPT_FLAG,   /* nothing; bool set to true */
+	OPT_FLAG,   /* nothing, or =true, =false; bool */
 	OPT_STRING, /* const char *, pointing into argv; the last one wins */
 	OPT_LIST,   /* struct opt_list; may be repeated */
 	OPT_COUNT,  /* unsigned, @min to @max */
@@ -46,17 +46,22 @@ struct opt_row {
 	const char *const *words; /* OPT_WORD, NULL-terminated */
 };
 
+/* How options may be written beside "-x", "-xVALUE", "--name VALUE" and "--name=VALUE". */
+#define OPT_ANYWHERE 0x01 /* also after other words, which go to the end of argv */
+#define OPT_ONE_DASH 0x02 /* a long one also with one dash, as programs written in Go have it */
+
 /**
  * opt_parse() - Read options up to the first word that is none, or "--"
  * @rows:	Table of @nrows
+ * @how:	OPT_ANYWHERE, OPT_ONE_DASH or 0
  * @argc, @argv: argv[0] is the program's or verb's name
  * @dst:	Struct the rows' offsets are in
  * @rest:	Set to the index of the first word after the options
  *
  * Return: 0 or -EINVAL; the message names the option
  */
-int opt_parse(const struct opt_row *rows, size_t nrows, int argc, char *const argv[], void *dst,
-	      int *rest, struct coffer_error *err);
+int opt_parse(const struct opt_row *rows, size_t nrows, unsigned how, int argc, char *const argv[],
+	      void *dst, int *rest, struct coffer_error *err);
 
 /* opt_print() - One line an option: "  -m, --memory SIZE   help" */
 void opt_print(const struct opt_row *rows, size_t nrows, FILE *out);
@@ -68,4 +73,4 @@ void opt_print(const struct opt_row *rows, size_t nrows, FILE *out);
  */
 int opt_parse_size(const char *text, uint64_t *bytes);
 
-#endif /* CLI_OPTIONS_H */
+#endif /* BASE_OPTIONS_H */

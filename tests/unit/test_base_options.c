@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_cli_options.c - option tables, sizes, and the configuration file
+ * test_base_options.c - option tables and sizes
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-#include "cli/config.h"
-#include "cli/options.h"
+#include "base/cleanup.h"
+#include "base/options.h"
 
 struct fields {
 	bool flag;
@@ -45,7 +45,7 @@ static int parse(struct fields *f, int *rest, struct coffer_error *err, ...)
 		argc++;
 	va_end(ap);
 	*f = (struct fields){ 0 };
-	return opt_parse(test_rows, ARRAY_SIZE(test_rows), argc, argv, f, rest, err);
+	return opt_parse(test_rows, ARRAY_SIZE(test_rows), 0, argc, argv, f, rest, err);
 }
 
 static void test_good(void **state)
@@ -83,7 +83,7 @@ static void test_bad(void **state)
 		{ "-fx", NULL, "unknown option -x" },
 		{ "--text", NULL, "option --text needs an argument" },
 		{ "-c", NULL, "option -c needs an argument" },
-		{ "--flag=1", NULL, "option --flag=1 takes no argument" },
+		{ "--flag=maybe", NULL, "option --flag: maybe: not true or false" },
 		{ "-c", "0", "option --count: 0: must be 1 to 64" },
 		{ "-c", "65", "option --count: 65: must be 1 to 64" },
 		{ "-c", "-1", "option --count: -1: not a number" },
@@ -127,69 +127,39 @@ static void test_sizes(void **state)
 		assert_int_equal(opt_parse_size(bad[i], &n), -EINVAL);
 }
 
-static int config(const char *text, struct cli_config *cfg, struct coffer_error *err)
+/* Of a program whose options stand anywhere, long ones also with one dash. */
+static void test_anywhere(void **state)
 {
-	return cli_config_parse(text, strlen(text), cfg, err);
-}
+	char *argv[] = { (char *)"test", (char *)"first", (char *)"-flag=false", (char *)"second",
+			 (char *)"-text", (char *)"-1", (char *)"-c3", (char *)"-l", (char *)"a",
+			 (char *)"--", (char *)"-f", NULL };
+	char *unknown[] = { (char *)"test", (char *)"-xflag", NULL };
+	struct coffer_error err = COFFER_ERROR_INIT;
+	struct fields f = { .flag = true };
+	int rest;
 
-static void test_config(void **state)
-{
-	autoconfig struct cli_config cfg = { 0 };
-
-	assert_int_equal(config("{\"kernel\":\"/boot/k\",\"cpus\":2,\"memory\":\"512M\"}", &cfg,
-				NULL), 0);
-	assert_string_equal(cfg.kernel, "/boot/k");
-	assert_int_equal(cfg.cpus, 2);
-	assert_int_equal(cfg.memory, 512 << 20);
-	/* A later document overrides what it names. */
-	assert_int_equal(config(" {\"kernel\":\"/other\",\"memory\":1048576} ", &cfg, NULL), 0);
-	assert_string_equal(cfg.kernel, "/other");
-	assert_int_equal(cfg.cpus, 2);
-	assert_int_equal(cfg.memory, 1 << 20);
-}
-
-static void test_bad_config(void **state)
-{
-	static const struct {
-		const char *text, *message;
-	} rows[] = {
-		{ "{\"kernal\":\"/k\"}", "kernal: unknown key" },
-		{ "{\"kernel\":7}", "kernel: expected a string" },
-		{ "{\"kernel\":\"k\"}", "kernel: k: not an absolute path" },
-		{ "{\"kernel\":\"\"}", "kernel: empty or with a NUL byte" },
-		{ "{\"kernel\":\"/a\\u0000b\"}", "kernel: empty or with a NUL byte" },
-		{ "{\"cpus\":\"2\"}", "cpus: expected a positive integer" },
-		{ "{\"cpus\":0}", "cpus: expected a positive integer" },
-		{ "{\"cpus\":99999999999}", "cpus: expected a positive integer" },
-		{ "{\"memory\":\"lots\"}", "memory: expected a size (such as \"256M\", or bytes)" },
-		{ "{\"memory\":null}", "memory: expected a size (such as \"256M\", or bytes)" },
-		{ "[]", "expected a JSON object" },
-	};
-	static const char *const broken[] = { "", "{", "{\"cpus\":1", "{} {}", "{\"a\":[[[[1]]]]}" };
-
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		autoconfig struct cli_config cfg = { 0 };
-		struct coffer_error err = COFFER_ERROR_INIT;
-
-		assert_int_equal(config(rows[i].text, &cfg, &err), -EINVAL);
-		assert_string_equal(err.message, rows[i].message);
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(broken); i++) {
-		autoconfig struct cli_config cfg = { 0 };
-		struct coffer_error err = COFFER_ERROR_INIT;
-
-		if (config(broken[i], &cfg, &err) != -EINVAL)
-			fail_msg("accepted: %s", broken[i]);
-		assert_non_null(strstr(err.message, "not JSON"));
-	}
+	assert_int_equal(opt_parse(test_rows, ARRAY_SIZE(test_rows), OPT_ANYWHERE | OPT_ONE_DASH,
+				   ARRAY_SIZE(argv) - 1, argv, &f, &rest, &err), 0);
+	assert_false(f.flag);
+	assert_string_equal(f.text, "-1");
+	assert_int_equal(f.count, 3);
+	assert_int_equal(f.list.n, 1);
+	assert_int_equal(rest, 8);
+	assert_string_equal(argv[8], "first");
+	assert_string_equal(argv[9], "second");
+	assert_string_equal(argv[10], "-f");
+	opt_list_free(&f.list);
+	assert_int_equal(opt_parse(test_rows, ARRAY_SIZE(test_rows), OPT_ONE_DASH, 2, unknown, &f,
+				   &rest, &err), -EINVAL);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good),	   cmocka_unit_test(test_bad),
-		cmocka_unit_test(test_sizes),	   cmocka_unit_test(test_config),
-		cmocka_unit_test(test_bad_config),
+		cmocka_unit_test(test_good),
+		cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_anywhere),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
