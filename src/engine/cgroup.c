@@ -2,28 +2,35 @@
 /*
  * engine/cgroup.c - the container's control group, whatever version the host has
  *
- * Chooses the driver (a table of functions) and the path; the work is the
- * driver's.  A container without a group can still be created on a host that
- * gives us none, as long as its document asks for nothing there; its processes
- * then end with its pid namespace.
+ * Chooses the driver (a table of functions) and the paths, keeps them as
+ * words, and does to every group in turn what is asked.  A container without
+ * a group can still be created on a host that gives us none, as long as its
+ * document asks for nothing there; its processes then end with its pid
+ * namespace.  Rootless, what we have no right to is left out with a warning.
  *
  * Callers: container.c.
  */
 #define LOG_CATEGORY "engine"
-#include "engine/cgroup.h"
-
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/vfs.h>
+#include <unistd.h>
 
-#include "base/cleanup.h"
+#include "base/io.h"
 #include "base/log.h"
+#include "engine/cgroup_internal.h"
 
 #define CGROUP_DEFAULT_PARENT "coffer"
+#define CGROUP_TREE_WORDS     4 /* names, directory, bytes of its mount point, made */
 
-static const struct cgroup_ops *const cgroup_drivers[] = {
-	&cgroup_v2_ops,
-};
+DEFINE_CLEANUP(struct cgroup *, cgroup_free);
+#define autocgroup CLEANUP(cgroup_freep)
+
+/* ---- driver "cgroupfs": paths as the document gives them ---- */
 
 static int cgroup_check_path(const char *path, struct coffer_error *err)
 {
@@ -47,89 +54,388 @@ static int cgroup_check_path(const char *path, struct coffer_error *err)
 	return 0;
 }
 
-static char *cgroup_default_path(const char *id)
+static int cgroup_fs_plan(struct cgroup *cg, const struct cgroup_plan_args *args,
+			  struct coffer_error *err)
 {
-	char *path;
+	const char *path = args->spec->linux_->cgroups_path;
+	autofree char *fallback = NULL;
+	int r = 0;
 
-	return asprintf(&path, CGROUP_DEFAULT_PARENT "/%s", id) < 0 ? NULL : path;
+	if (!path && asprintf(&fallback, CGROUP_DEFAULT_PARENT "/%s", args->id) < 0)
+		return err_nomem(err);
+	if (path)
+		r = cgroup_check_path(path, err);
+	else
+		path = fallback;
+	for (size_t i = 0; r == 0 && i < cg->n; i++) {
+		r = cgroup_tree_set_path(&cg->trees[i], path + strspn(path, "/"), err);
+		cg->trees[i].made = fallback ? 2 : 1;
+	}
+	return r;
 }
 
-static bool cgroup_is_optional(const struct oci_linux *l)
+static const struct cgroup_ops cgroup_fs_ops = {
+	.name = "cgroupfs",
+	.plan = cgroup_fs_plan,
+};
+
+static const struct cgroup_ops *const cgroup_drivers[] = {
+	[ENGINE_CGROUPFS] = &cgroup_fs_ops,
+};
+
+/* ---- plan ---- */
+
+struct cgroup_tree *cgroup_unified(const struct cgroup *cg)
+{
+	for (size_t i = 0; i < cg->n; i++) {
+		if (cgroup_tree_is_v2(&cg->trees[i]))
+			return &cg->trees[i];
+	}
+	return NULL;
+}
+
+struct cgroup_tree *cgroup_find(const struct cgroup *cg, enum cgroup_controller controller)
+{
+	for (size_t i = 0; i < cg->n; i++) {
+		if (cg->trees[i].controllers & 1U << controller)
+			return &cg->trees[i];
+	}
+	return NULL;
+}
+
+static bool cgroup_is_asked_for(const struct oci_linux *l)
 {
 	const struct oci_resources *r = l->resources;
 
-	return !l->cgroups_path &&
-	       (!r || (!r->memory && !r->cpu && !r->pids && !r->block_io && !r->network &&
-		       !r->hugepage_limits.n && !r->rdma.n && !r->unified.n && !r->devices.n));
+	return l->cgroups_path ||
+	       (r && (r->memory || r->cpu || r->pids || r->block_io || r->network ||
+		      r->hugepage_limits.n || r->rdma.n || r->unified.n || r->devices.n));
 }
 
-static int cgroup_probe(struct cgroup *out)
+static int cgroup_discover(struct cgroup *cg, struct coffer_error *err)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(cgroup_drivers); i++) {
-		out->rootfd = cgroup_drivers[i]->probe();
-		if (out->rootfd < 0)
+	static const char *const places[] = { CGROUP_ROOT, CGROUP_ROOT "/unified" };
+	struct statfs fs;
+
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		if (statfs(places[i], &fs) < 0 || fs.f_type != CGROUP2_SUPER_MAGIC)
 			continue;
-		out->ops = cgroup_drivers[i];
-		return 0;
+		cg->trees = calloc(1, sizeof(*cg->trees));
+		if (!cg->trees)
+			return err_nomem(err);
+		cg->n = 1;
+		*cg->trees = (struct cgroup_tree){ .names = strdup(""), .dir = strdup(places[i]),
+						   .root_len = strlen(places[i]), .fd = -1 };
+		return cg->trees->names && cg->trees->dir ? 0 : err_nomem(err);
 	}
-	return -ENOENT;
+	return 0;
 }
 
-int cgroup_create(const struct oci_spec *spec, const char *id, struct cgroup *out,
-		  struct coffer_error *err)
+static void cgroup_free_words(struct oci_strv *w)
 {
-	const struct oci_linux *l = spec->linux_;
-	bool optional = cgroup_is_optional(l);
+	for (size_t i = 0; i < w->n; i++)
+		free(w->v[i]);
+	free(w->v);
+	*w = (struct oci_strv){ 0 };
+}
+
+/* Return: whether there was memory for it; NULL is an empty word */
+static bool cgroup_add_word(struct oci_strv *w, const char *word)
+{
+	w->v[w->n] = strdup(word ? word : "");
+	return w->v[w->n] && ++w->n;
+}
+
+static bool cgroup_add_number(struct oci_strv *w, size_t number)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%zu", number);
+	return cgroup_add_word(w, text);
+}
+
+static int cgroup_make_words(struct cgroup *cg, struct coffer_error *err)
+{
+	struct oci_strv *w = &cg->words;
+	bool ok;
+
+	cgroup_free_words(w);
+	w->v = calloc(2 + cg->n * CGROUP_TREE_WORDS + 1, sizeof(*w->v));
+	ok = w->v && cgroup_add_word(w, cg->ops->name) && cgroup_add_word(w, cg->unit);
+	for (size_t i = 0; ok && i < cg->n; i++) {
+		const struct cgroup_tree *t = &cg->trees[i];
+
+		ok = cgroup_add_word(w, t->names) && cgroup_add_word(w, t->dir) &&
+		     cgroup_add_number(w, t->root_len) && cgroup_add_number(w, t->made);
+	}
+	return ok ? 0 : err_nomem(err);
+}
+
+int cgroup_plan(const struct cgroup_plan_args *args, struct cgroup **out, struct coffer_error *err)
+{
+	bool asked = cgroup_is_asked_for(args->spec->linux_);
+	autocgroup struct cgroup *cg = calloc(1, sizeof(*cg));
 	int r;
 
-	*out = (struct cgroup)CGROUP_INIT;
-	if (cgroup_probe(out) < 0)
-		return optional ? 0 : err_unsupported(err, "no cgroup v2 hierarchy is mounted");
-	out->path = l->cgroups_path ? strdup(l->cgroups_path) : cgroup_default_path(id);
-	if (!out->path)
+	*out = NULL;
+	if (!cg)
 		return err_nomem(err);
-	r = cgroup_check_path(out->path, err);
+	if ((unsigned)args->manager >= ARRAY_SIZE(cgroup_drivers) || !cgroup_drivers[args->manager])
+		return err_unsupported(err, "the systemd cgroup driver is not built in");
+	cg->ops = cgroup_drivers[args->manager];
+	cg->rootless = args->rootless;
+	cg->optional = !asked;
+	r = cgroup_discover(cg, err);
 	if (r < 0)
 		return r;
-	r = out->ops->create(out, err);
-	if (optional && (r == -EACCES || r == -EPERM || r == -EROFS)) {
-		log_debug("container %s goes without a cgroup: %s", id, err ? err->message : "");
-		err_clear(err);
-		return cgroup_remove(out, err);
-	}
-	if (r == 0 && l->resources)
-		r = out->ops->limit(out, l->resources, err);
-	return r < 0 ? err_wrap(err, "cgroup %s", out->path) : 0;
+	if (cg->n == 0 && (!asked || args->rootless))
+		return 0;
+	if (cg->n == 0)
+		return err_unsupported(err, "no cgroup hierarchy is mounted");
+	r = cg->ops->plan(cg, args, err);
+	for (size_t i = 0; r == 0 && i < cg->n; i++)
+		r = cgroup_tree_check(&cg->trees[i], err);
+	if (r == 0)
+		r = cgroup_make_words(cg, err);
+	if (r < 0)
+		return err_wrap(err, "cgroup");
+	*out = steal_ptr(cg);
+	return 0;
 }
+
+const struct oci_strv *cgroup_save(const struct cgroup *cg)
+{
+	return &cg->words;
+}
+
+/* ---- open ---- */
+
+static int cgroup_open_tree(char *const *words, struct cgroup_tree *t, struct coffer_error *err)
+{
+	const char *dir = words[1];
+	unsigned long root_len = strtoul(words[2], NULL, 10), made = strtoul(words[3], NULL, 10);
+
+	if (dir[0] != '/' || root_len < 1 || root_len + 1 >= strlen(dir) || dir[root_len] != '/' ||
+	    strlen(dir) >= CGROUP_PATH_MAX || made > CGROUP_PATH_MAX || strstr(dir, "/../"))
+		return err_invalid(err, "unreadable cgroup %s", dir);
+	*t = (struct cgroup_tree){ .names = strdup(words[0]), .dir = strdup(dir),
+				   .root_len = root_len, .fd = -1, .made = (unsigned)made };
+	return t->names && t->dir ? 0 : err_nomem(err);
+}
+
+static int cgroup_open_words(struct cgroup *cg, const struct oci_strv *words,
+			     struct coffer_error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cgroup_drivers) && !cg->ops; i++) {
+		if (cgroup_drivers[i] && strcmp(cgroup_drivers[i]->name, words->v[0]) == 0)
+			cg->ops = cgroup_drivers[i];
+	}
+	if (!cg->ops || words->n < 2 || (words->n - 2) % CGROUP_TREE_WORDS != 0)
+		return err_invalid(err, "unreadable cgroup words \"%s\" ...", words->v[0]);
+	cg->unit = strdup(words->v[1]);
+	cg->trees = calloc(words->n, sizeof(*cg->trees));
+	if (!cg->unit || !cg->trees)
+		return err_nomem(err);
+	for (size_t i = 2; r == 0 && i < words->n; i += CGROUP_TREE_WORDS) {
+		cg->trees[cg->n].fd = -1;
+		r = cgroup_open_tree(&words->v[i], &cg->trees[cg->n++], err);
+	}
+	return r < 0 ? r : cgroup_make_words(cg, err);
+}
+
+int cgroup_open(const struct oci_strv *words, struct cgroup **out, struct coffer_error *err)
+{
+	autocgroup struct cgroup *cg = NULL;
+	int r;
+
+	*out = NULL;
+	if (words->n == 0)
+		return 0;
+	cg = calloc(1, sizeof(*cg));
+	if (!cg)
+		return err_nomem(err);
+	r = cgroup_open_words(cg, words, err);
+	if (r < 0)
+		return r;
+	*out = steal_ptr(cg);
+	return 0;
+}
+
+void cgroup_free(struct cgroup *cg)
+{
+	if (!cg)
+		return;
+	for (size_t i = 0; i < cg->n; i++)
+		cgroup_tree_free(&cg->trees[i]);
+	free(cg->trees);
+	free(cg->unit);
+	cgroup_free_words(&cg->words);
+	free(cg);
+}
+
+/* ---- create ---- */
+
+static void cgroup_drop_trees(struct cgroup *cg)
+{
+	for (size_t i = 0; i < cg->n; i++)
+		cgroup_tree_free(&cg->trees[i]);
+	cg->n = 0;
+}
+
+static int cgroup_make_trees(struct cgroup *cg, struct coffer_error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < cg->n; i++) {
+		r = cgroup_tree_make(&cg->trees[i], err);
+		/* What was made before goes again; the rest was never ours. */
+		while (r < 0 && i-- > 0)
+			cgroup_tree_remove(&cg->trees[i], NULL);
+	}
+	if ((r == -EACCES || r == -EPERM || r == -EROFS) && (cg->optional || cg->rootless)) {
+		log_debug("no cgroup: %s", err ? err->message : "");
+		err_clear(err);
+		cgroup_drop_trees(cg);
+		r = 0;
+	}
+	return r;
+}
+
+static int cgroup_limit(struct cgroup *cg, const struct oci_resources *res,
+			struct coffer_error *err)
+{
+	struct cgroup_tree *t = cgroup_unified(cg);
+
+	if (!res || !t)
+		return 0;
+	return cgroup_v2_limit(t, res, err);
+}
+
+int cgroup_create(struct cgroup *cg, const struct oci_resources *res, struct coffer_error *err)
+{
+	int r;
+
+	if (cg->ops->start)
+		return 0;
+	r = cgroup_make_trees(cg, err);
+	if (r < 0)
+		return err_wrap(err, "cgroup");
+	r = cgroup_limit(cg, res, err);
+	if (r == 0)
+		r = cgroup_make_words(cg, err);
+	if (r < 0)
+		cgroup_remove(cg, NULL);
+	return r;
+}
+
+int cgroup_clone_fd(const struct cgroup *cg)
+{
+	const struct cgroup_tree *t = cgroup_unified(cg);
+
+	return t ? t->fd : -1;
+}
+
+bool cgroup_needs_place(const struct cgroup *cg)
+{
+	return cg->ops->start || cg->n > 1 || (cg->n == 1 && cgroup_clone_fd(cg) < 0);
+}
+
+int cgroup_place(struct cgroup *cg, pid_t pid, const struct oci_resources *res,
+		 struct coffer_error *err)
+{
+	int r = 0;
+
+	if (cg->ops->start) {
+		r = cg->ops->start(cg, pid, res, err);
+		if (r == 0)
+			r = cgroup_make_trees(cg, err);
+		if (r == 0)
+			r = cgroup_limit(cg, res, err);
+	}
+	for (size_t i = 0; r == 0 && i < cg->n; i++)
+		r = cgroup_tree_add(&cg->trees[i], pid, err);
+	return r;
+}
+
+/* ---- join ---- */
+
+/* Init's own group, where the container has made groups of its own below. */
+static int cgroup_join_init(struct cgroup_tree *t, pid_t pid, pid_t init,
+			    struct coffer_error *err)
+{
+	const char *path = t->dir + t->root_len;
+	autofree char *text = NULL, *file = NULL;
+	char proc[32], number[16];
+	char *at, *own;
+	int r;
+
+	snprintf(proc, sizeof(proc), "/proc/%d/cgroup", (int)init);
+	r = io_read_file(AT_FDCWD, proc, CGROUP_FILE_MAX, &text, NULL, err);
+	if (r < 0)
+		return r;
+	at = strstr(text, "0::/");
+	if (!at || (at != text && at[-1] != '\n'))
+		return err_state(err, "init is in no cgroup of version 2");
+	at += strlen("0::");
+	at[strcspn(at, "\n")] = '\0';
+	own = strstr(at, path);
+	if (!own || own[strlen(path)] != '/' || strstr(own, "/../"))
+		return err_state(err, "init is in cgroup %s, outside of the container's", at);
+	if (asprintf(&file, "%s%s/cgroup.procs", t->dir, own + strlen(path)) < 0)
+		return err_nomem(err);
+	snprintf(number, sizeof(number), "%d", (int)pid);
+	return io_write_file(AT_FDCWD, file, number, err);
+}
+
+int cgroup_join(struct cgroup *cg, pid_t pid, pid_t init, struct coffer_error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < cg->n; i++) {
+		r = cgroup_tree_add(&cg->trees[i], pid, err);
+		if (r == -EBUSY && cgroup_tree_is_v2(&cg->trees[i])) {
+			err_clear(err);
+			r = cgroup_join_init(&cg->trees[i], pid, init, err);
+		}
+	}
+	return r;
+}
+
+/* ---- later ---- */
 
 int cgroup_limit_devices(const struct cgroup *cg, const struct oci_resources *res,
 			 struct coffer_error *err)
 {
+	struct cgroup_tree *t = cgroup_unified(cg);
 	int r;
 
-	if (!res || res->devices.n == 0)
+	if (!res || res->devices.n == 0 || !t)
 		return 0;
-	r = cg->ops->limit_devices(cg, res, err);
+	r = cgroup_v2_limit_devices(t, res, err);
 	return r < 0 ? err_wrap(err, "linux.resources.devices") : 0;
 }
 
-int cgroup_kill(const struct cgroup *cg, int sig, struct coffer_error *err)
+int cgroup_update(struct cgroup *cg, const struct oci_resources *res, struct coffer_error *err)
 {
-	return cg->fd < 0 ? -ENOENT : cg->ops->kill(cg, sig, err);
+	int r = cg->ops->update ? cg->ops->update(cg, res, err) : 0;
+
+	if (r == 0)
+		r = cgroup_limit(cg, res, err);
+	if (r == 0)
+		r = cgroup_limit_devices(cg, res, err);
+	return r;
 }
 
 int cgroup_remove(struct cgroup *cg, struct coffer_error *err)
 {
-	int r = 0;
+	int r = cg->ops->stop ? cg->ops->stop(cg, err) : 0;
 
-	if (cg->made > 0) {
-		r = cg->ops->remove(cg, err);
-		if (r < 0)
-			err_wrap(err, "cgroup %s", cg->path);
+	for (size_t i = 0; i < cg->n; i++) {
+		int step = cgroup_tree_remove(&cg->trees[i], r < 0 ? NULL : err);
+
+		r = r < 0 ? r : step;
 	}
-	close_fd(&cg->fd);
-	close_fd(&cg->rootfd);
-	free(cg->path);
-	*cg = (struct cgroup)CGROUP_INIT;
-	return r;
+	return r < 0 ? err_wrap(err, "cgroup") : 0;
 }

@@ -17,7 +17,7 @@
  *
  * Callers: the v2 driver.
  */
-#include "engine/cgroup_v2.h"
+#include "engine/cgroup_internal.h"
 
 #include <linux/bpf.h>
 #include <string.h>
@@ -217,7 +217,7 @@ static int devices_attach(const struct devices_program *p, int cgroup, struct co
 	return 0;
 }
 
-int cgroup_v2_limit_devices(const struct cgroup *cg, const struct oci_resources *res,
+int cgroup_v2_limit_devices(struct cgroup_tree *t, const struct oci_resources *res,
 			    struct coffer_error *err)
 {
 	autofree struct bpf_insn *insns = NULL;
@@ -231,5 +231,5 @@ int cgroup_v2_limit_devices(const struct cgroup *cg, const struct oci_resources 
 		return err_nomem(err);
 	p.insns = insns;
 	r = devices_compile(res, &p, err);
-	return r < 0 ? r : devices_attach(&p, cg->fd, err);
+	return r < 0 ? r : devices_attach(&p, t->fd, err);
 }

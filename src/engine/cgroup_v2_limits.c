@@ -9,10 +9,11 @@
  *
  * Callers: the v2 driver.
  */
-#include "engine/cgroup_v2.h"
+#include "engine/cgroup_internal.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,8 +32,27 @@ uint64_t cgroup_v2_weight(uint64_t shares)
 	return 1 + (shares - 2) * 9999 / 262142;
 }
 
+/*
+ * In each group above the last one.  Only for a limit that needs it: switching
+ * a controller on waits for RCU, 15 ms under emulation for the usual set.
+ */
+static void cgroup_v2_enable(const struct cgroup_tree *t, const char *controller)
+{
+	char word[64], file[PATH_MAX + 32];
+	size_t len = t->root_len;
+
+	snprintf(word, sizeof(word), "+%s", controller);
+	/* Refused or missing: the limit's own file will tell. */
+	while (t->dir[len]) {
+		snprintf(file, sizeof(file), "%.*s/cgroup.subtree_control", (int)len, t->dir);
+		io_write_file(AT_FDCWD, file, word, NULL);
+		len += strspn(t->dir + len, "/");
+		len += strcspn(t->dir + len, "/");
+	}
+}
+
 __attribute__((format(printf, 4, 5)))
-static int cgroup_v2_set(const struct cgroup *cg, const char *file, struct coffer_error *err,
+static int cgroup_v2_set(struct cgroup_tree *t, const char *file, struct coffer_error *err,
 			 const char *fmt, ...)
 {
 	char text[512], controller[32];
@@ -45,10 +65,10 @@ static int cgroup_v2_set(const struct cgroup *cg, const char *file, struct coffe
 	if (n >= (int)sizeof(text))
 		return err_invalid(err, "value for %s is too long", file);
 	snprintf(controller, sizeof(controller), "%.*s", (int)strcspn(file, "."), file);
-	r = io_write_file(cg->fd, file, text, err);
+	r = io_write_file(t->fd, file, text, err);
 	if (r == -ENOENT) {
-		cgroup_v2_enable(cg, controller);
-		r = io_write_file(cg->fd, file, text, err);
+		cgroup_v2_enable(t, controller);
+		r = io_write_file(t->fd, file, text, err);
 	}
 	if (r == -ENOENT)
 		return err_unsupported(err, "limit %s=%s: controller \"%s\" is not available",
@@ -65,7 +85,7 @@ static const char *cgroup_v2_number(int64_t v, char text[CGROUP_NUMBER_MAX])
 	return text;
 }
 
-static int cgroup_v2_limit_swap(const struct cgroup *cg, const struct oci_memory *m,
+static int cgroup_v2_limit_swap(struct cgroup_tree *t, const struct oci_memory *m,
 				struct coffer_error *err)
 {
 	char text[CGROUP_NUMBER_MAX];
@@ -80,10 +100,10 @@ static int cgroup_v2_limit_swap(const struct cgroup *cg, const struct oci_memory
 			return err_invalid(err, "memory.swap is less than memory.limit");
 		swap -= m->limit.v; /* v1 counts both together */
 	}
-	return cgroup_v2_set(cg, "memory.swap.max", err, "%s", cgroup_v2_number(swap, text));
+	return cgroup_v2_set(t, "memory.swap.max", err, "%s", cgroup_v2_number(swap, text));
 }
 
-static int cgroup_v2_limit_memory(const struct cgroup *cg, const struct oci_resources *res,
+static int cgroup_v2_limit_memory(struct cgroup_tree *t, const struct oci_resources *res,
 				  struct coffer_error *err)
 {
 	const struct oci_memory *m = res->memory;
@@ -99,16 +119,16 @@ static int cgroup_v2_limit_memory(const struct cgroup *cg, const struct oci_reso
 	if (m->disable_oom_killer.v)
 		return err_unsupported(err, "memory.disableOOMKiller is not in cgroup v2");
 	/* Swap first: lowering memory below the use so far may then swap out. */
-	r = cgroup_v2_limit_swap(cg, m, err);
+	r = cgroup_v2_limit_swap(t, m, err);
 	if (r == 0 && m->limit.set && m->limit.v != 0)
-		r = cgroup_v2_set(cg, "memory.max", err, "%s", cgroup_v2_number(m->limit.v, text));
+		r = cgroup_v2_set(t, "memory.max", err, "%s", cgroup_v2_number(m->limit.v, text));
 	if (r == 0 && m->reservation.set && m->reservation.v != 0)
-		r = cgroup_v2_set(cg, "memory.low", err, "%s",
+		r = cgroup_v2_set(t, "memory.low", err, "%s",
 				  cgroup_v2_number(m->reservation.v, text));
 	return r;
 }
 
-static int cgroup_v2_limit_quota(const struct cgroup *cg, const struct oci_cpu *c,
+static int cgroup_v2_limit_quota(struct cgroup_tree *t, const struct oci_cpu *c,
 				 struct coffer_error *err)
 {
 	char text[CGROUP_NUMBER_MAX];
@@ -118,14 +138,14 @@ static int cgroup_v2_limit_quota(const struct cgroup *cg, const struct oci_cpu *
 	if (!c->quota.v && !c->period.v)
 		return 0;
 	if (c->period.v)
-		r = cgroup_v2_set(cg, "cpu.max", err, "%s %" PRIu64,
+		r = cgroup_v2_set(t, "cpu.max", err, "%s %" PRIu64,
 				  cgroup_v2_number(quota, text), c->period.v);
 	else
-		r = cgroup_v2_set(cg, "cpu.max", err, "%s", cgroup_v2_number(quota, text));
+		r = cgroup_v2_set(t, "cpu.max", err, "%s", cgroup_v2_number(quota, text));
 	return r;
 }
 
-static int cgroup_v2_limit_cpu(const struct cgroup *cg, const struct oci_resources *res,
+static int cgroup_v2_limit_cpu(struct cgroup_tree *t, const struct oci_resources *res,
 			       struct coffer_error *err)
 {
 	const struct oci_cpu *c = res->cpu;
@@ -136,32 +156,32 @@ static int cgroup_v2_limit_cpu(const struct cgroup *cg, const struct oci_resourc
 	if (c->realtime_runtime.v || c->realtime_period.v)
 		return err_unsupported(err, "cpu.realtimeRuntime is not in cgroup v2");
 	if (c->shares.v)
-		r = cgroup_v2_set(cg, "cpu.weight", err, "%" PRIu64,
+		r = cgroup_v2_set(t, "cpu.weight", err, "%" PRIu64,
 				  cgroup_v2_weight(c->shares.v));
 	if (r == 0)
-		r = cgroup_v2_limit_quota(cg, c, err);
+		r = cgroup_v2_limit_quota(t, c, err);
 	if (r == 0 && c->burst.set)
-		r = cgroup_v2_set(cg, "cpu.max.burst", err, "%" PRIu64, c->burst.v);
+		r = cgroup_v2_set(t, "cpu.max.burst", err, "%" PRIu64, c->burst.v);
 	if (r == 0 && c->idle.set)
-		r = cgroup_v2_set(cg, "cpu.idle", err, "%" PRId64, c->idle.v);
+		r = cgroup_v2_set(t, "cpu.idle", err, "%" PRId64, c->idle.v);
 	if (r == 0 && c->cpus)
-		r = cgroup_v2_set(cg, "cpuset.cpus", err, "%s", c->cpus);
+		r = cgroup_v2_set(t, "cpuset.cpus", err, "%s", c->cpus);
 	if (r == 0 && c->mems)
-		r = cgroup_v2_set(cg, "cpuset.mems", err, "%s", c->mems);
+		r = cgroup_v2_set(t, "cpuset.mems", err, "%s", c->mems);
 	return r;
 }
 
-static int cgroup_v2_limit_pids(const struct cgroup *cg, const struct oci_resources *res,
+static int cgroup_v2_limit_pids(struct cgroup_tree *t, const struct oci_resources *res,
 				struct coffer_error *err)
 {
 	char text[CGROUP_NUMBER_MAX];
 
 	if (!res->pids || res->pids->limit == 0)
 		return 0;
-	return cgroup_v2_set(cg, "pids.max", err, "%s", cgroup_v2_number(res->pids->limit, text));
+	return cgroup_v2_set(t, "pids.max", err, "%s", cgroup_v2_number(res->pids->limit, text));
 }
 
-static int cgroup_v2_limit_throttle(const struct cgroup *cg, const struct oci_throttle_list *list,
+static int cgroup_v2_limit_throttle(struct cgroup_tree *t, const struct oci_throttle_list *list,
 				    const char *key, struct coffer_error *err)
 {
 	char text[CGROUP_NUMBER_MAX] = "max";
@@ -170,7 +190,7 @@ static int cgroup_v2_limit_throttle(const struct cgroup *cg, const struct oci_th
 	for (size_t i = 0; r == 0 && i < list->n; i++) {
 		if (list->v[i].rate) /* 0 lifts the limit */
 			snprintf(text, sizeof(text), "%" PRIu64, list->v[i].rate);
-		r = cgroup_v2_set(cg, "io.max", err, "%" PRId64 ":%" PRId64 " %s=%s",
+		r = cgroup_v2_set(t, "io.max", err, "%" PRId64 ":%" PRId64 " %s=%s",
 				  list->v[i].major, list->v[i].minor, key, text);
 	}
 	return r;
@@ -185,7 +205,7 @@ static unsigned cgroup_v2_io_weight(unsigned weight)
 	return 1 + (weight - 10) * 9999 / 990;
 }
 
-static int cgroup_v2_limit_io(const struct cgroup *cg, const struct oci_resources *res,
+static int cgroup_v2_limit_io(struct cgroup_tree *t, const struct oci_resources *res,
 			      struct coffer_error *err)
 {
 	const struct oci_block_io *b = res->block_io;
@@ -196,24 +216,24 @@ static int cgroup_v2_limit_io(const struct cgroup *cg, const struct oci_resource
 	if (b->leaf_weight.v)
 		return err_unsupported(err, "blockIO.leafWeight is not in cgroup v2");
 	if (b->weight.v)
-		r = cgroup_v2_set(cg, "io.weight", err, "default %u",
+		r = cgroup_v2_set(t, "io.weight", err, "default %u",
 				  cgroup_v2_io_weight(b->weight.v));
 	for (size_t i = 0; r == 0 && i < b->weight_device.n; i++)
-		r = cgroup_v2_set(cg, "io.weight", err, "%" PRId64 ":%" PRId64 " %u",
+		r = cgroup_v2_set(t, "io.weight", err, "%" PRId64 ":%" PRId64 " %u",
 				  b->weight_device.v[i].major, b->weight_device.v[i].minor,
 				  cgroup_v2_io_weight(b->weight_device.v[i].weight.v));
 	if (r == 0)
-		r = cgroup_v2_limit_throttle(cg, &b->throttle_read_bps_device, "rbps", err);
+		r = cgroup_v2_limit_throttle(t, &b->throttle_read_bps_device, "rbps", err);
 	if (r == 0)
-		r = cgroup_v2_limit_throttle(cg, &b->throttle_write_bps_device, "wbps", err);
+		r = cgroup_v2_limit_throttle(t, &b->throttle_write_bps_device, "wbps", err);
 	if (r == 0)
-		r = cgroup_v2_limit_throttle(cg, &b->throttle_read_iops_device, "riops", err);
+		r = cgroup_v2_limit_throttle(t, &b->throttle_read_iops_device, "riops", err);
 	if (r == 0)
-		r = cgroup_v2_limit_throttle(cg, &b->throttle_write_iops_device, "wiops", err);
+		r = cgroup_v2_limit_throttle(t, &b->throttle_write_iops_device, "wiops", err);
 	return r;
 }
 
-static int cgroup_v2_limit_hugetlb(const struct cgroup *cg, const struct oci_resources *res,
+static int cgroup_v2_limit_hugetlb(struct cgroup_tree *t, const struct oci_resources *res,
 				   struct coffer_error *err)
 {
 	static const char *const kinds[] = { "max", "rsvd.max" };
@@ -227,13 +247,13 @@ static int cgroup_v2_limit_hugetlb(const struct cgroup *cg, const struct oci_res
 			return err_invalid(err, "hugepageLimits[%zu].pageSize", i);
 		for (size_t k = 0; r == 0 && k < ARRAY_SIZE(kinds); k++) {
 			snprintf(file, sizeof(file), "hugetlb.%s.%s", h->page_size, kinds[k]);
-			r = cgroup_v2_set(cg, file, err, "%" PRIu64, h->limit);
+			r = cgroup_v2_set(t, file, err, "%" PRIu64, h->limit);
 		}
 	}
 	return r;
 }
 
-static int cgroup_v2_limit_rdma(const struct cgroup *cg, const struct oci_resources *res,
+static int cgroup_v2_limit_rdma(struct cgroup_tree *t, const struct oci_resources *res,
 				struct coffer_error *err)
 {
 	int r = 0;
@@ -242,16 +262,16 @@ static int cgroup_v2_limit_rdma(const struct cgroup *cg, const struct oci_resour
 		const struct oci_rdma *d = &res->rdma.v[i];
 
 		if (d->hca_handles.set)
-			r = cgroup_v2_set(cg, "rdma.max", err, "%s hca_handle=%u", d->device,
+			r = cgroup_v2_set(t, "rdma.max", err, "%s hca_handle=%u", d->device,
 					  d->hca_handles.v);
 		if (r == 0 && d->hca_objects.set)
-			r = cgroup_v2_set(cg, "rdma.max", err, "%s hca_object=%u", d->device,
+			r = cgroup_v2_set(t, "rdma.max", err, "%s hca_object=%u", d->device,
 					  d->hca_objects.v);
 	}
 	return r;
 }
 
-static int cgroup_v2_limit_network(const struct cgroup *cg, const struct oci_resources *res,
+static int cgroup_v2_limit_network(struct cgroup_tree *t, const struct oci_resources *res,
 				   struct coffer_error *err)
 {
 	if (res->network && (res->network->class_id.v || res->network->priorities.n))
@@ -266,7 +286,7 @@ static bool cgroup_v2_is_setting(const char *file)
 	       strncmp(file, "cgroup.", 7) != 0;
 }
 
-static int cgroup_v2_limit_unified(const struct cgroup *cg, const struct oci_resources *res,
+static int cgroup_v2_limit_unified(struct cgroup_tree *t, const struct oci_resources *res,
 				   struct coffer_error *err)
 {
 	int r = 0;
@@ -276,15 +296,15 @@ static int cgroup_v2_limit_unified(const struct cgroup *cg, const struct oci_res
 
 		if (!cgroup_v2_is_setting(u->key))
 			return err_invalid(err, "unified: %s is not a controller's file", u->key);
-		r = cgroup_v2_set(cg, u->key, err, "%s", u->value);
+		r = cgroup_v2_set(t, u->key, err, "%s", u->value);
 	}
 	return r;
 }
 
-int cgroup_v2_limit(const struct cgroup *cg, const struct oci_resources *res,
+int cgroup_v2_limit(struct cgroup_tree *t, const struct oci_resources *res,
 		    struct coffer_error *err)
 {
-	static int (*const parts[])(const struct cgroup *cg, const struct oci_resources *res,
+	static int (*const parts[])(struct cgroup_tree *t, const struct oci_resources *res,
 				    struct coffer_error *err) = {
 		cgroup_v2_limit_memory,  cgroup_v2_limit_cpu,     cgroup_v2_limit_pids,
 		cgroup_v2_limit_io,      cgroup_v2_limit_hugetlb, cgroup_v2_limit_rdma,
@@ -293,7 +313,7 @@ int cgroup_v2_limit(const struct cgroup *cg, const struct oci_resources *res,
 	int r;
 
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
-		r = parts[i](cg, res, err);
+		r = parts[i](t, res, err);
 		if (r < 0)
 			return err_wrap(err, "linux.resources");
 	}

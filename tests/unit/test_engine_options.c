@@ -13,7 +13,7 @@
 #include <sys/mount.h>
 
 #include "engine/caps.h"
-#include "engine/cgroup_v2.h"
+#include "engine/cgroup_internal.h"
 #include "engine/mount_options.h"
 #include "engine/seccomp_filter.h"
 #include "engine/support.h"

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * engine/cgroup_tree.c - the container's group in one hierarchy: make, walk, remove
+ *
+ * The same for v1 and v2, but for the question whether a group that exists
+ * already is in use.  The container may have made groups below its own; they
+ * are walked with a limit on the depth.  Parents that were missing are ours:
+ * they go with the group, unless somebody else uses them by then.
+ *
+ * Callers: the files of this room.
+ */
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/io.h"
+#include "engine/cgroup_internal.h"
+
+#define CGROUP_DEPTH_MAX  32
+#define CGROUP_RETRIES    8
+#define CGROUP_END_BUDGET (5 * USEC_PER_SEC)
+
+int cgroup_tree_set_path(struct cgroup_tree *t, const char *path, struct coffer_error *err)
+{
+	char *dir;
+
+	if (asprintf(&dir, "%.*s/%s", (int)t->root_len, t->dir, path) < 0)
+		return err_nomem(err);
+	free(t->dir);
+	t->dir = dir;
+	return strlen(dir) < PATH_MAX ? 0 : err_sysn(err, ENAMETOOLONG, "cgroup %s", path);
+}
+
+void cgroup_tree_free(struct cgroup_tree *t)
+{
+	close_fd(&t->fd);
+	free(t->names);
+	free(t->dir);
+	free(t->own);
+}
+
+int cgroup_tree_fd(struct cgroup_tree *t)
+{
+	if (t->fd < 0)
+		t->fd = open(t->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return t->fd < 0 ? -errno : t->fd;
+}
+
+bool cgroup_event(int fd, const char *key)
+{
+	autofree char *text = NULL;
+	char *at;
+
+	if (io_read_file(fd, "cgroup.events", CGROUP_FILE_MAX, &text, NULL, NULL) < 0)
+		return false;
+	at = strstr(text, key);
+	return at && at[strlen(key)] == ' ' && at[strlen(key) + 1] == '1';
+}
+
+/* ---- walk ---- */
+
+static int cgroup_tree_walk_down(int fd, unsigned depth, cgroup_visit visit, void *data,
+				 struct coffer_error *err)
+{
+	autoclosedir DIR *d = NULL;
+	struct dirent *de;
+	int dup, r = 0;
+
+	if (depth > CGROUP_DEPTH_MAX)
+		return err_sysn(err, ELOOP, "groups below it are nested too deeply");
+	dup = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	d = dup < 0 ? NULL : fdopendir(dup);
+	if (!d) {
+		close_fd(&dup);
+		return errno == ENOENT ? 0 : err_sys(err, "list groups");
+	}
+	while (r == 0 && (de = readdir(d))) {
+		autoclose int sub = -1;
+
+		if (de->d_type != DT_DIR || de->d_name[0] == '.')
+			continue;
+		sub = openat(fd, de->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		if (sub < 0)
+			continue; /* gone meanwhile */
+		r = cgroup_tree_walk_down(sub, depth + 1, visit, data, err);
+		if (r == 0)
+			r = visit(fd, de->d_name, sub, data, err);
+	}
+	return r;
+}
+
+int cgroup_tree_walk(int fd, cgroup_visit visit, void *data, struct coffer_error *err)
+{
+	return cgroup_tree_walk_down(fd, 0, visit, data, err);
+}
+
+/* ---- make ---- */
+
+static int cgroup_tree_has_procs(int parent, const char *name, int fd, void *data,
+				 struct coffer_error *err)
+{
+	autofree char *text = NULL;
+	int r = io_read_file(fd, "cgroup.procs", CGROUP_FILE_MAX, &text, NULL, NULL);
+
+	return r == 0 && text[0] ? -EEXIST : 0;
+}
+
+static bool cgroup_tree_is_populated(const struct cgroup_tree *t, int fd)
+{
+	if (cgroup_tree_is_v2(t))
+		return cgroup_event(fd, "populated");
+	return cgroup_tree_has_procs(-1, NULL, fd, NULL, NULL) < 0 ||
+	       cgroup_tree_walk(fd, cgroup_tree_has_procs, NULL, NULL) == -EEXIST;
+}
+
+/* A frozen group would stop the container's process before its first step. */
+static bool cgroup_tree_is_frozen(const struct cgroup_tree *t, int fd)
+{
+	autofree char *text = NULL;
+	const char *file = cgroup_tree_is_v2(t) ? "cgroup.freeze" : "freezer.state";
+
+	if (io_read_file(fd, file, CGROUP_FILE_MAX, &text, NULL, NULL) < 0)
+		return false;
+	return text[0] == '1' || text[0] == 'F';
+}
+
+int cgroup_tree_check(struct cgroup_tree *t, struct coffer_error *err)
+{
+	autoclose int fd = open(t->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : err_sys(err, "open %s", t->dir);
+	if (cgroup_tree_is_populated(t, fd))
+		return err_set(err, COFFER_ERR_ALREADY_EXISTS, 0, "%s: it has processes", t->dir);
+	if (cgroup_tree_is_frozen(t, fd))
+		return err_state(err, "%s: it is frozen", t->dir);
+	return 0;
+}
+
+/* mkdir of dir's first @len bytes and what is missing above. Return: directories made, -errno */
+static int cgroup_tree_mkdirs(struct cgroup_tree *t, size_t len)
+{
+	char dir[PATH_MAX];
+	int r;
+
+	snprintf(dir, sizeof(dir), "%.*s", (int)len, t->dir);
+	if (mkdir(dir, 0755) == 0)
+		return 1;
+	if (errno == EEXIST)
+		return 0;
+	while (len > t->root_len && dir[len - 1] != '/')
+		len--;
+	while (len > t->root_len && dir[len - 1] == '/')
+		len--;
+	if (errno != ENOENT || len <= t->root_len)
+		return -errno;
+	r = cgroup_tree_mkdirs(t, len);
+	if (r < 0)
+		return r;
+	if (mkdir(dir, 0755) == 0)
+		return r + 1;
+	return errno == EEXIST ? 0 : -errno;
+}
+
+int cgroup_tree_make(struct cgroup_tree *t, struct coffer_error *err)
+{
+	int r = -ENOENT;
+
+	/* ENOENT: somebody removed an empty parent between our steps. */
+	for (int i = 0; i < CGROUP_RETRIES && r == -ENOENT; i++) {
+		r = cgroup_tree_mkdirs(t, strlen(t->dir));
+		if (r < 0)
+			continue;
+		if (r == 0 && (r = cgroup_tree_check(t, err)) < 0)
+			return r;
+		/* An empty left-over becomes ours. */
+		if (t->made < (unsigned)r || t->made == 0)
+			t->made = r > 0 ? (unsigned)r : 1;
+		r = cgroup_tree_fd(t);
+	}
+	return r < 0 ? err_sysn(err, r, "create %s", t->dir) : 0;
+}
+
+int cgroup_tree_add(struct cgroup_tree *t, pid_t pid, struct coffer_error *err)
+{
+	char text[16];
+	int fd = cgroup_tree_fd(t), r;
+
+	if (fd < 0)
+		return err_sysn(err, fd, "open %s", t->dir);
+	snprintf(text, sizeof(text), "%d", (int)pid);
+	r = io_write_file(fd, "cgroup.procs", text, err);
+	return r < 0 ? err_wrap(err, "%s", t->dir) : 0;
+}
+
+/* ---- remove ---- */
+
+static int cgroup_tree_rmdir(int parent, const char *name, int fd, void *data,
+			     struct coffer_error *err)
+{
+	if (unlinkat(parent, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+		return err_sys(err, "remove %s", name);
+	return 0;
+}
+
+static int cgroup_tree_rmdir_self(const struct cgroup_tree *t)
+{
+	return rmdir(t->dir) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+/* What we made on the way there; others may use it by now. */
+static void cgroup_tree_remove_parents(const struct cgroup_tree *t)
+{
+	char dir[PATH_MAX];
+	char *p;
+
+	snprintf(dir, sizeof(dir), "%s", t->dir);
+	for (unsigned n = t->made; n > 1; n--) {
+		p = strrchr(dir + t->root_len, '/');
+		if (!p || p == dir + t->root_len)
+			return;
+		*p = '\0';
+		if (rmdir(dir) < 0 && errno != ENOENT)
+			return;
+	}
+}
+
+int cgroup_tree_remove(struct cgroup_tree *t, struct coffer_error *err)
+{
+	usec_t deadline = deadline_in(clock_budget(CGROUP_END_BUDGET));
+	useconds_t nap = 500;
+	int fd, r;
+
+	while ((r = cgroup_tree_rmdir_self(t)) == -EBUSY && deadline_left(deadline) > 0) {
+		/* Busy by what it has below, or by a process on its way out. */
+		fd = cgroup_tree_fd(t);
+		r = fd < 0 ? fd : cgroup_tree_walk(fd, cgroup_tree_rmdir, NULL, NULL);
+		if (r < 0 || cgroup_tree_is_populated(t, fd)) {
+			usleep(nap);
+			nap = nap < 32000 ? nap * 2 : nap;
+		}
+	}
+	if (r < 0)
+		return err_sysn(err, r, "remove %s", t->dir);
+	cgroup_tree_remove_parents(t);
+	close_fd(&t->fd);
+	return 0;
+}
