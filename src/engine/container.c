@@ -32,7 +32,7 @@
 
 #define CONTAINER_END_BUDGET (5 * USEC_PER_SEC)
 
-int container_new(const char *id, const char *bundle, const struct oci_spec *spec,
+int container_alloc(const char *id, const char *bundle, const struct oci_spec *spec,
 		  struct engine_container **out, struct coffer_error *err)
 {
 	struct engine_container *c = calloc(1, sizeof(*c));
@@ -267,7 +267,7 @@ int engine_create(const struct engine_create_args *args, struct engine_container
 		  struct coffer_error *err)
 {
 	struct engine_container *c;
-	int r = container_new(args->id, args->bundle, args->spec, &c, err);
+	int r = container_alloc(args->id, args->bundle, args->spec, &c, err);
 
 	if (r < 0)
 		return r;

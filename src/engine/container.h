@@ -36,8 +36,8 @@ struct engine_container {
 	const struct engine_create_args *args;
 };
 
-/* container_new() - With copies of the names, and what all of them start from */
-int container_new(const char *id, const char *bundle, const struct oci_spec *spec,
+/* container_alloc() - With copies of the names, and what all of them start from */
+int container_alloc(const char *id, const char *bundle, const struct oci_spec *spec,
 		  struct engine_container **out, struct coffer_error *err);
 
 /**

@@ -97,7 +97,7 @@ static _Noreturn void launch_child(const struct launch *l, int sock)
 		r = ns_enter_child(l->ns, sock, &err);
 	if (r < 0)
 		err_wrap(&err, "namespaces");
-	/* Unset again when the record is safe; whoever died before is missed at the next report. */
+	/* A parent that died before this is missed at the next report. */
 	else if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		err_sys(&err, "ask to die with the parent");
 	else

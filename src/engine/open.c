@@ -63,7 +63,7 @@ int engine_open(const struct engine_open_args *args, struct engine_container **o
 {
 	autoclose int gate = args->gate;
 	struct engine_container *c;
-	int r = container_new(args->id, args->bundle, args->spec, &c, err);
+	int r = container_alloc(args->id, args->bundle, args->spec, &c, err);
 
 	if (r < 0)
 		return r;

@@ -164,13 +164,15 @@ static int process_pass_gate(struct init *i, struct coffer_error *err)
 
 int process_stage_ready(struct init *i, struct coffer_error *err)
 {
-	int r = sync_ask(*i->sock, SYNC_CREATED, i->terminal.ptmx, err);
+	int r;
 
+	/* From here to the answer the socket's end tells of the parent's; after it we live on. */
+	if (prctl(PR_SET_PDEATHSIG, 0) < 0)
+		return err_sys(err, "outlive the parent");
+	r = sync_ask(*i->sock, SYNC_CREATED, i->terminal.ptmx, err);
 	close_fd(&i->terminal.ptmx);
 	if (r < 0)
 		return r;
-	if (prctl(PR_SET_PDEATHSIG, 0) < 0)
-		return err_sys(err, "outlive the parent");
 	return i->gate < 0 ? 0 : process_pass_gate(i, err);
 }
 
