@@ -172,7 +172,7 @@ static void test_join_wrong(void **state)
 	set_ns_path(run, "network", "self", "net");
 	set_ns_path(run, "mount", "self", "mnt");
 	assert_int_equal(run_start(run), -EOPNOTSUPP);
-	assert_non_null(strstr(run->err.message, "a new mount namespace is required"));
+	assert_non_null(strstr(run->err.message, "a mount namespace is required"));
 }
 
 static void add_maps(struct run *run)

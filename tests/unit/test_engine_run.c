@@ -254,14 +254,6 @@ static void test_unsupported_is_named(void **state)
 	assert_int_equal(run_start(run), -EOPNOTSUPP);
 	assert_non_null(strstr(run->err.message, "process.apparmorProfile"));
 	oci_str_set(&run->spec->process->apparmor_profile, NULL, &run->err);
-	run->spec->hooks = calloc(1, sizeof(*run->spec->hooks));
-	run->spec->hooks->create_container.v = calloc(1, sizeof(struct oci_hook));
-	run->spec->hooks->create_container.n = 1;
-	assert_int_equal(run_start(run), -EOPNOTSUPP);
-	assert_non_null(strstr(run->err.message, "hooks.createContainer"));
-	run->spec->hooks->create_container.n = 0;
-	free(run->spec->hooks->create_container.v);
-	run->spec->hooks->create_container.v = NULL;
 	run_drop_namespace(run, "mount");
 	assert_int_equal(run_start(run), -EOPNOTSUPP);
 	assert_non_null(strstr(run->err.message, "mount namespace"));
