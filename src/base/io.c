@@ -199,7 +199,7 @@ int io_unix_listen(int dirfd, const char *name, int type, mode_t mode, struct co
 		return err_sys(err, "chmod socket %s", name);
 	if (bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
 		return err_sys(err, "bind socket %s", name);
-	if (fchmodat(dirfd, name, mode, 0) < 0 || listen(fd, 128) < 0) {
+	if (fchmodat(dirfd, name, mode, 0) < 0 || (type != SOCK_DGRAM && listen(fd, 128) < 0)) {
 		r = err_sys(err, "listen on socket %s", name);
 		unlinkat(dirfd, name, 0);
 		return r;

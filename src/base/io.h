@@ -45,7 +45,7 @@ int io_wait(int fd, short events, usec_t deadline);
 /**
  * io_unix_listen() - A listening unix socket named @name in directory @dirfd
  * @dirfd:	Directory descriptor or AT_FDCWD; lets paths exceed sun_path
- * @type:	SOCK_STREAM or SOCK_SEQPACKET
+ * @type:	SOCK_STREAM, SOCK_SEQPACKET, or SOCK_DGRAM, which is only bound
  * @mode:	Permissions of the socket node
  *
  * Return: descriptor (non-blocking) or negative errno

@@ -100,6 +100,8 @@ int engine_gate_listen(int dirfd, struct coffer_error *err);
  * Return: descriptor; -ENOENT or -ECONNREFUSED when nobody waits there (any more)
  */
 int engine_gate_connect(int dirfd, struct coffer_error *err);
+/* engine_gate_remove() - Once init has been started */
+int engine_gate_remove(int dirfd, struct coffer_error *err);
 
 struct engine_open_args {
 	const char *id;

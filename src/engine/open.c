@@ -34,6 +34,11 @@ int engine_gate_connect(int dirfd, struct coffer_error *err)
 	return io_unix_connect(dirfd, OPEN_GATE, SOCK_SEQPACKET, err);
 }
 
+int engine_gate_remove(int dirfd, struct coffer_error *err)
+{
+	return unlinkat(dirfd, OPEN_GATE, 0) < 0 ? err_sys(err, "remove the gate") : 0;
+}
+
 /* Return: 0, also when init has ended; then @c has none. */
 static int open_init(struct engine_container *c, const struct engine_record *rec,
 		     struct coffer_error *err)
