@@ -9,6 +9,7 @@
 #include "base/path.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/openat2.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -21,6 +22,8 @@
 #include "base/cleanup.h"
 
 #define PATH_RETRIES    64
+#define PATH_LINKS_MAX  40 /* as many as the kernel follows */
+#define PATH_NAME_ROOM  (NAME_MAX + 2) /* for one that is too long, so that it is refused */
 #define PATH_DEPTH_MAX  512 /* directories held open by path_remove_tree() */
 
 static int path_openat2(int dirfd, const char *path, int flags, mode_t mode, uint64_t resolve)
@@ -56,50 +59,137 @@ int path_open_beneath(int dirfd, const char *path, int flags, mode_t mode, struc
 	return fd < 0 ? err_sysn(err, fd, "open %s", path) : fd;
 }
 
+/* A path that is walked from the root and made on the way. */
+struct path_walk {
+	int rootfd;
+	char done[PATH_MAX]; /* resolved so far; "" is the root */
+	char rest[PATH_MAX]; /* what comes after it */
+	unsigned links;
+};
+
+/* The next name of w->rest, cut out of it; "" at the end. */
+static void path_walk_next(struct path_walk *w, char name[PATH_NAME_ROOM])
+{
+	size_t start = strspn(w->rest, "/"), len = strcspn(w->rest + start, "/");
+
+	snprintf(name, PATH_NAME_ROOM, "%.*s", (int)len, w->rest + start);
+	memmove(w->rest, w->rest + start + len, strlen(w->rest + start + len) + 1);
+}
+
+static bool path_walk_at_end(const struct path_walk *w)
+{
+	return !w->rest[strspn(w->rest, "/")];
+}
+
+static int path_walk_open(const struct path_walk *w, const char *name)
+{
+	char path[PATH_MAX];
+
+	if (snprintf(path, sizeof(path), "%s%s%s", w->done, w->done[0] && name[0] ? "/" : "",
+		     name) >= PATH_MAX)
+		return -ENAMETOOLONG;
+	return path_openat2(w->rootfd, path[0] ? path : ".", O_PATH, 0, RESOLVE_IN_ROOT);
+}
+
+/* @name in @dir is a link that leads nowhere: go on where it points. Return: 0 or -errno */
+static int path_walk_follow(struct path_walk *w, int dir, const char *name)
+{
+	char target[PATH_MAX], rest[PATH_MAX];
+	ssize_t n = readlinkat(dir, name, target, sizeof(target) - 1);
+
+	if (n < 0)
+		return -errno;
+	target[n] = '\0';
+	if (++w->links > PATH_LINKS_MAX)
+		return -ELOOP;
+	if (snprintf(rest, sizeof(rest), "%s/%s", target, w->rest) >= PATH_MAX)
+		return -ENAMETOOLONG;
+	memcpy(w->rest, rest, strlen(rest) + 1);
+	if (target[0] == '/')
+		w->done[0] = '\0';
+	return 0;
+}
+
 /*
- * Makes every missing directory of the first @len bytes of @path.  Each prefix
- * is opened from the root again, because a component may be a link whose
- * target can only be resolved there.
+ * One more name: made where it is missing, a directory unless it is the last and @file is wanted.
+ * The kernel resolves it from the root each time, because it may be a link whose target can only
+ * be resolved there.
  */
+static int path_walk_step(struct path_walk *w, const char *name, bool file, mode_t mode)
+{
+	autoclose int dir = -1, fd = path_walk_open(w, name);
+	int r;
+
+	if (fd == -ENOENT) {
+		dir = path_walk_open(w, "");
+		if (dir < 0)
+			return dir;
+		r = file && path_walk_at_end(w) ? mknodat(dir, name, S_IFREG | mode, 0) :
+						  mkdirat(dir, name, file ? 0755 : mode);
+		if (r < 0 && errno != EEXIST)
+			return -errno;
+		if (r < 0 && (r = path_walk_follow(w, dir, name)) != -EINVAL)
+			return r; /* EINVAL: no link, somebody was faster */
+	} else if (fd < 0) {
+		return fd;
+	}
+	if (strlen(w->done) + strlen(name) + 2 > PATH_MAX)
+		return -ENAMETOOLONG;
+	if (w->done[0])
+		strcat(w->done, "/");
+	strcat(w->done, name);
+	return 0;
+}
+
+/* The first @len bytes of @path with all that is missing. Return: O_PATH descriptor or -errno */
+static int path_make(int rootfd, const char *path, size_t len, bool file, mode_t mode,
+		     struct coffer_error *err)
+{
+	struct path_walk w = { .rootfd = rootfd };
+	char name[PATH_NAME_ROOM];
+	int fd, r = 0;
+
+	if (len >= PATH_MAX)
+		return err_sysn(err, ENAMETOOLONG, "make %s", path);
+	memcpy(w.rest, path, len);
+	/* Common case first: everything is there. */
+	fd = path_walk_open(&w, w.rest);
+	while (fd == -ENOENT && r == 0) {
+		path_walk_next(&w, name);
+		if (!name[0])
+			break;
+		r = path_walk_step(&w, name, file, mode);
+	}
+	if (r < 0)
+		return err_sysn(err, r, "make %.*s", (int)len, path);
+	if (fd == -ENOENT)
+		fd = path_walk_open(&w, "");
+	return fd < 0 ? err_sysn(err, fd, "open %.*s", (int)len, path) : fd;
+}
+
 static int path_mkdirs_prefix(int rootfd, const char *path, size_t len, mode_t mode,
 			      struct coffer_error *err)
 {
-	autofree char *copy = strndup(path, len);
-	autoclose int fd = -1;
-	size_t end = 0;
-	int r;
+	autoclose int fd = path_make(rootfd, path, len, false, mode, err);
+	struct stat st;
 
-	if (!copy)
-		return err_nomem(err);
-	/* Common case first: everything is there. */
-	r = path_openat2(rootfd, len ? copy : ".", O_PATH | O_DIRECTORY, 0, RESOLVE_IN_ROOT);
-	if (r != -ENOENT)
-		return r < 0 ? err_sysn(err, r, "open directory %s", copy) : r;
-	fd = path_openat2(rootfd, ".", O_PATH | O_DIRECTORY, 0, RESOLVE_IN_ROOT);
-	while (fd >= 0) {
-		size_t start = end + strspn(copy + end, "/");
-		char cut;
-
-		if (!copy[start])
-			return steal_fd(&fd);
-		end = start + strcspn(copy + start, "/");
-		cut = copy[end];
-		copy[end] = '\0';
-		if (strcmp(copy + start, "..") != 0 && mkdirat(fd, copy + start, mode) < 0 &&
-		    errno != EEXIST)
-			return err_sys(err, "mkdir %s", copy);
-		close_fd(&fd);
-		fd = path_openat2(rootfd, copy, O_PATH | O_DIRECTORY, 0, RESOLVE_IN_ROOT);
-		if (fd < 0)
-			break;
-		copy[end] = cut;
-	}
-	return err_sysn(err, fd, "open directory %s", copy);
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0)
+		return err_sys(err, "stat %s", path);
+	if (!S_ISDIR(st.st_mode))
+		return err_sysn(err, ENOTDIR, "open directory %.*s", (int)len, path);
+	return steal_fd(&fd);
 }
 
 int path_mkdirs_in_root(int rootfd, const char *path, mode_t mode, struct coffer_error *err)
 {
 	return path_mkdirs_prefix(rootfd, path, strlen(path), mode, err);
+}
+
+int path_mkfile_in_root(int rootfd, const char *path, mode_t mode, struct coffer_error *err)
+{
+	return path_make(rootfd, path, strlen(path), true, mode, err);
 }
 
 int path_parent_in_root(int rootfd, const char *path, bool create, const char **name,

@@ -20,10 +20,14 @@ int path_open_beneath(int dirfd, const char *path, int flags, mode_t mode, struc
 
 /**
  * path_mkdirs_in_root() - mkdir -p below @rootfd, following links inside the root only
+ * path_mkfile_in_root() - The same with an empty file at the end, if there is nothing
  *
- * Return: O_PATH descriptor of the last directory, or negative errno
+ * A link that leads nowhere is made to lead somewhere: what it names is made inside the root.
+ *
+ * Return: O_PATH descriptor of the last component, or negative errno
  */
 int path_mkdirs_in_root(int rootfd, const char *path, mode_t mode, struct coffer_error *err);
+int path_mkfile_in_root(int rootfd, const char *path, mode_t mode, struct coffer_error *err);
 
 /* path_parent_in_root() - mkdir -p (when @create) all but the last component.
  * *@name points into @path at the last component, which is never ".", ".." or empty. */

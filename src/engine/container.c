@@ -41,6 +41,7 @@ int container_alloc(const char *id, const char *bundle, const struct oci_spec *s
 		return err_nomem(err);
 	c->spec = spec;
 	c->ns = (struct ns_plan)NS_PLAN_INIT;
+	c->mounts = (struct mount_plans)MOUNT_PLANS_INIT;
 	c->launch = (struct launch)LAUNCH_INIT;
 	c->id = strdup(id);
 	c->bundle = strdup(bundle);
@@ -158,7 +159,9 @@ static int container_plan(struct engine_container *c, struct coffer_error *err)
 		return r;
 	root = spec->root->path;
 	c->rootfs = root[0] == '/' ? strdup(root) : path_join(args->bundle, root);
-	return c->rootfs ? 0 : err_nomem(err);
+	if (!c->rootfs)
+		return err_nomem(err);
+	return mount_plan_open(&c->mounts, c->rootfs, spec, &c->ns, err);
 }
 
 static int container_record(const struct engine_container *c, pid_t pid, struct coffer_error *err)

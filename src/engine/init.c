@@ -44,7 +44,8 @@ static int init_stage_session(struct init *i, struct coffer_error *err)
 
 static int init_stage_root(struct init *i, struct coffer_error *err)
 {
-	i->rootfd = rootfs_prepare(i->rootfs, i->spec->linux_->rootfs_propagation, err);
+	i->rootfd = rootfs_prepare(i->rootfs, i->mounts->root,
+				   i->spec->linux_->rootfs_propagation, err);
 	return i->rootfd < 0 ? i->rootfd : 0;
 }
 
@@ -125,12 +126,14 @@ static int init_stage_hide(struct init *i, struct coffer_error *err)
 
 static int init_stage_readonly(struct init *i, struct coffer_error *err)
 {
-	return i->spec->root->readonly ? rootfs_set_readonly(i->rootfd, err) : 0;
+	int r = mount_seal(i->mounts, err);
+
+	return r == 0 && i->spec->root->readonly ? rootfs_set_readonly(i->rootfd, err) : r;
 }
 
 static int init_stage_enter(struct init *i, struct coffer_error *err)
 {
-	return rootfs_enter(i->rootfd, i->spec->linux_->rootfs_propagation, err);
+	return rootfs_enter(i->rootfd, i->no_pivot, i->spec->linux_->rootfs_propagation, err);
 }
 
 /* setns(2) has made "/" the container's. */
@@ -169,7 +172,7 @@ static const struct init_stage init_stages[] = {
 	{ NULL, init_stage_create_hooks },
 	{ "working directory", init_stage_make_cwd },
 	{ "masked and read-only paths", init_stage_hide },
-	{ "read-only root", init_stage_readonly },
+	{ "read-only mounts", init_stage_readonly },
 	{ "enter root", init_stage_enter },
 	INIT_STAGES_PREPARE,
 	{ NULL, init_stage_start_hooks },

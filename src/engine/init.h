@@ -22,7 +22,7 @@ struct init {
 	const struct oci_process *process; /* spec->process, or what exec was given */
 	const char *rootfs;
 	const struct ns_plan *ns;
-	const struct mount_plans *mounts;
+	struct mount_plans *mounts;
 	const struct seccomp_filter *seccomp;
 	struct caps caps;
 	struct engine_stdio stdio; /* all open */

@@ -2,142 +2,147 @@
 /*
  * engine/mount.c - the mounts of a container, inside its root only
  *
- *	parent: spec --> struct mount_plan (words sorted, sources joined, refusals)
- *	child:  target path --openat2 in root--> descriptor --mount on the descriptor
+ *	target path --openat2 in root--> descriptor --mount on the descriptor
  *
  * The image is hostile: any component of a target may be a link.  A target is
  * resolved once, strictly below the root, to a descriptor; the mount goes to
- * that descriptor, never to a path, so nothing can lead it elsewhere.
+ * that descriptor, never to a path, so nothing can lead it elsewhere.  And
+ * nothing comes to lie over /proc but a procfs, or over single files of it:
+ * programs in the container trust what they read and write there.
  *
  * A new file system takes mount(2) on /proc/self/fd/N, one call.  A bind takes
  * open_tree(2): its flags are set while it is still detached, so there is no
  * moment at which a read-only bind can be written.
  *
- * Deliberately absent: idmapped mounts.
+ * What a user namespace refuses is replaced where the host has the same thing:
+ * see mount_fallbacks.
  *
- * Callers: container.c plans, the child's stages mount; device.c, terminal.c
- * and rootfs.c use the small ones below.
+ * Callers: the child's stages; device.c, terminal.c and rootfs.c use the small
+ * ones.  The plan is made in mount_plan.c.
  */
 #include "engine/mount.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/path.h"
+#include "engine/mount_internal.h"
 
-/* ---- parent ---- */
+#define MOUNT_PROC_ROOT_INO 1
 
-static int mount_plan_one(const struct oci_mount *m, const char *bundle, struct mount_plan *out,
-			  struct coffer_error *err)
+/* ---- places ---- */
+
+/* @flags: O_NOFOLLOW to have a link at the end itself */
+static int mount_open_target(int rootfd, const char *path, bool dir, int flags, struct stat *st,
+			     struct coffer_error *err)
 {
-	int r;
+	autoclose int fd = path_open_in_root(rootfd, path, O_PATH | flags, 0, NULL);
+	bool made = fd == -ENOENT;
+	struct stat root;
 
-	if (!m->destination)
-		return err_invalid(err, "no destination");
-	if (m->uid_mappings.n || m->gid_mappings.n)
-		return err_unsupported(err, "uidMappings: idmapped mounts are not supported");
-	out->target = m->destination;
-	out->type = m->type;
-	out->source = m->source;
-	r = mount_options_parse(&m->options, &out->options, err);
-	if (r < 0)
-		return r;
-	if (out->type && strcmp(out->type, "rbind") == 0)
-		out->options.flags |= MS_BIND | MS_REC;
-	if (out->type && strcmp(out->type, "bind") == 0)
-		out->options.flags |= MS_BIND;
-	/* "cgroup" is how documents for both versions ask for whatever is there. */
-	if (out->type && strcmp(out->type, "cgroup") == 0)
-		out->type = "cgroup2";
-	if (!(out->options.flags & MS_BIND))
-		return out->type ? 0 : err_invalid(err, "neither a type nor a bind");
-	out->type = NULL;
-	if (!out->source)
-		return err_invalid(err, "a bind without a source");
-	if (out->source[0] != '/') {
-		out->owned = path_join(bundle, out->source);
-		if (!out->owned)
-			return err_nomem(err);
-		out->source = out->owned;
+	if (made)
+		fd = dir ? path_mkdirs_in_root(rootfd, path, 0755, err) :
+			   path_mkfile_in_root(rootfd, path, 0644, err);
+	else if (fd < 0)
+		return err_sysn(err, fd, "open %s", path);
+	if (fd >= 0 && made && flags) {
+		/* Whoever made it: what bears the name now. */
+		close_fd(&fd);
+		fd = path_open_in_root(rootfd, path, O_PATH | flags, 0, err);
 	}
-	return 0;
-}
-
-int mount_plan_spec(const struct oci_spec *spec, const char *bundle, struct mount_plans *out,
-		    struct coffer_error *err)
-{
-	int r;
-
-	*out = (struct mount_plans){ 0 };
-	if (spec->mounts.n == 0)
-		return 0;
-	out->v = calloc(spec->mounts.n, sizeof(*out->v));
-	if (!out->v)
-		return err_nomem(err);
-	for (; out->n < spec->mounts.n; out->n++) {
-		r = mount_plan_one(&spec->mounts.v[out->n], bundle, &out->v[out->n], err);
-		if (r < 0) {
-			/* Counted, so that what it owns is freed with the others. */
-			r = err_wrap(err, "mounts[%zu]", out->n);
-			out->n++;
-			return r;
-		}
-	}
-	return 0;
-}
-
-void mount_plans_free(struct mount_plans *plans)
-{
-	for (size_t i = 0; i < plans->n; i++) {
-		mount_options_free(&plans->v[i].options);
-		free(plans->v[i].owned);
-	}
-	free(plans->v);
-	*plans = (struct mount_plans){ 0 };
-}
-
-/* ---- child ---- */
-
-static int mount_make_target(int rootfd, const char *path, bool dir, struct coffer_error *err)
-{
-	autoclose int made = -1;
-	const char *name;
-
-	if (dir)
-		return path_mkdirs_in_root(rootfd, path, 0755, err);
-	made = path_parent_in_root(rootfd, path, true, &name, err);
-	if (made < 0)
-		return made;
-	close_fd(&made);
-	/* The parents exist now; a dangling link at the end is made where it points. */
-	made = path_open_in_root(rootfd, path, O_CREAT | O_RDONLY | O_NOCTTY | O_NONBLOCK, 0644,
-				 err);
-	if (made < 0)
-		return made;
-	return path_open_in_root(rootfd, path, O_PATH, 0, err);
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, st) < 0 || fstat(rootfd, &root) < 0)
+		return err_sys(err, "stat %s", path);
+	if (st->st_ino == root.st_ino && st->st_dev == root.st_dev)
+		return err_invalid(err, "%s is the container's root itself", path);
+	return steal_fd(&fd);
 }
 
 int mount_target(int rootfd, const char *path, bool dir, struct coffer_error *err)
 {
-	autoclose int fd = path_open_in_root(rootfd, path, O_PATH, 0, err);
-	struct stat st, root;
+	struct stat st;
 
-	if (fd == -ENOENT)
-		fd = mount_make_target(rootfd, path, dir, err);
-	if (fd < 0)
-		return fd;
-	if (fstat(fd, &st) < 0 || fstat(rootfd, &root) < 0)
-		return err_sys(err, "stat %s", path);
-	if (st.st_ino == root.st_ino && st.st_dev == root.st_dev)
-		return err_invalid(err, "%s is the container's root itself", path);
+	return mount_open_target(rootfd, path, dir, 0, &st, err);
+}
+
+/* For what programs trust by its path: a link of the image must not say where it is. */
+static int mount_plain_target(int rootfd, const char *path, struct coffer_error *err)
+{
+	struct stat st;
+	autoclose int fd = mount_open_target(rootfd, path, true, O_NOFOLLOW, &st, err);
+
+	if (fd >= 0 && !S_ISDIR(st.st_mode))
+		return err_sysn(err, ENOTDIR, "%s must be mounted on ordinary directory", path);
 	return steal_fd(&fd);
 }
+
+/* Is @path, with its needless slashes, @clean? */
+static bool mount_is_path(const char *path, const char *clean)
+{
+	while (*path && *clean) {
+		if (*path == '/' && path[1] == '/')
+			path++;
+		else if (*path++ != *clean++)
+			return false;
+	}
+	return !*clean && !path[strspn(path, "/")];
+}
+
+/* Files that stand-ins (lxcfs, a checkpoint's) are commonly bound over. */
+static bool mount_may_cover(const char *path)
+{
+	static const char *const files[] = {
+		"/proc/cpuinfo", "/proc/diskstats", "/proc/loadavg", "/proc/meminfo",
+		"/proc/net/dev", "/proc/slabinfo", "/proc/stat", "/proc/swaps",
+		"/proc/sys/crypto/fips_enabled", "/proc/sys/kernel/ns_last_pid", "/proc/uptime",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+		if (mount_is_path(path, files[i]))
+			return true;
+	return false;
+}
+
+static bool mount_is_procfs_root(int fd)
+{
+	struct statfs fs;
+	struct stat st;
+
+	return fstatfs(fd, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC && fstat(fd, &st) == 0 &&
+	       st.st_ino == MOUNT_PROC_ROOT_INO;
+}
+
+/*
+ * Before anything but a new procfs is mounted. @tree: the bind, or -1.  Nothing comes into a
+ * procfs but over the files above, and to /proc only a procfs comes.
+ */
+static int mount_guard_proc(const char *path, int target, int tree, struct coffer_error *err)
+{
+	struct statfs below;
+	bool inside;
+
+	if (fstatfs(target, &below) < 0)
+		return err_sys(err, "stat %s", path);
+	inside = below.f_type == PROC_SUPER_MAGIC;
+	if (!inside && !mount_is_path(path, "/proc"))
+		return 0;
+	if (inside && mount_may_cover(path))
+		return 0;
+	if (tree >= 0 && mount_is_procfs_root(tree) && (!inside || mount_is_procfs_root(target)))
+		return 0;
+	return err_sysn(err, EPERM, "%s cannot be mounted because it is inside /proc", path);
+}
+
+/* ---- mounting ---- */
 
 int mount_at(int target, const char *source, const char *type, unsigned long flags,
 	     const char *data)
@@ -154,7 +159,7 @@ int mount_attach(int tree, int target)
 			  MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
 }
 
-static int mount_set_attr(int fd, bool tree, const struct mount_attr *attr)
+int mount_set_attr(int fd, bool tree, const struct mount_attr *attr)
 {
 	struct mount_attr copy = *attr;
 
@@ -176,22 +181,54 @@ static int mount_finish(int fd, const struct mount_plan *m, struct coffer_error 
 	return 0;
 }
 
-static int mount_bind(const struct mount_plan *m, int rootfd, struct coffer_error *err)
+/*
+ * In a user namespace what a mount of the host forbids stays forbidden: asking for less is EPERM.
+ * Again without that, then; the result is stricter than the document, never looser.
+ */
+static int mount_set_bind_attr(int tree, struct mount_attr attr)
+{
+	static const struct {
+		unsigned long st;
+		uint64_t attr;
+	} locked[] = {
+		{ ST_RDONLY, MOUNT_ATTR_RDONLY },
+		{ ST_NOSUID, MOUNT_ATTR_NOSUID },
+		{ ST_NODEV, MOUNT_ATTR_NODEV },
+		{ ST_NOEXEC, MOUNT_ATTR_NOEXEC },
+	};
+	struct statvfs fs;
+
+	if (mount_set_attr(tree, false, &attr) == 0)
+		return 0;
+	if (errno != EPERM || fstatvfs(tree, &fs) < 0)
+		return -1;
+	for (size_t i = 0; i < ARRAY_SIZE(locked); i++)
+		if (fs.f_flag & locked[i].st)
+			attr.attr_clr &= ~locked[i].attr;
+	attr.attr_clr &= ~(uint64_t)MOUNT_ATTR__ATIME;
+	attr.attr_set &= ~(uint64_t)MOUNT_ATTR__ATIME;
+	return mount_set_attr(tree, false, &attr);
+}
+
+static int mount_bind(struct mount_plan *m, int rootfd, struct coffer_error *err)
 {
 	unsigned recursive = m->options.flags & MS_REC ? AT_RECURSIVE : 0;
-	struct mount_attr attr = mount_options_attr(&m->options);
-	autoclose int tree = -1, target = -1;
+	autoclose int tree = steal_fd(&m->tree), target = -1;
 	struct stat st;
 	int r;
 
-	tree = open_tree(AT_FDCWD, m->source,
-			 OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursive);
+	if (tree < 0)
+		tree = open_tree(AT_FDCWD, m->source,
+				 OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursive);
 	if (tree < 0 || fstat(tree, &st) < 0)
 		return err_sys(err, "open the source %s", m->source);
 	target = mount_target(rootfd, m->target, S_ISDIR(st.st_mode), err);
 	if (target < 0)
 		return target;
-	if (mount_set_attr(tree, false, &attr) < 0)
+	r = mount_guard_proc(m->target, target, tree, err);
+	if (r < 0)
+		return r;
+	if (mount_set_bind_attr(tree, mount_options_attr(&m->options)) < 0)
 		return err_sys(err, "set the options");
 	r = mount_finish(tree, m, err);
 	if (r < 0)
@@ -201,61 +238,161 @@ static int mount_bind(const struct mount_plan *m, int rootfd, struct coffer_erro
 	return 0;
 }
 
-/* A tmpfs over a directory of the image looks like that directory unless told otherwise. */
-static int mount_data(const struct mount_plan *m, int target, char data[MOUNT_DATA_MAX],
-		      struct coffer_error *err)
+/* The words of the document on what is mounted there already. */
+static int mount_again(const struct mount_plan *m, int rootfd, struct coffer_error *err)
 {
-	const char *given = m->options.data ? m->options.data : "";
-	struct stat st;
-	int n;
+	autoclose int fd = path_open_in_root(rootfd, m->target, O_PATH, 0, err);
 
-	if (strcmp(m->type, "tmpfs") != 0 || strncmp(given, "mode=", 5) == 0 ||
-	    strstr(given, ",mode=")) {
-		n = snprintf(data, MOUNT_DATA_MAX, "%s", given);
-	} else {
-		if (fstat(target, &st) < 0)
-			return err_sys(err, "stat");
-		n = snprintf(data, MOUNT_DATA_MAX, "mode=%04o%s%s",
-			     (unsigned)st.st_mode & 07777, given[0] ? "," : "", given);
-	}
-	return n < MOUNT_DATA_MAX ? 0 : err_invalid(err, "options are longer than a page");
+	if (fd < 0)
+		return fd;
+	if (mount_at(fd, m->source, NULL, m->options.flags, m->options.data) < 0)
+		return err_sys(err, "remount");
+	return mount_finish(fd, m, err);
 }
 
-static int mount_filesystem(const struct mount_plan *m, int rootfd, struct coffer_error *err)
-{
-	autoclose int target = mount_target(rootfd, m->target, true, err);
-	autoclose int top = -1;
-	char data[MOUNT_DATA_MAX];
-	int r;
+/* ---- new file systems ---- */
 
-	if (target < 0)
-		return target;
-	r = mount_data(m, target, data, err);
+/* The network namespace is the host's, so its /sys is ours to see, but not to mount anew. */
+static int mount_host_sys(const struct mount_plan *m, int target, struct coffer_error *err)
+{
+	struct mount_attr attr = { .attr_set = mount_options_attr(&m->options).attr_set,
+				   .propagation = MS_PRIVATE };
+	autoclose int tree = open_tree(AT_FDCWD, "/sys",
+				       OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+
+	if (tree < 0 || mount_set_attr(tree, true, &attr) < 0 || mount_attach(tree, target) < 0)
+		return err_sys(err, "bind /sys");
+	return 0;
+}
+
+/* gid=5 is nobody in a namespace that maps one id. */
+static int mount_devpts_without_group(const struct mount_plan *m, int target,
+				      struct coffer_error *err)
+{
+	const char *given = m->options.data ? m->options.data : "";
+	const char *gid = strncmp(given, "gid=", 4) == 0 ? given : strstr(given, ",gid=");
+	char data[MOUNT_DATA_MAX];
+
+	if (!gid)
+		return err_sysn(err, EINVAL, "devpts \"%s\"", given);
+	snprintf(data, sizeof(data), "%.*s%s", (int)(gid - given), given,
+		 gid + 1 + strcspn(gid + 1, ","));
+	if (mount_at(target, "devpts", "devpts", m->options.flags, data) < 0)
+		return err_sys(err, "devpts \"%s\"", data);
+	return 0;
+}
+
+static const struct {
+	const char *type;
+	int errnum;
+	int (*mount)(const struct mount_plan *m, int target, struct coffer_error *err);
+} mount_fallbacks[] = {
+	{ "sysfs", EPERM, mount_host_sys },
+	{ "devpts", EINVAL, mount_devpts_without_group },
+};
+
+static int mount_simple(const struct mount_plan *m, int target, const char *label,
+			struct coffer_error *err)
+{
+	char data[MOUNT_DATA_MAX];
+	int r = mount_new_data(m, target, label, data, err);
+
 	if (r < 0)
 		return r;
 	if (mount_at(target, m->source ? m->source : m->type, m->type, m->options.flags,
-		     data[0] ? data : NULL) < 0)
-		return err_sys(err, "%s \"%s\"", m->type, data);
-	if (!m->options.propagation && !m->options.all.attr_set && !m->options.all.attr_clr)
+		     data[0] ? data : NULL) == 0)
 		return 0;
-	/* @target still means the directory below the new mount. */
-	top = path_open_in_root(rootfd, m->target, O_PATH, 0, err);
-	return top < 0 ? top : mount_finish(top, m, err);
+	r = err_sys(err, "%s \"%s\"", m->type, data);
+	for (size_t i = 0; i < ARRAY_SIZE(mount_fallbacks); i++)
+		if (strcmp(m->type, mount_fallbacks[i].type) == 0 && -r == mount_fallbacks[i].errnum)
+			return mount_fallbacks[i].mount(m, target, err);
+	return r;
 }
 
-int mount_all(const struct mount_plans *plans, int rootfd, struct coffer_error *err)
+static int mount_prepared(struct mount_plan *m, int target, const char *label,
+			  struct coffer_error *err)
+{
+	autoclose int tree = -1, below = -1;
+	char data[MOUNT_DATA_MAX];
+	int r;
+
+	r = mount_new_data(m, target, NULL, data, err);
+	if (r < 0)
+		return r;
+	tree = mount_new_detached(m, data, label, err);
+	if (tree < 0)
+		return tree;
+	if (m->options.copy_up) {
+		below = openat(target, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		r = below < 0 ? err_sys(err, "open the directory below") :
+				mount_copy_up(below, tree, err);
+		if (r < 0)
+			return err_wrap(err, "tmpcopyup");
+	}
+	r = mount_finish(tree, m, err);
+	if (r < 0)
+		return r;
+	if (mount_attach(tree, target) < 0)
+		return err_sys(err, "%s", m->type);
+	if (mount_is_late(m))
+		m->late = steal_fd(&tree);
+	return 0;
+}
+
+static int mount_filesystem(struct mount_plan *m, const char *label, int rootfd,
+			    struct coffer_error *err)
+{
+	const struct mount_options *o = &m->options;
+	bool proc = strcmp(m->type, "proc") == 0;
+	autoclose int target = -1;
+	int r = 0;
+
+	if (proc || strcmp(m->type, "sysfs") == 0)
+		target = mount_plain_target(rootfd, m->target, err);
+	else
+		target = mount_target(rootfd, m->target, true, err);
+	if (target < 0)
+		return target;
+	if (!proc)
+		r = mount_guard_proc(m->target, target, -1, err);
+	if (r < 0)
+		return r;
+	if (o->propagation || o->all.attr_set || o->all.attr_clr || o->copy_up || mount_is_late(m))
+		return mount_prepared(m, target, label, err);
+	return mount_simple(m, target, label, err);
+}
+
+static int mount_one(struct mount_plan *m, const char *label, int rootfd,
+		     struct coffer_error *err)
+{
+	if (m->options.flags & MS_REMOUNT)
+		return mount_again(m, rootfd, err);
+	if (m->type)
+		return mount_filesystem(m, label, rootfd, err);
+	return mount_bind(m, rootfd, err);
+}
+
+int mount_all(struct mount_plans *plans, int rootfd, struct coffer_error *err)
 {
 	int r;
 
 	for (size_t i = 0; i < plans->n; i++) {
-		const struct mount_plan *m = &plans->v[i];
-
-		if (m->type)
-			r = mount_filesystem(m, rootfd, err);
-		else
-			r = mount_bind(m, rootfd, err);
+		r = mount_one(&plans->v[i], plans->label, rootfd, err);
 		if (r < 0)
-			return err_wrap(err, "mounts[%zu] on %s", i, m->target);
+			return err_wrap(err, "mounts[%zu] on %s", i, plans->v[i].target);
+	}
+	return 0;
+}
+
+int mount_seal(struct mount_plans *plans, struct coffer_error *err)
+{
+	struct mount_attr readonly = { .attr_set = MOUNT_ATTR_RDONLY };
+
+	for (size_t i = 0; i < plans->n; i++) {
+		if (plans->v[i].late >= 0 && mount_set_attr(plans->v[i].late, false, &readonly) < 0)
+			return err_sys(err, "mounts[%zu]: make %s read-only", i,
+				       plans->v[i].target);
+		close_fd(&plans->v[i].late);
 	}
 	return 0;
 }

@@ -4,8 +4,7 @@
  *
  * One table holds every word of the specification.  Words that are not in it
  * belong to the file system and are handed on as its data.  Pure: no system
- * call here.  Deliberately absent: idmap, ridmap and
- * tmpcopyup, which are refused.
+ * call here.
  *
  * Callers: mount.c, rootfs.c (propagation), the tests.
  */
@@ -31,7 +30,8 @@ enum word_kind {
 	WORD_PROPAGATION, /* sets the propagation */
 	WORD_ALL_SET,     /* sets MOUNT_ATTR_* on the whole tree */
 	WORD_ALL_CLEAR,   /* clears them there */
-	WORD_UNSUPPORTED,
+	WORD_IDMAP,       /* ids are mapped, here or in the whole tree */
+	WORD_COPY_UP,
 };
 
 /* A clock mode replaces the other two, so it clears the field first. */
@@ -50,7 +50,7 @@ static const struct {
 	{ "diratime", WORD_CLEAR, MS_NODIRATIME },
 	{ "dirsync", WORD_SET, MS_DIRSYNC },
 	{ "exec", WORD_CLEAR, MS_NOEXEC },
-	{ "idmap", WORD_UNSUPPORTED, 0 },
+	{ "idmap", WORD_IDMAP, MOUNT_IDMAP_ONE },
 	{ "iversion", WORD_SET, MS_I_VERSION },
 	{ "lazytime", WORD_SET, MS_LAZYTIME },
 	{ "loud", WORD_CLEAR, MS_SILENT },
@@ -74,7 +74,7 @@ static const struct {
 	{ "relatime", WORD_SET, MS_RELATIME },
 	{ "remount", WORD_SET, MS_REMOUNT },
 	{ "rexec", WORD_ALL_CLEAR, MOUNT_ATTR_NOEXEC },
-	{ "ridmap", WORD_UNSUPPORTED, 0 },
+	{ "ridmap", WORD_IDMAP, MOUNT_IDMAP_TREE },
 	{ "rnoatime", WORD_ALL_SET, MOUNT_ATTR_NOATIME },
 	{ "rnodev", WORD_ALL_SET, MOUNT_ATTR_NODEV },
 	{ "rnodiratime", WORD_ALL_SET, MOUNT_ATTR_NODIRATIME },
@@ -102,7 +102,7 @@ static const struct {
 	{ "suid", WORD_CLEAR, MS_NOSUID },
 	{ "symfollow", WORD_CLEAR, MS_NOSYMFOLLOW },
 	{ "sync", WORD_SET, MS_SYNCHRONOUS },
-	{ "tmpcopyup", WORD_UNSUPPORTED, 0 },
+	{ "tmpcopyup", WORD_COPY_UP, 0 },
 	{ "unbindable", WORD_PROPAGATION, MS_UNBINDABLE },
 };
 
@@ -140,7 +140,7 @@ static void mount_options_all(struct mount_attr *all, enum word_kind kind, uint6
 	}
 }
 
-static int mount_options_apply(struct mount_options *o, int row, struct coffer_error *err)
+static void mount_options_apply(struct mount_options *o, int row)
 {
 	unsigned long value = words_table[row].value;
 
@@ -150,22 +150,25 @@ static int mount_options_apply(struct mount_options *o, int row, struct coffer_e
 			o->flags &= ~MS_ATIME_MODES;
 		o->flags |= value;
 		o->cleared &= ~value;
-		return 0;
+		return;
 	case WORD_CLEAR:
 		o->flags &= ~value;
 		o->cleared |= value;
-		return 0;
+		return;
 	case WORD_PROPAGATION:
 		o->propagation = value;
-		return 0;
+		return;
 	case WORD_ALL_SET:
 	case WORD_ALL_CLEAR:
 		mount_options_all(&o->all, words_table[row].kind, value);
-		return 0;
-	case WORD_UNSUPPORTED:
-		break;
+		return;
+	case WORD_IDMAP:
+		o->idmap = (enum mount_idmap)value;
+		return;
+	case WORD_COPY_UP:
+		o->copy_up = true;
+		return;
 	}
-	return err_unsupported(err, "mount option \"%s\" is not supported", words_table[row].word);
 }
 
 int mount_options_parse(const struct oci_strv *words, struct mount_options *out,
@@ -180,9 +183,7 @@ int mount_options_parse(const struct oci_strv *words, struct mount_options *out,
 			continue;
 		row = mount_options_find(words->v[i]);
 		if (row >= 0) {
-			r = mount_options_apply(out, row, err);
-			if (r < 0)
-				return r;
+			mount_options_apply(out, row);
 			continue;
 		}
 		r = buf_append(&data, ",", data.len ? 1 : 0);

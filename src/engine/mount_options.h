@@ -5,6 +5,7 @@
 #ifndef ENGINE_MOUNT_OPTIONS_H
 #define ENGINE_MOUNT_OPTIONS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/mount.h>
 
@@ -13,11 +14,19 @@
 
 #define MOUNT_DATA_MAX 4096 /* a page with its NUL, mount(2)'s own limit */
 
+enum mount_idmap {
+	MOUNT_IDMAP_NONE,
+	MOUNT_IDMAP_ONE,  /* the mount itself */
+	MOUNT_IDMAP_TREE, /* and all mounts below it */
+};
+
 struct mount_options {
 	unsigned long flags;       /* MS_*, MS_BIND and MS_REC included */
 	unsigned long cleared;     /* MS_* that a word asked to be off */
 	unsigned long propagation; /* MS_SHARED ... with or without MS_REC, 0: leave */
 	struct mount_attr all;     /* for the whole tree: rro, rnosuid ... */
+	enum mount_idmap idmap;
+	bool copy_up;              /* a tmpfs starts with what the directory below holds */
 	char *data;                /* words we don't know, for the file system; owned, NULL: none */
 };
 

@@ -2,25 +2,26 @@
 /*
  * engine/rootfs.c - the container's root: prepared, hidden parts, entered
  *
- *	rootfs_prepare()  propagation, then the directory bound onto itself
+ *	rootfs_prepare()  propagation, then the directory as a mount over "/"
  *	(mounts, devices, terminal: others)
  *	rootfs_hide()     masked and read-only paths
  *	rootfs_set_readonly()
- *	rootfs_enter()    pivot_root, or a move where that cannot work
+ *	rootfs_enter()    pivot_root, or a change of root where that cannot work
+ *
+ * Over "/", names still lead into the old root, because that is where our
+ * process' root stays; everything in the new one goes by its descriptor.  No
+ * path has to be walked, no mount on the way has to be made private.
  *
  * pivot_root(2) refuses when the current root is the kernel's first one, as in
- * a guest that runs from its initramfs.  Then the new root is taken as a
- * detached tree, everything else is unmounted and the tree is put over "/":
- * the same result, only that the (empty of mounts) initramfs stays below,
- * where no path leads.  An agent that moves itself to a root of its own at
- * boot gets the shorter way.
+ * a guest that runs from its initramfs.  Then everything else is unmounted and
+ * our root changed to the mount that lies there: the same result, only that
+ * the (empty of mounts) initramfs stays below, where no path leads.
  *
  * Callers: the child's stages.
  */
 #include "engine/rootfs.h"
 
 #include <fcntl.h>
-#include <limits.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -40,25 +42,7 @@
 #define ROOTFS_MOUNTINFO_MAX ((size_t)4 << 20)
 #define ROOTFS_DEFAULT_PROPAGATION ((unsigned long)(MS_PRIVATE | MS_REC))
 
-/* pivot_root(2) wants the mount that holds the root not to be shared. */
-static int rootfs_unshare_parent(const char *path, struct coffer_error *err)
-{
-	char copy[PATH_MAX];
-	char *slash;
-
-	if (!realpath(path, copy))
-		return err_sys(err, "resolve %s", path);
-	/* The mount point is somewhere up the path; elsewhere the call says EINVAL. */
-	while (mount(NULL, copy[0] ? copy : "/", NULL, MS_PRIVATE, NULL) < 0) {
-		slash = strrchr(copy, '/');
-		if (errno != EINVAL || !slash || !copy[0])
-			return err_sys(err, "make the mount of %s private", path);
-		*slash = '\0';
-	}
-	return 0;
-}
-
-static int rootfs_propagate(const char *path, const char *word, struct coffer_error *err)
+static int rootfs_propagate(const char *word, struct coffer_error *err)
 {
 	unsigned long flags = ROOTFS_DEFAULT_PROPAGATION;
 
@@ -69,52 +53,112 @@ static int rootfs_propagate(const char *path, const char *word, struct coffer_er
 		flags = ROOTFS_DEFAULT_PROPAGATION;
 	if (mount(NULL, "/", NULL, flags, NULL) < 0)
 		return err_sys(err, "set the propagation of /");
-	if (flags == ROOTFS_DEFAULT_PROPAGATION || flags == (MS_SLAVE | MS_REC))
-		return 0;
-	return rootfs_unshare_parent(path, err);
+	/* Onto a shared one the root could not be pivoted. */
+	if (flags & MS_SHARED && mount(NULL, "/", NULL, MS_PRIVATE, NULL) < 0)
+		return err_sys(err, "make / private");
+	return 0;
 }
 
-int rootfs_prepare(const char *path, const char *word, struct coffer_error *err)
+int rootfs_prepare(const char *path, int tree, const char *word, struct coffer_error *err)
 {
 	struct mount_attr private = { .propagation = MS_PRIVATE };
-	autoclose int tree = -1;
+	autoclose int root = -1;
 	struct stat st;
 	int r;
 
-	r = rootfs_propagate(path, word, err);
+	r = rootfs_propagate(word, err);
 	if (r < 0)
 		return r;
-	tree = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
-	if (tree < 0 || fstat(tree, &st) < 0)
+	if (tree >= 0)
+		root = fcntl(tree, F_DUPFD_CLOEXEC, 0);
+	else
+		root = open_tree(AT_FDCWD, path,
+				 OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+	if (root < 0 || fstat(root, &st) < 0)
 		return err_sys(err, "open root.path %s", path);
 	if (!S_ISDIR(st.st_mode))
 		return err_sysn(err, ENOTDIR, "open root.path %s", path);
-	if (mount_setattr(tree, "", AT_EMPTY_PATH, &private, sizeof(private)) < 0)
+	if (mount_setattr(root, "", AT_EMPTY_PATH, &private, sizeof(private)) < 0)
 		return err_sys(err, "make the root private");
-	if (move_mount(tree, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) < 0)
-		return err_sys(err, "bind root.path %s", path);
-	return steal_fd(&tree);
+	if (move_mount(root, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		return err_sys(err, "mount root.path %s", path);
+	return steal_fd(&root);
 }
 
-/* The first masked directory gets an empty file system, the others are bound to that one. */
-static int rootfs_mask_directory(int rootfd, const char *path, int target, int *empty,
-				 struct coffer_error *err)
-{
-	char source[32];
+/* ---- hidden parts ---- */
 
-	if (*empty >= 0) {
-		snprintf(source, sizeof(source), "/proc/self/fd/%d", *empty);
-		return mount_at(target, source, NULL, MS_BIND, NULL);
-	}
-	if (mount_at(target, "tmpfs", "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
-		     "nr_blocks=1,nr_inodes=1,mode=755") < 0)
-		return -1;
-	*empty = path_open_in_root(rootfd, path, O_PATH, 0, err);
+/* What masks are made of; both are ours and not the image's. */
+struct rootfs_masks {
+	int null;  /* the host's /dev/null */
+	int empty; /* a file system without files, attached by its first use */
+	bool attached;
+	const char *label;
+};
+
+static int rootfs_open_null(int *null, struct coffer_error *err)
+{
+	autoclose int fd = -1;
+	struct stat st;
+
+	if (*null >= 0)
+		return 0;
+	fd = open("/dev/null", O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_sys(err, "open /dev/null");
+	if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
+		return err_invalid(err, "/dev/null of the host is something else");
+	*null = steal_fd(&fd);
+	return 0;
+}
+
+static int rootfs_make_empty(struct rootfs_masks *m, struct coffer_error *err)
+{
+	static const char *const words[][2] = {
+		{ "nr_blocks", "1" },
+		{ "nr_inodes", "1" },
+		{ "mode", "0755" },
+	};
+	autoclose int fs = fsopen("tmpfs", FSOPEN_CLOEXEC);
+
+	for (size_t i = 0; fs >= 0 && i < ARRAY_SIZE(words); i++)
+		if (fsconfig(fs, FSCONFIG_SET_STRING, words[i][0], words[i][1], 0) < 0)
+			return err_sys(err, "set %s", words[i][0]);
+	if (fs >= 0 && m->label && fsconfig(fs, FSCONFIG_SET_STRING, "context", m->label, 0) < 0)
+		return err_sys(err, "set context");
+	if (fs < 0 || fsconfig(fs, FSCONFIG_SET_FLAG, "ro", NULL, 0) < 0 ||
+	    fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+		return err_sys(err, "make an empty file system");
+	m->empty = fsmount(fs, FSMOUNT_CLOEXEC,
+			   MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+				   MOUNT_ATTR_NOEXEC);
+	return m->empty < 0 ? err_sys(err, "make an empty file system") : 0;
+}
+
+/* @source, which is a descriptor and no path, bound onto @target */
+static int rootfs_bind(int source, int target)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", source);
+	return mount_at(target, path, NULL, MS_BIND, NULL);
+}
+
+/* The first directory gets the empty file system itself, the others are bound to it. */
+static int rootfs_mask_directory(struct rootfs_masks *m, int target, struct coffer_error *err)
+{
+	int r = m->empty < 0 ? rootfs_make_empty(m, err) : 0;
+
+	if (r < 0)
+		return r;
+	if ((m->attached ? rootfs_bind(m->empty, target) : mount_attach(m->empty, target)) < 0)
+		return err_sys(err, "bind an empty file system");
+	m->attached = true;
 	return 0;
 }
 
 /* A file vanishes below /dev/null, a directory below an empty tmpfs. */
-static int rootfs_mask(int rootfd, const char *path, int *empty, struct coffer_error *err)
+static int rootfs_mask(int rootfd, const char *path, struct rootfs_masks *m,
+		       struct coffer_error *err)
 {
 	autoclose int target = path_open_in_root(rootfd, path, O_PATH, 0, err);
 	struct stat st;
@@ -126,11 +170,14 @@ static int rootfs_mask(int rootfd, const char *path, int *empty, struct coffer_e
 		return target;
 	if (fstat(target, &st) < 0)
 		return err_sys(err, "stat %s", path);
-	if (S_ISDIR(st.st_mode))
-		r = rootfs_mask_directory(rootfd, path, target, empty, err);
-	else
-		r = mount_at(target, "/dev/null", NULL, MS_BIND, NULL);
-	return r < 0 ? err_sys(err, "mask %s", path) : 0;
+	if (S_ISDIR(st.st_mode)) {
+		r = rootfs_mask_directory(m, target, err);
+	} else {
+		r = rootfs_open_null(&m->null, err);
+		if (r == 0 && rootfs_bind(m->null, target) < 0)
+			r = err_sys(err, "bind /dev/null");
+	}
+	return r < 0 ? err_wrap(err, "mask %s", path) : 0;
 }
 
 static int rootfs_protect(int rootfd, const char *path, struct coffer_error *err)
@@ -154,13 +201,15 @@ static int rootfs_protect(int rootfd, const char *path, struct coffer_error *err
 
 int rootfs_hide(int rootfd, const struct oci_linux *linux_, struct coffer_error *err)
 {
-	autoclose int empty = -1;
+	struct rootfs_masks m = { .null = -1, .empty = -1, .label = linux_->mount_label };
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < linux_->readonly_paths.n; i++)
 		r = rootfs_protect(rootfd, linux_->readonly_paths.v[i], err);
 	for (size_t i = 0; r == 0 && i < linux_->masked_paths.n; i++)
-		r = rootfs_mask(rootfd, linux_->masked_paths.v[i], &empty, err);
+		r = rootfs_mask(rootfd, linux_->masked_paths.v[i], &m, err);
+	close_fd(&m.null);
+	close_fd(&m.empty);
 	return r;
 }
 
@@ -223,41 +272,41 @@ static int rootfs_unmount_others(struct coffer_error *err)
 }
 
 /*
- * Only for the kernel's first root: from a chroot the rest of the tree would
- * stay in the namespace, one setns(2) away.
+ * From a chroot the rest of the tree would stay in the namespace, one setns(2) away.  Over the
+ * root of a mount everything leads to us: names, ".." and setns(2).
  */
-static int rootfs_check_first(struct coffer_error *err)
+static int rootfs_check_moveable(struct coffer_error *err)
 {
 	struct statx stx;
-	struct statfs fs;
 
-	if (statx(AT_FDCWD, "/", 0, STATX_BASIC_STATS, &stx) < 0 || statfs("/", &fs) < 0)
+	if (statx(AT_FDCWD, "/", 0, STATX_BASIC_STATS, &stx) < 0)
 		return err_sys(err, "stat /");
-	if (!(stx.stx_attributes & STATX_ATTR_MOUNT_ROOT) ||
-	    (fs.f_type != RAMFS_MAGIC && fs.f_type != TMPFS_MAGIC))
-		return err_sysn(err, EINVAL, "pivot_root");
+	if (!(stx.stx_attributes & STATX_ATTR_MOUNT_ROOT))
+		return err_sysn(err, EINVAL, "/ is not a mount point");
 	return 0;
 }
 
+/* The root lies over "/" already. */
 static int rootfs_move(int rootfd, struct coffer_error *err)
 {
-	autoclose int tree = open_tree(rootfd, "",
-				       OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE |
-					       AT_EMPTY_PATH);
-	int r;
+	int r = rootfs_check_moveable(err);
 
-	if (tree < 0)
-		return err_sys(err, "take the root out");
-	r = rootfs_check_first(err);
 	if (r == 0)
 		r = rootfs_unmount_others(err);
 	if (r < 0)
 		return r;
-	if (move_mount(tree, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0)
-		return err_sys(err, "move the root over /");
-	if (fchdir(tree) < 0 || chroot(".") < 0)
+	if (fchdir(rootfd) < 0 || chroot(".") < 0)
 		return err_sys(err, "change to the new root");
 	return 0;
+}
+
+/* pivot_root(2) refuses where the kernel's first root is still "/". */
+static bool rootfs_is_first(int errnum)
+{
+	struct statfs fs;
+
+	return errnum == EINVAL && statfs("/", &fs) == 0 &&
+	       (fs.f_type == RAMFS_MAGIC || fs.f_type == TMPFS_MAGIC);
 }
 
 static int rootfs_pivot(int rootfd, struct coffer_error *err)
@@ -267,7 +316,8 @@ static int rootfs_pivot(int rootfd, struct coffer_error *err)
 	if (old < 0 || fchdir(rootfd) < 0)
 		return err_sys(err, "open the root");
 	if (syscall(SYS_pivot_root, ".", ".") < 0)
-		return errno == EINVAL ? rootfs_move(rootfd, err) : err_sys(err, "pivot_root");
+		return rootfs_is_first(errno) ? rootfs_move(rootfd, err) :
+						err_sys(err, "pivot_root");
 	/* The old root lies over the new one now; its end must not be told to its peers. */
 	if (fchdir(old) < 0 || mount(NULL, ".", NULL, MS_SLAVE | MS_REC, NULL) < 0 ||
 	    umount2(".", MNT_DETACH) < 0)
@@ -275,10 +325,10 @@ static int rootfs_pivot(int rootfd, struct coffer_error *err)
 	return 0;
 }
 
-int rootfs_enter(int rootfd, const char *word, struct coffer_error *err)
+int rootfs_enter(int rootfd, bool no_pivot, const char *word, struct coffer_error *err)
 {
 	unsigned long flags = 0;
-	int r = rootfs_pivot(rootfd, err);
+	int r = no_pivot ? rootfs_move(rootfd, err) : rootfs_pivot(rootfd, err);
 
 	if (r < 0)
 		return r;

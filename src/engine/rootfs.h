@@ -5,17 +5,20 @@
 #ifndef ENGINE_ROOTFS_H
 #define ENGINE_ROOTFS_H
 
+#include <stdbool.h>
+
 #include "base/error.h"
 #include "spec/spec.h"
 
 /**
  * rootfs_prepare() - Stop propagation to the outside and make the root a mount of its own
  * @path:	Directory, absolute
+ * @tree:	The same as a detached mount (borrowed), or -1: open it here
  * @word:	linux.rootfsPropagation or NULL
  *
  * Return: descriptor of the new mount's root, or negative errno
  */
-int rootfs_prepare(const char *path, const char *word, struct coffer_error *err);
+int rootfs_prepare(const char *path, int tree, const char *word, struct coffer_error *err);
 
 /* rootfs_hide() - linux.maskedPaths and linux.readonlyPaths; missing ones are fine */
 int rootfs_hide(int rootfd, const struct oci_linux *linux_, struct coffer_error *err);
@@ -23,7 +26,8 @@ int rootfs_hide(int rootfd, const struct oci_linux *linux_, struct coffer_error 
 /* rootfs_set_readonly() - The root mount itself, not what is mounted in it */
 int rootfs_set_readonly(int rootfd, struct coffer_error *err);
 
-/* rootfs_enter() - Make it "/", with nothing of the old root left in the namespace */
-int rootfs_enter(int rootfd, const char *word, struct coffer_error *err);
+/* rootfs_enter() - Make it "/", with nothing of the old root left in the namespace. @no_pivot: the
+ * old root is a ramdisk, which stays below, without its mounts */
+int rootfs_enter(int rootfd, bool no_pivot, const char *word, struct coffer_error *err);
 
 #endif /* ENGINE_ROOTFS_H */

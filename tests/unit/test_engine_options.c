@@ -118,13 +118,18 @@ static void test_mount_attr(void **state)
 	assert_int_equal(a.attr_clr, MOUNT_ATTR__ATIME);
 }
 
-static void test_mount_refused(void **state)
+static void test_mount_idmap_and_copy(void **state)
 {
-	struct coffer_error err = COFFER_ERROR_INIT;
-	struct mount_options o;
+	struct mount_options o = parse(WORDS("bind"));
 
-	assert_int_equal(mount_options_parse(WORDS("ridmap"), &o, &err), -EOPNOTSUPP);
-	assert_non_null(strstr(err.message, "\"ridmap\""));
+	assert_int_equal(o.idmap, MOUNT_IDMAP_NONE);
+	assert_false(o.copy_up);
+	o = parse(WORDS("bind", "idmap"));
+	assert_int_equal(o.idmap, MOUNT_IDMAP_ONE);
+	o = parse(WORDS("bind", "ridmap", "tmpcopyup"));
+	assert_int_equal(o.idmap, MOUNT_IDMAP_TREE);
+	assert_true(o.copy_up);
+	assert_null(o.data);
 }
 
 static void test_propagation(void **state)
@@ -248,7 +253,7 @@ int main(void)
 		cmocka_unit_test(test_mount_data_too_long),
 		cmocka_unit_test(test_mount_whole_tree),
 		cmocka_unit_test(test_mount_attr),
-		cmocka_unit_test(test_mount_refused),
+		cmocka_unit_test(test_mount_idmap_and_copy),
 		cmocka_unit_test(test_propagation),
 		cmocka_unit_test(test_caps),
 		cmocka_unit_test(test_sysctl),
