@@ -139,6 +139,13 @@ int io_replace_file(int dirfd, const char *name, const void *data, size_t len, m
 	return 0;
 }
 
+void io_open_standard(void)
+{
+	for (int fd = 0; fd < 3; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+			open("/dev/null", O_RDWR);
+}
+
 int io_set_nonblock(int fd, bool on)
 {
 	int flags = fcntl(fd, F_GETFL);

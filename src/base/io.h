@@ -35,6 +35,10 @@ int io_write_file(int dirfd, const char *path, const char *text, struct coffer_e
 int io_replace_file(int dirfd, const char *name, const void *data, size_t len, mode_t mode,
 		    struct coffer_error *err);
 
+/* io_open_standard() - First thing in main: a standard descriptor that is missing would become some
+ * file of ours, and get the program's output */
+void io_open_standard(void);
+
 /* io_set_nonblock(), io_set_cloexec() - Return: 0 or -errno */
 int io_set_nonblock(int fd, bool on);
 int io_set_cloexec(int fd, bool on);

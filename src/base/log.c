@@ -100,11 +100,12 @@ static void log_write_fd(enum log_level level, const char *category, const char 
 	snprintf(stamp + n, sizeof(stamp) - (size_t)n, ".%06ldZ", ts.tv_nsec / 1000);
 	log_escape(escaped, sizeof(escaped), msg);
 	if (log_fd_format == LOG_FORMAT_JSON)
-		n = snprintf(line, sizeof(line), "{\"level\":\"%s\",\"msg\":\"%s: %s\",\"time\":\"%s\"}\n",
-			     log_level_str(level), category, escaped, stamp);
+		n = snprintf(line, sizeof(line),
+			     "{\"level\":\"%s\",\"msg\":\"%s%s%s\",\"time\":\"%s\"}\n",
+			     log_level_str(level), category, *category ? ": " : "", escaped, stamp);
 	else
-		n = snprintf(line, sizeof(line), "time=\"%s\" level=%s msg=\"%s: %s\"\n", stamp,
-			     log_level_str(level), category, escaped);
+		n = snprintf(line, sizeof(line), "time=\"%s\" level=%s msg=\"%s%s%s\"\n", stamp,
+			     log_level_str(level), category, *category ? ": " : "", escaped);
 	if (n >= (int)sizeof(line)) {
 		n = (int)sizeof(line) - 1;
 		line[n - 1] = '\n';

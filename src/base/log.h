@@ -3,7 +3,7 @@
  * base/log.h - logging through a sink that the program's main chooses
  *
  * Libraries never write to stderr themselves: without a sink nothing is
- * printed.  Each .c file that logs defines LOG_CATEGORY before including this.
+ * printed.  Each .c file that logs defines LOG_CATEGORY before including this; "" is none.
  * All functions keep errno.  Lines from the guest or other foreign bytes go
  * through "%s" and are escaped by the sinks.
  */

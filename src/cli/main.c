@@ -8,11 +8,10 @@
  */
 #include "cli/cli.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/io.h"
 #include "base/log.h"
 #include "coffer/coffer.h"
 
@@ -106,14 +105,6 @@ static int cli_start_log(const struct cli_globals *opts, const struct cli_config
 	return 0;
 }
 
-/* One that is missing would become some file of ours, and get the program's output. */
-static void cli_open_standard(void)
-{
-	for (int fd = 0; fd < 3; fd++)
-		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
-			open("/dev/null", O_RDWR);
-}
-
 int cli_main(int argc, char *argv[])
 {
 	autoconfig struct cli_config config = { 0 };
@@ -123,7 +114,7 @@ int cli_main(int argc, char *argv[])
 	const struct cli_verb *verb;
 	int rest;
 
-	cli_open_standard();
+	io_open_standard();
 	if (opt_parse(cli_global_rows, ARRAY_SIZE(cli_global_rows), 0, argc, argv, &opts, &rest,
 		      &err) < 0)
 		return cli_fail(&err);

@@ -54,6 +54,7 @@ struct engine_process {
 enum engine_cgroup_manager {
 	ENGINE_CGROUPFS, /* directories made by ourselves, v1, v2 or both */
 	ENGINE_SYSTEMD,  /* a scope of systemd; cgroupsPath is "slice:prefix:name" */
+	ENGINE_NO_CGROUP, /* stay in the caller's; limits are left out */
 };
 
 /* What must be kept to take hold of the container later; strings are the engine's. */
@@ -157,6 +158,32 @@ int engine_update(struct engine_container *c, const struct oci_resources *res,
 int engine_stats(struct engine_container *c, struct engine_stats *out, struct coffer_error *err);
 /* engine_pids() - Every process, in our pid namespace's numbers. @pids: malloc'd, the caller frees */
 int engine_pids(struct engine_container *c, pid_t **pids, size_t *n, struct coffer_error *err);
+
+/* ---- for a program that keeps processes in files ---- */
+
+/* engine_freezer() - Directory of the control group that stops it; borrowed, NULL: none */
+const char *engine_freezer(const struct engine_container *c);
+
+/* A mount whose content is not the container's: where in the root, and what is there. */
+typedef int (*engine_external_fn)(const char *place, const char *source, void *data,
+				  struct coffer_error *err);
+/* engine_external() - Call @fn for each of them. @rootfd: the root, with or without its mounts */
+int engine_external(const struct engine_container *c, int rootfd, engine_external_fn fn,
+		    void *data, struct coffer_error *err);
+
+/* engine_restore() - As engine_create(), but init is made by somebody else: see restore.c for the
+ * steps that follow. @args: borrowed until engine_restore_adopt() */
+int engine_restore(const struct engine_create_args *args, struct engine_container **out,
+		   struct coffer_error *err);
+/* engine_restore_root() - In the process that will make init: mounts of its own, with the root on
+ * the directory @dir */
+int engine_restore_root(struct engine_container *c, const char *dir, struct coffer_error *err);
+/* engine_restore_enter() - Process @pid, which will make init, goes where init belongs */
+int engine_restore_enter(struct engine_container *c, pid_t pid, struct coffer_error *err);
+/* engine_restore_hooks() - @pid is in the container's namespaces: prestart, createRuntime */
+int engine_restore_hooks(struct engine_container *c, pid_t pid, struct coffer_error *err);
+/* engine_restore_adopt() - @pid is init, and our child. From here on it is a started container */
+int engine_restore_adopt(struct engine_container *c, pid_t pid, struct coffer_error *err);
 
 /* engine_delete() - Kill what is left, remove the cgroup, run the poststop hooks, free. Every step
  * runs; the first error is returned */
