@@ -81,6 +81,7 @@ static const struct cgroup_ops cgroup_fs_ops = {
 
 static const struct cgroup_ops *const cgroup_drivers[] = {
 	[ENGINE_CGROUPFS] = &cgroup_fs_ops,
+	[ENGINE_SYSTEMD] = &cgroup_systemd_ops,
 };
 
 /* ---- plan ---- */

@@ -49,6 +49,7 @@ struct cgroup_tree {
 struct cgroup {
 	const struct cgroup_ops *ops;
 	char *unit;                /* the driver's word; owned; may be NULL */
+	const struct oci_spec *spec; /* for the driver; borrowed; NULL after cgroup_open() */
 	struct cgroup_tree *trees; /* owned */
 	size_t n;
 	bool rootless;
@@ -75,6 +76,9 @@ struct cgroup_ops {
 	/* Have the manager end the unit; what is left of the groups is removed afterwards; or NULL */
 	int (*stop)(struct cgroup *cg, struct coffer_error *err);
 };
+
+/* cgroup_systemd.c; absent from programs that are linked without it */
+extern const struct cgroup_ops cgroup_systemd_ops __attribute__((weak));
 
 /* ---- cgroup.c ---- */
 

@@ -49,8 +49,7 @@ static const struct {
 bool idmap_contains(const struct oci_id_mappings *maps, uint32_t id)
 {
 	for (size_t i = 0; i < maps->n; i++)
-		if (id >= maps->v[i].container_id &&
-		    id - maps->v[i].container_id < maps->v[i].size)
+		if (id >= maps->v[i].container_id && id - maps->v[i].container_id < maps->v[i].size)
 			return true;
 	return false;
 }
@@ -60,8 +59,7 @@ static int idmap_check_id(const struct oci_id_mappings *maps, enum idmap_kind ki
 {
 	if (idmap_contains(maps, id))
 		return 0;
-	return err_invalid(err, "%s: %" PRIu32 " is not in %s", field, id,
-			   idmap_kinds[kind].field);
+	return err_invalid(err, "%s: %" PRIu32 " is not in %s", field, id, idmap_kinds[kind].field);
 }
 
 static bool idmap_is_own_group(const struct oci_id_mappings *maps)
@@ -110,8 +108,7 @@ int idmap_format(const struct oci_id_mappings *maps, char text[IDMAP_TEXT_MAX])
 	for (size_t i = 0; i < maps->n; i++)
 		n += (size_t)snprintf(text + n, IDMAP_TEXT_MAX - n,
 				      "%" PRIu32 " %" PRIu32 " %" PRIu32 "\n",
-				      maps->v[i].container_id, maps->v[i].host_id,
-				      maps->v[i].size);
+				      maps->v[i].container_id, maps->v[i].host_id, maps->v[i].size);
 	return (int)n;
 }
 
@@ -147,7 +144,10 @@ static int idmap_run_tool(const char *tool, const char *const *argv, struct coff
 	autochild struct child child = CHILD_INIT;
 	autoclose int memfd = memfd_create(argv[0], MFD_CLOEXEC);
 	struct spawn_fd fds[] = { { memfd, STDERR_FILENO } };
-	struct spawn_args args = { .path = tool, .argv = argv, .fds = fds, .nfds = ARRAY_SIZE(fds),
+	struct spawn_args args = { .path = tool,
+				   .argv = argv,
+				   .fds = fds,
+				   .nfds = ARRAY_SIZE(fds),
 				   .pdeathsig = SIGKILL };
 	char complaint[256];
 	siginfo_t si;

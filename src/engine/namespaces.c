@@ -45,10 +45,10 @@ static const struct {
 	const char *file; /* in /proc/self/ns */
 	uint64_t flag;
 } ns_table[] = {
-	{ "mount", "mnt", CLONE_NEWNS },     { "pid", "pid", CLONE_NEWPID },
-	{ "network", "net", CLONE_NEWNET },  { "ipc", "ipc", CLONE_NEWIPC },
-	{ "uts", "uts", CLONE_NEWUTS },      { "cgroup", "cgroup", CLONE_NEWCGROUP },
-	{ "time", "time", CLONE_NEWTIME },   { "user", "user", CLONE_NEWUSER },
+	{ "mount", "mnt", CLONE_NEWNS },    { "pid", "pid", CLONE_NEWPID },
+	{ "network", "net", CLONE_NEWNET }, { "ipc", "ipc", CLONE_NEWIPC },
+	{ "uts", "uts", CLONE_NEWUTS },	    { "cgroup", "cgroup", CLONE_NEWCGROUP },
+	{ "time", "time", CLONE_NEWTIME },  { "user", "user", CLONE_NEWUSER },
 };
 _Static_assert(ARRAY_SIZE(ns_table) == NS_COUNT, "one descriptor a row");
 

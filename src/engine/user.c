@@ -23,7 +23,8 @@ static int user_set_groups(const struct oci_user *user, struct coffer_error *err
 	if (setgroups(user->additional_gids.n, user->additional_gids.v) == 0)
 		return 0;
 	if (errno == EINVAL)
-		return err_invalid(err, "process.user.additionalGids: the user namespace lacks one");
+		return err_invalid(err,
+				   "process.user.additionalGids: the user namespace lacks one");
 	if (errno != EPERM)
 		return err_sys(err, "set %zu additional groups", user->additional_gids.n);
 	/* A user namespace that has given up setgroups(2): we keep what we have, and none was
