@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * oci/main.c - main() of coffer-oci; the tests link oci_main() without it
+ */
+#include "oci/oci.h"
+
+int main(int argc, char *argv[])
+{
+	return oci_main(argc, argv);
+}

@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * oci/state.c - a container's directory: lock, state, config
+ *
+ *	<root>/<id>/lock          flock(2): held while a command changes the container
+ *	            config.json   the document it was created with
+ *	            state.json    replaced by rename, so that readers need no lock
+ *	            creating      there until the creation is complete
+ *	            gate          the engine's: where a created init waits for start
+ *
+ * mkdir(2) decides who owns an id.  Who has waited for the lock looks whether
+ * it still has a name: its holder may have been a deletion.  Who deletes makes
+ * a lock that is missing (its maker was killed, or is about to make it): then
+ * either that maker or the deletion comes first, and the other one notices.
+ *
+ * Callers: every command.
+ */
+#include "oci/state.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "base/io.h"
+#include "base/json.h"
+#include "base/path.h"
+
+#define STATE_VERSION  1
+#define STATE_MAX      (OCI_JSON_MAX * 2) /* annotations are most of it */
+#define STATE_REMOVALS 8                  /* attempts, while other deletions make locks */
+
+/* ---- directory and lock ---- */
+
+void state_dir_close(struct state_dir *dir)
+{
+	int saved_errno = errno;
+
+	state_dir_unlock(dir);
+	close_fd(&dir->fd);
+	errno = saved_errno;
+}
+
+void state_dir_unlock(struct state_dir *dir)
+{
+	/* Not only closed: a container's process may still hold a copy. */
+	if (dir->lock >= 0)
+		flock(dir->lock, LOCK_UN);
+	close_fd(&dir->lock);
+}
+
+int state_check_id(const char *id, struct coffer_error *err)
+{
+	static const char others[] = "_+,-.";
+	const char *p = id;
+
+	while ((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') ||
+	       (*p && strchr(others, *p)))
+		p++;
+	if (!*id)
+		return err_invalid(err, "container id cannot be empty");
+	if (*p || strcmp(id, ".") == 0 || strcmp(id, "..") == 0)
+		return err_invalid(err, "invalid container id \"%s\"", id);
+	return 0;
+}
+
+static int state_gone(const char *id, struct coffer_error *err)
+{
+	return err_set(err, COFFER_ERR_NOT_FOUND, ENOENT, "container %s does not exist", id);
+}
+
+static int state_dir_lock(struct state_dir *dir, const char *id, int flags, int how,
+			  struct coffer_error *err)
+{
+	struct stat st;
+	int r;
+
+	dir->lock = openat(dir->fd, STATE_LOCK, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
+	if (dir->lock < 0)
+		return errno == ENOENT ? state_gone(id, err) : err_sys(err, "open its lock");
+	do {
+		r = flock(dir->lock, how);
+	} while (r < 0 && errno == EINTR);
+	if (r < 0)
+		return err_sys(err, "lock container %s", id);
+	if (fstat(dir->lock, &st) < 0)
+		return err_sys(err, "stat its lock");
+	return st.st_nlink > 0 ? 0 : state_gone(id, err);
+}
+
+static int state_open_root(const char *root, bool create, struct coffer_error *err)
+{
+	int fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC), r;
+
+	if (fd >= 0 || errno != ENOENT || !create)
+		return fd >= 0 ? fd : err_sys(err, "open %s", root);
+	r = path_mkdirs(root, 0700, err);
+	if (r < 0)
+		return r;
+	fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return fd >= 0 ? fd : err_sys(err, "open %s", root);
+}
+
+static int state_dir_enter(int rootfd, const char *id, struct state_dir *dir,
+			   struct coffer_error *err)
+{
+	dir->fd = openat(rootfd, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (dir->fd < 0)
+		return errno == ENOENT ? state_gone(id, err) : err_sys(err, "open container %s", id);
+	return 0;
+}
+
+int state_dir_create(const char *root, const char *id, struct state_dir *out,
+		     struct coffer_error *err)
+{
+	autostatedir struct state_dir dir = STATE_DIR_INIT;
+	autoclose int rootfd = state_open_root(root, true, err);
+	int r;
+
+	if (rootfd < 0)
+		return rootfd;
+	/* Others may pass: what is mounted from here is opened with the container's ids. */
+	if (mkdirat(rootfd, id, 0711) < 0)
+		return errno == EEXIST
+			   ? err_set(err, COFFER_ERR_ALREADY_EXISTS, EEXIST,
+				     "container with given ID already exists: %s", id)
+			   : err_sys(err, "create %s/%s", root, id);
+	r = state_dir_enter(rootfd, id, &dir, err);
+	if (r == 0)
+		r = state_dir_lock(&dir, id, O_CREAT, LOCK_EX, err);
+	if (r < 0)
+		return r;
+	*out = (struct state_dir){ .fd = steal_fd(&dir.fd), .lock = steal_fd(&dir.lock) };
+	return 0;
+}
+
+int state_dir_open(const char *root, const char *id, enum state_lock lock, bool remake,
+		   struct state_dir *out, struct coffer_error *err)
+{
+	static const int how[] = { [STATE_SHARED] = LOCK_SH, [STATE_EXCLUSIVE] = LOCK_EX };
+	autostatedir struct state_dir dir = STATE_DIR_INIT;
+	autoclose int rootfd = -1;
+	int r = state_check_id(id, err);
+
+	if (r < 0)
+		return r;
+	rootfd = state_open_root(root, false, err);
+	if (rootfd < 0)
+		return rootfd == -ENOENT ? state_gone(id, err) : rootfd;
+	r = state_dir_enter(rootfd, id, &dir, err);
+	if (r == 0 && lock != STATE_UNLOCKED)
+		r = state_dir_lock(&dir, id, remake ? O_CREAT : 0, how[lock], err);
+	if (r < 0)
+		return r;
+	*out = (struct state_dir){ .fd = steal_fd(&dir.fd), .lock = steal_fd(&dir.lock) };
+	return 0;
+}
+
+int state_dir_relock(struct state_dir *dir, const char *id, struct coffer_error *err)
+{
+	return state_dir_lock(dir, id, 0, LOCK_EX, err);
+}
+
+bool state_dir_busy(const struct state_dir *dir)
+{
+	autoclose int lock = -1;
+
+	if (dir->lock >= 0)
+		return false;
+	lock = openat(dir->fd, STATE_LOCK, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	return lock >= 0 && flock(lock, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+}
+
+int state_dir_remove(const char *root, const char *id, struct coffer_error *err)
+{
+	autoclose int rootfd = state_open_root(root, false, err);
+	int r = -ENOTEMPTY;
+
+	if (rootfd < 0)
+		return rootfd;
+	for (int i = 0; r == -ENOTEMPTY && i < STATE_REMOVALS; i++)
+		r = path_remove_tree(rootfd, id, err);
+	return r < 0 ? err_wrap(err, "remove %s/%s", root, id) : 0;
+}
+
+/* ---- state.json ---- */
+
+void state_free(struct state *state)
+{
+	free(state->id);
+	free(state->oci_version);
+	free(state->bundle);
+	free(state->rootfs);
+	free(state->created);
+	oci_strv_set(&state->cgroup, NULL, NULL);
+	json_object_put(state->annotations);
+	*state = (struct state){ 0 };
+}
+
+static char *state_now(void)
+{
+	struct timespec ts;
+	char *text = NULL;
+	struct tm tm;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	gmtime_r(&ts.tv_sec, &tm);
+	if (asprintf(&text, "%04d-%02d-%02dT%02d:%02d:%02d.%09ldZ", tm.tm_year + 1900,
+		     tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, ts.tv_nsec) < 0)
+		return NULL;
+	return text;
+}
+
+static struct json_object *state_annotations(const struct oci_pairs *pairs)
+{
+	struct json_object *obj = pairs->n > 0 ? json_object_new_object() : NULL;
+
+	for (size_t i = 0; obj && i < pairs->n; i++)
+		json_object_object_add(obj, pairs->v[i].key,
+				       json_object_new_string(pairs->v[i].value));
+	return obj;
+}
+
+int state_fill(const char *id, const char *bundle, const struct oci_spec *spec, struct state *out,
+	       struct coffer_error *err)
+{
+	const char *root = spec->root->path;
+
+	*out = (struct state){
+		.id = strdup(id),
+		.oci_version = strdup(spec->oci_version),
+		.bundle = strdup(bundle),
+		.rootfs = root[0] == '/' ? strdup(root) : path_join(bundle, root),
+		.created = state_now(),
+		.annotations = state_annotations(&spec->annotations),
+	};
+	if (out->id && out->oci_version && out->bundle && out->rootfs && out->created)
+		return 0;
+	state_free(out);
+	return err_nomem(err);
+}
+
+/* The texts and numbers, once for both directions. */
+static const struct {
+	const char *name;
+	size_t offset;
+} state_texts[] = {
+	{ "ociVersion", offsetof(struct state, oci_version) },
+	{ "id", offsetof(struct state, id) },
+	{ "bundle", offsetof(struct state, bundle) },
+	{ "rootfs", offsetof(struct state, rootfs) },
+	{ "created", offsetof(struct state, created) },
+}, state_flags[] = {
+	{ "systemd", offsetof(struct state, systemd) },
+	{ "rootless", offsetof(struct state, rootless) },
+};
+
+static void *state_at(const struct state *state, size_t offset)
+{
+	return (char *)state + offset;
+}
+
+static struct json_object *state_to_json(const struct state *state)
+{
+	struct json_object *obj = json_object_new_object(), *words = json_object_new_array();
+
+	if (!obj || !words)
+		return NULL;
+	json_object_object_add(obj, "version", json_object_new_int(STATE_VERSION));
+	for (size_t i = 0; i < ARRAY_SIZE(state_texts); i++)
+		json_object_object_add(obj, state_texts[i].name,
+				       json_object_new_string(
+					   *(char **)state_at(state, state_texts[i].offset)));
+	for (size_t i = 0; i < ARRAY_SIZE(state_flags); i++)
+		json_object_object_add(obj, state_flags[i].name,
+				       json_object_new_boolean(
+					   *(bool *)state_at(state, state_flags[i].offset)));
+	json_object_object_add(obj, "pid", json_object_new_int(state->pid));
+	json_object_object_add(obj, "startTime", json_object_new_uint64(state->start_time));
+	for (size_t i = 0; i < state->cgroup.n; i++)
+		json_object_array_add(words, json_object_new_string(state->cgroup.v[i]));
+	json_object_object_add(obj, "cgroup", words);
+	if (state->annotations)
+		json_object_object_add(obj, "annotations", json_object_get(state->annotations));
+	return obj;
+}
+
+int state_write(const struct state_dir *dir, const struct state *state, struct coffer_error *err)
+{
+	autojson struct json_object *obj = state_to_json(state);
+	const char *text;
+	size_t len;
+
+	if (!obj)
+		return err_nomem(err);
+	text = json_object_to_json_string_length(obj, JSON_C_TO_STRING_NOSLASHESCAPE, &len);
+	return text ? io_replace_file(dir->fd, STATE_FILE, text, len, 0600, err) : err_nomem(err);
+}
+
+static int state_bad(const char *member, struct coffer_error *err)
+{
+	return err_internal(err, "%s: %s is missing or of the wrong type", STATE_FILE, member);
+}
+
+static struct json_object *state_member(struct json_object *obj, const char *name, json_type type)
+{
+	struct json_object *value = json_object_object_get(obj, name);
+
+	return json_object_is_type(value, type) ? value : NULL;
+}
+
+static int state_from_json(struct json_object *obj, struct state *out, struct coffer_error *err)
+{
+	struct json_object *pid = state_member(obj, "pid", json_type_int);
+	struct json_object *start = state_member(obj, "startTime", json_type_int);
+	struct json_object *words = state_member(obj, "cgroup", json_type_array);
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(state_texts); i++) {
+		struct json_object *text =
+		    state_member(obj, state_texts[i].name, json_type_string);
+
+		if (!text)
+			return state_bad(state_texts[i].name, err);
+		r = oci_str_set(state_at(out, state_texts[i].offset),
+				json_object_get_string(text), err);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(state_flags); i++)
+		*(bool *)state_at(out, state_flags[i].offset) =
+		    json_object_get_boolean(json_object_object_get(obj, state_flags[i].name));
+	if (!pid || !start || !words)
+		return state_bad(!pid ? "pid" : !start ? "startTime" : "cgroup", err);
+	out->pid = json_object_get_int(pid);
+	out->start_time = json_object_get_uint64(start);
+	for (size_t i = 0; r == 0 && i < json_object_array_length(words); i++) {
+		const char *word = json_object_get_string(json_object_array_get_idx(words, i));
+
+		r = word ? oci_strv_add(&out->cgroup, word, err) : state_bad("cgroup", err);
+	}
+	out->annotations =
+	    json_object_get(state_member(obj, "annotations", json_type_object));
+	return r;
+}
+
+int state_read(const struct state_dir *dir, struct state *out, struct coffer_error *err)
+{
+	autojson struct json_object *obj = NULL;
+	autostate struct state state = { 0 };
+	autofree char *text = NULL;
+	int r = io_read_file(dir->fd, STATE_FILE, STATE_MAX, &text, NULL, err);
+
+	if (r < 0)
+		return r;
+	obj = json_tokener_parse(text);
+	if (json_object_get_int(json_object_object_get(obj, "version")) != STATE_VERSION)
+		return err_internal(err, "%s: not of version %d", STATE_FILE, STATE_VERSION);
+	r = state_from_json(obj, &state, err);
+	if (r < 0)
+		return r;
+	*out = state;
+	state = (struct state){ 0 };
+	return 0;
+}

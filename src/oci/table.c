@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * oci/table.c - text in columns
+ *
+ * Cells may be foreign bytes: control characters are printed as "?".
+ *
+ * Callers: list.c, ps.c.
+ */
+#include "oci/table.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define TABLE_WIDTH 12
+#define TABLE_GAP   3
+
+void table_add(struct table *t, const char *const *cells)
+{
+	char **more = reallocarray(t->cells, (t->rows + 1) * t->columns, sizeof(*more));
+
+	t->failed |= !more;
+	if (!more)
+		return;
+	t->cells = more;
+	for (size_t i = 0; i < t->columns; i++) {
+		char *copy = strdup(cells[i]);
+
+		t->failed |= !copy;
+		for (char *p = copy; p && *p; p++)
+			if ((unsigned char)*p < 0x20 || *p == 0x7f)
+				*p = '?';
+		t->cells[t->rows * t->columns + i] = copy;
+	}
+	t->rows++;
+}
+
+static void table_line(const struct table *t, const char *const *cells, const size_t *widths,
+		       FILE *out)
+{
+	for (size_t i = 0; i + 1 < t->columns; i++)
+		fprintf(out, "%-*s", (int)widths[i], cells[i]);
+	fprintf(out, "%s\n", cells[t->columns - 1]);
+}
+
+int table_print(const struct table *t, FILE *out, struct coffer_error *err)
+{
+	size_t widths[TABLE_COLUMNS_MAX];
+
+	if (t->failed)
+		return err_nomem(err);
+	for (size_t i = 0; i < t->columns; i++) {
+		widths[i] = strlen(t->titles[i]) + TABLE_GAP;
+		for (size_t row = 0; row < t->rows; row++) {
+			size_t n = strlen(t->cells[row * t->columns + i]) + TABLE_GAP;
+
+			widths[i] = n > widths[i] ? n : widths[i];
+		}
+		widths[i] = widths[i] < TABLE_WIDTH ? TABLE_WIDTH : widths[i];
+	}
+	table_line(t, t->titles, widths, out);
+	for (size_t row = 0; row < t->rows; row++)
+		table_line(t, (const char *const *)t->cells + row * t->columns, widths, out);
+	return 0;
+}
+
+void table_free(struct table *t)
+{
+	for (size_t i = 0; i < t->rows * t->columns; i++)
+		free(t->cells[i]);
+	free(t->cells);
+	*t = (struct table){ 0 };
+}
