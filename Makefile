@@ -6,12 +6,13 @@
 #   make build      every program in build/bin/, runnable there
 #   make install    DESTDIR= and prefix= as usual
 #   make bench-NAME a table for bench/NAME, last line "ratio X.XX" of us over the peer
+#   make conformance  the suites of crun and runc, fetched from Debian's source packages
 #   make fuzz       every fuzz target for FUZZ_SECONDS (default 60) each
 
 BUILD  ?= build
 prefix ?= /usr/local
 
-.PHONY: all build run check install fuzz deps clean
+.PHONY: all build run check conformance install fuzz deps clean
 all: build
 
 deps:
@@ -29,6 +30,10 @@ run: build
 
 check: build
 	@tools/check.py $(BUILD)
+
+conformance: build
+	@tools/install-deps.sh conformance
+	@tests/conformance/run.py $(BUILD)
 
 install: build
 	@meson configure $(BUILD) --prefix=$(prefix)

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Installs the Debian packages that building, running and testing need and that are missing.
+# With the word "conformance" also what the suites of other runtimes need.
 set -eu
 
 build="gcc make meson ninja-build pkgconf binutils protobuf-c-compiler protobuf-compiler
@@ -10,9 +11,11 @@ run="qemu-system-x86 e2fsprogs ca-certificates"
 test="libcmocka-dev bats clang clang-tidy clang-format cppcheck libclang-rt-14-dev
  python3-grpcio python3-protobuf strace procps util-linux debootstrap attr libcap2-bin socat
  iproute2 xz-utils busybox-static cpio"
+conformance="crun runc jq gawk dpkg-dev bsdutils"
+[ "${1-}" = conformance ] || conformance=
 
 missing=
-for p in $build $run $test; do
+for p in $build $run $test $conformance; do
 	case $(dpkg-query -W -f '${Status}' "$p" 2>/dev/null) in
 	*' installed') ;;
 	*) missing="$missing $p" ;;
