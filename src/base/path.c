@@ -10,6 +10,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -17,12 +18,14 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 
 #define PATH_RETRIES    64
 #define PATH_LINKS_MAX  40 /* as many as the kernel follows */
+#define PATH_PROC_ROOT_INO 1
 #define PATH_NAME_ROOM  (NAME_MAX + 2) /* for one that is too long, so that it is refused */
 #define PATH_DEPTH_MAX  512 /* directories held open by path_remove_tree() */
 
@@ -57,6 +60,21 @@ int path_open_beneath(int dirfd, const char *path, int flags, mode_t mode, struc
 	int fd = path_openat2(dirfd, path, flags, mode, RESOLVE_BENEATH);
 
 	return fd < 0 ? err_sysn(err, fd, "open %s", path) : fd;
+}
+
+int path_open_proc(const char *path, int flags, struct coffer_error *err)
+{
+	autoclose int proc = open("/proc", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct statfs fs;
+	struct stat st;
+	int fd;
+
+	if (proc < 0 || fstatfs(proc, &fs) < 0 || fstat(proc, &st) < 0)
+		return err_sys(err, "open /proc");
+	if (fs.f_type != PROC_SUPER_MAGIC || st.st_ino != PATH_PROC_ROOT_INO)
+		return err_sysn(err, EXDEV, "open /proc/%s: /proc is not a procfs", path);
+	fd = path_openat2(proc, path, flags, 0, RESOLVE_BENEATH | RESOLVE_NO_XDEV);
+	return fd < 0 ? err_sysn(err, fd, "open /proc/%s", path) : fd;
 }
 
 /* A path that is walked from the root and made on the way. */

@@ -19,6 +19,15 @@ int path_open_in_root(int rootfd, const char *path, int flags, mode_t mode, stru
 int path_open_beneath(int dirfd, const char *path, int flags, mode_t mode, struct coffer_error *err);
 
 /**
+ * path_open_proc() - A file below /proc, for a write that must go there and nowhere else
+ *
+ * /proc has to be the root of a procfs, and nothing may be mounted on the way.
+ *
+ * Return: descriptor or negative errno; -EXDEV: not the real one
+ */
+int path_open_proc(const char *path, int flags, struct coffer_error *err);
+
+/**
  * path_mkdirs_in_root() - mkdir -p below @rootfd, following links inside the root only
  * path_mkfile_in_root() - The same with an empty file at the end, if there is nothing
  *

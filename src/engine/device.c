@@ -51,6 +51,11 @@ static const struct {
 	{ "ptmx", "pts/ptmx" },
 };
 
+const char *device_default(size_t i)
+{
+	return i < ARRAY_SIZE(device_defaults) ? device_defaults[i].path : NULL;
+}
+
 static int device_check(const struct device *d, int dirfd, const char *name,
 			struct coffer_error *err)
 {
@@ -67,16 +72,18 @@ static int device_check(const struct device *d, int dirfd, const char *name,
 static int device_bind(const struct device *d, int rootfd, struct coffer_error *err)
 {
 	autoclose int target = mount_target(rootfd, d->path, false, err);
+	autoclose int tree = -1;
 	struct stat st;
 
 	if (target < 0)
 		return target;
-	if (stat(d->path, &st) < 0)
-		return err_sys(err, "stat %s outside", d->path);
+	tree = open_tree(AT_FDCWD, d->path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	if (tree < 0 || fstat(tree, &st) < 0)
+		return err_sys(err, "open %s outside", d->path);
 	if ((st.st_mode & S_IFMT) != d->type || st.st_rdev != d->dev)
 		return err_unsupported(err, "%s can't be made, and outside it is another device",
 				       d->path);
-	if (mount_at(target, d->path, NULL, MS_BIND, NULL) < 0)
+	if (mount_attach(tree, target) < 0)
 		return err_sys(err, "bind %s", d->path);
 	return 0;
 }
@@ -112,6 +119,9 @@ static int device_make_spec(const struct oci_device *spec, int rootfd, struct co
 
 	if (!spec->path || !spec->type || spec->type[1])
 		return err_invalid(err, "device without a path or a type");
+	/* It belongs to the container's own devpts: a link, made with the others. */
+	if (strcmp(spec->path, "/dev/ptmx") == 0)
+		return 0;
 	switch (spec->type[0]) {
 	case 'c':
 	case 'u':
@@ -188,11 +198,12 @@ int device_make_all(const struct oci_spec *spec, int rootfd, struct coffer_error
 	dirfd = path_mkdirs_in_root(rootfd, "/dev", 0755, err);
 	if (dirfd < 0)
 		return dirfd;
-	r = device_make_defaults(rootfd, dirfd, err);
-	for (size_t i = 0; r == 0 && i < spec->linux_->devices.n; i++) {
+	/* Before the defaults, which leave what is there: mode and owner are the document's. */
+	for (size_t i = 0; i < spec->linux_->devices.n; i++) {
 		r = device_make_spec(&spec->linux_->devices.v[i], rootfd, err);
 		if (r < 0)
-			err_wrap(err, "linux.devices[%zu]", i);
+			return err_wrap(err, "linux.devices[%zu]", i);
 	}
+	r = device_make_defaults(rootfd, dirfd, err);
 	return r < 0 ? r : device_make_links(dirfd, err);
 }

@@ -12,6 +12,7 @@
  */
 #include "engine/container.h"
 #include "engine/rlimit.h"
+#include "engine/scheduling.h"
 #include "engine/support.h"
 
 struct exec_place {
@@ -30,6 +31,7 @@ static int exec_run(struct engine_container *c, const struct engine_exec_args *a
 		    const struct ns_plan *ns, struct launch *launch, struct coffer_error *err)
 {
 	struct exec_place place = { c->cgroup, c->launch.process.child.pid };
+	struct scheduling_cpus cpus;
 	autoclose int null = -1;
 	struct init init;
 	int r;
@@ -48,7 +50,10 @@ static int exec_run(struct engine_container *c, const struct engine_exec_args *a
 		launch->place_always = cgroup_needs_place(c->cgroup);
 		launch->parent_data = &place;
 	}
-	r = launch_start(launch, err);
+	r = scheduling_enter_initial(args->process, &cpus, err);
+	if (r == 0)
+		r = launch_start(launch, err);
+	scheduling_leave_initial(&cpus);
 	if (r == 0)
 		r = rlimit_apply(args->process, launch->process.child.pid, err);
 	return r < 0 ? r : launch_go(launch, err);

@@ -7,6 +7,8 @@
  * socket.  The namespaces are there already (launch.c).
  *
  * The order carries meaning:
+ * - labels are taken at the next execve, which a hook's is not to be, so they
+ *   follow the hooks that run in our place;
  * - sysctls and everything that uses /proc/self/fd come before the root is
  *   entered, while /proc is still the parent's and can be trusted;
  * - whatever needs privilege comes before "user" and "capabilities";
@@ -25,7 +27,9 @@
 #include "base/cleanup.h"
 #include "base/path.h"
 #include "engine/device.h"
+#include "engine/label.h"
 #include "engine/rootfs.h"
+#include "engine/scheduling.h"
 #include "engine/sync.h"
 #include "engine/sysctl.h"
 
@@ -131,6 +135,16 @@ static int init_stage_readonly(struct init *i, struct coffer_error *err)
 	return r == 0 && i->spec->root->readonly ? rootfs_set_readonly(i->rootfd, err) : r;
 }
 
+static int init_stage_labels(struct init *i, struct coffer_error *err)
+{
+	return label_apply(i->process, err);
+}
+
+static int init_stage_affinity(struct init *i, struct coffer_error *err)
+{
+	return scheduling_apply_final(i->process, err);
+}
+
 static int init_stage_enter(struct init *i, struct coffer_error *err)
 {
 	return rootfs_enter(i->rootfd, i->no_pivot, i->spec->linux_->rootfs_propagation, err);
@@ -173,6 +187,7 @@ static const struct init_stage init_stages[] = {
 	{ "working directory", init_stage_make_cwd },
 	{ "masked and read-only paths", init_stage_hide },
 	{ "read-only mounts", init_stage_readonly },
+	{ "labels", init_stage_labels },
 	{ "enter root", init_stage_enter },
 	INIT_STAGES_PREPARE,
 	{ NULL, init_stage_start_hooks },
@@ -184,6 +199,8 @@ static const struct init_stage init_exec_stages[] = {
 	{ "root", init_stage_find_root },
 	{ "terminal", process_stage_terminal },
 	{ "working directory", init_stage_make_cwd },
+	{ "labels", init_stage_labels },
+	{ "processors", init_stage_affinity },
 	INIT_STAGES_PREPARE,
 	INIT_STAGES_FINISH,
 };

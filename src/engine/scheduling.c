@@ -1,21 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * engine/scheduling.c - scheduler, I/O priority, personality
+ * engine/scheduling.c - scheduler, I/O priority, personality, processors of an exec
  *
- * Words to numbers by table, then one system call each.  Callers: the child's
- * stages.
+ * Words to numbers by table, then one system call each.
+ *
+ * An exec may name processors for the time before it is in the container's
+ * group: the caller takes them for itself, the child inherits them.  Those for
+ * the time after it the child sets itself.
+ *
+ * Callers: the child's stages, exec.c.
  */
 #include "engine/scheduling.h"
 
 #include <linux/ioprio.h>
 #include <linux/sched.h>
 #include <linux/sched/types.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/personality.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+
+#define SCHEDULING_CPUS_MAX (SCHEDULING_CPU_WORDS * 8 * (unsigned)sizeof(unsigned long))
 
 struct scheduling_word {
 	const char *word;
@@ -127,4 +135,102 @@ int scheduling_apply_personality(const struct oci_personality *p, struct coffer_
 	if (personality((unsigned long)r) < 0)
 		return err_sys(err, "linux.personality: set %s", p->domain);
 	return 0;
+}
+
+/* ---- processors ---- */
+
+/* A number and what follows it. Return: its end, or NULL */
+static const char *scheduling_parse_cpu(const char *text, unsigned *cpu)
+{
+	char *end;
+	unsigned long n;
+
+	if (*text < '0' || *text > '9')
+		return NULL;
+	n = strtoul(text, &end, 10);
+	if (n >= SCHEDULING_CPUS_MAX)
+		return NULL;
+	*cpu = (unsigned)n;
+	return end;
+}
+
+/* "0-3,7". Return: 0 or -EINVAL */
+static int scheduling_parse_cpus(const char *list, struct scheduling_cpus *out)
+{
+	const unsigned bits = 8 * (unsigned)sizeof(out->mask[0]);
+	unsigned first, last;
+
+	*out = (struct scheduling_cpus){ .set = true };
+	for (const char *p = list;; p++) {
+		p = scheduling_parse_cpu(p, &first);
+		last = first;
+		if (p && *p == '-')
+			p = scheduling_parse_cpu(p + 1, &last);
+		if (!p || last < first || (*p && *p != ','))
+			return -EINVAL;
+		for (unsigned cpu = first; cpu <= last; cpu++)
+			out->mask[cpu / bits] |= 1UL << cpu % bits;
+		if (!*p)
+			return 0;
+	}
+}
+
+static int scheduling_parse_field(const char *list, const char *field,
+				  struct scheduling_cpus *out, struct coffer_error *err)
+{
+	if (scheduling_parse_cpus(list, out) == 0)
+		return 0;
+	return err_invalid(err, "process.execCPUAffinity.%s: bad list \"%s\"", field, list);
+}
+
+static int scheduling_take_cpus(const char *list, const char *field, struct coffer_error *err)
+{
+	struct scheduling_cpus cpus;
+
+	if (scheduling_parse_field(list, field, &cpus, err) < 0)
+		return -EINVAL;
+	if (syscall(SYS_sched_setaffinity, 0, sizeof(cpus.mask), cpus.mask) < 0)
+		return err_sys(err, "process.execCPUAffinity.%s: set %s", field, list);
+	return 0;
+}
+
+int scheduling_enter_initial(const struct oci_process *process, struct scheduling_cpus *saved,
+			     struct coffer_error *err)
+{
+	const struct oci_cpu_affinity *a = process->exec_cpu_affinity;
+
+	*saved = (struct scheduling_cpus){ 0 };
+	if (!a || !a->initial)
+		return 0;
+	if (syscall(SYS_sched_getaffinity, 0, sizeof(saved->mask), saved->mask) < 0)
+		return err_sys(err, "read the processors");
+	saved->set = true;
+	return scheduling_take_cpus(a->initial, "initial", err);
+}
+
+void scheduling_leave_initial(const struct scheduling_cpus *saved)
+{
+	/* They were ours a moment ago; nothing can be done about a failure. */
+	if (saved->set)
+		syscall(SYS_sched_setaffinity, 0, sizeof(saved->mask), saved->mask);
+}
+
+int scheduling_apply_final(const struct oci_process *process, struct coffer_error *err)
+{
+	const struct oci_cpu_affinity *a = process->exec_cpu_affinity;
+
+	return a && a->final ? scheduling_take_cpus(a->final, "final", err) : 0;
+}
+
+int scheduling_check_cpus(const struct oci_process *process, struct coffer_error *err)
+{
+	const struct oci_cpu_affinity *a = process->exec_cpu_affinity;
+	struct scheduling_cpus cpus;
+	int r = 0;
+
+	if (a && a->initial)
+		r = scheduling_parse_field(a->initial, "initial", &cpus, err);
+	if (r == 0 && a && a->final)
+		r = scheduling_parse_field(a->final, "final", &cpus, err);
+	return r;
 }

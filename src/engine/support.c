@@ -13,7 +13,8 @@
 
 #include <sched.h>
 
-#include "base/cleanup.h"
+#include "engine/label.h"
+#include "engine/scheduling.h"
 
 /* linux_, root and process are there when a document was validated; a stray one must not crash. */
 static int support_check_form(const struct oci_spec *spec, struct coffer_error *err)
@@ -37,28 +38,25 @@ int support_check_spec(const struct oci_spec *spec, const struct ns_plan *ns,
 		return r;
 	if (l->intel_rdt)
 		return err_unsupported(err, "linux.intelRdt is not supported");
-	if (l->mount_label)
-		return err_unsupported(err, "linux.mountLabel is not supported");
 	if (l->personality && l->personality->flags.n > 0)
-		return err_unsupported(err, "linux.personality.flags is not supported");
+		return err_unsupported(err, "linux.personality.flags: \"%s\" is not supported",
+				       l->personality->flags.v[0]);
 	if ((spec->hostname || spec->domainname) && !ns_has(ns, CLONE_NEWUTS))
 		return err_invalid(err, "hostname needs a uts namespace");
-	return support_check_process(spec->process, err);
+	r = label_check_mount(l->mount_label, err);
+	return r < 0 ? r : support_check_process(spec->process, err);
 }
 
 int support_check_process(const struct oci_process *process, struct coffer_error *err)
 {
+	int r;
+
 	if (process->args.n == 0 || !process->args.v[0][0])
 		return err_invalid(err, "process.args is empty");
 	if (!process->cwd || process->cwd[0] != '/')
 		return err_invalid(err, "process.cwd is not an absolute path");
 	if (process->user.username)
 		return err_unsupported(err, "process.user.username: the engine takes ids only");
-	if (process->apparmor_profile)
-		return err_unsupported(err, "process.apparmorProfile is not supported");
-	if (process->selinux_label)
-		return err_unsupported(err, "process.selinuxLabel is not supported");
-	if (process->exec_cpu_affinity)
-		return err_unsupported(err, "process.execCPUAffinity is not supported");
-	return 0;
+	r = label_check(process, err);
+	return r < 0 ? r : scheduling_check_cpus(process, err);
 }

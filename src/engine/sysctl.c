@@ -3,7 +3,8 @@
  * engine/sysctl.c - linux.sysctl, written inside the container's namespaces
  *
  * The files of /proc/sys show the namespaces of whoever opens them, so the
- * child writes through the /proc it was born with and needs none of its own.
+ * child writes through the /proc it was born with and needs none of its own;
+ * that this is a procfs, with nothing mounted over the file, is checked.
  * A key is "net.ipv4.ip_forward" or "net/ipv4/ip_forward"; the first separator
  * tells which, so that "net/ipv4/conf/eth0.1/..." works.
  *
@@ -18,6 +19,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/path.h"
 
 #define SYSCTL_KEY_MAX 256
 
@@ -93,21 +95,29 @@ int sysctl_check(const struct oci_pairs *keys, const struct ns_plan *ns, bool ow
 	return 0;
 }
 
+static int sysctl_write(const char *path, const char *value, struct coffer_error *err)
+{
+	char file[SYSCTL_KEY_MAX + 8];
+	autoclose int fd = -1;
+	int r;
+
+	snprintf(file, sizeof(file), "sys/%s", path);
+	fd = path_open_proc(file, O_WRONLY, err);
+	if (fd < 0)
+		return fd;
+	r = io_write_full(fd, value, strlen(value));
+	return r < 0 ? err_sysn(err, r, "write /proc/%s", file) : 0;
+}
+
 int sysctl_apply(const struct oci_pairs *keys, struct coffer_error *err)
 {
-	autoclose int dirfd = -1;
 	char path[SYSCTL_KEY_MAX];
 	int r;
 
-	if (keys->n == 0)
-		return 0;
-	dirfd = open("/proc/sys", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (dirfd < 0)
-		return err_sys(err, "open /proc/sys");
 	for (size_t i = 0; i < keys->n; i++) {
 		if (sysctl_path(keys->v[i].key, path) < 0)
 			return err_invalid(err, "bad key \"%s\"", keys->v[i].key);
-		r = io_write_file(dirfd, path, keys->v[i].value, err);
+		r = sysctl_write(path, keys->v[i].value, err);
 		if (r < 0)
 			return r;
 	}
