@@ -15,7 +15,6 @@
 #include "engine/caps.h"
 #include "engine/cgroup_internal.h"
 #include "engine/mount_options.h"
-#include "engine/seccomp_filter.h"
 #include "engine/support.h"
 #include "engine/sysctl.h"
 
@@ -197,37 +196,6 @@ static void test_cpu_weight(void **state)
 	assert_int_equal(cgroup_v2_weight(UINT64_MAX), 10000);
 }
 
-static void test_seccomp_refused(void **state)
-{
-	struct oci_seccomp_rule rule = { .names = *WORDS("no_such_call"),
-					 .action = (char *)"SCMP_ACT_ERRNO" };
-	struct oci_seccomp spec = { .default_action = (char *)"SCMP_ACT_NOTIFY" };
-	struct coffer_error err = COFFER_ERROR_INIT;
-	struct seccomp_filter f;
-
-	assert_int_equal(seccomp_compile(&spec, &f, &err), -EOPNOTSUPP);
-	assert_non_null(strstr(err.message, "linux.seccomp: SCMP_ACT_NOTIFY"));
-	/* A call nobody knows: fatal where it is forbidden, harmless where it is allowed. */
-	spec.default_action = (char *)"SCMP_ACT_ALLOW";
-	spec.syscalls.v = &rule;
-	spec.syscalls.n = 1;
-	assert_int_equal(seccomp_compile(&spec, &f, &err), -EOPNOTSUPP);
-	assert_non_null(strstr(err.message, "no_such_call"));
-	spec.default_action = (char *)"SCMP_ACT_ERRNO";
-	rule.action = (char *)"SCMP_ACT_ALLOW";
-	assert_int_equal(seccomp_compile(&spec, &f, &err), 0);
-	assert_true(f.n > 0);
-	seccomp_filter_free(&f);
-	/* Newer than the library. */
-	rule.names = *WORDS("mseal");
-	rule.action = (char *)"SCMP_ACT_KILL_PROCESS";
-	spec.default_action = (char *)"SCMP_ACT_ALLOW";
-	assert_int_equal(seccomp_compile(&spec, &f, &err), 0);
-	seccomp_filter_free(&f);
-	assert_int_equal(seccomp_compile(NULL, &f, &err), 0);
-	assert_null(f.insns);
-}
-
 static void test_support(void **state)
 {
 	struct oci_process process = { .args = *WORDS("sh"), .cwd = (char *)"/" };
@@ -258,7 +226,6 @@ int main(void)
 		cmocka_unit_test(test_caps),
 		cmocka_unit_test(test_sysctl),
 		cmocka_unit_test(test_cpu_weight),
-		cmocka_unit_test(test_seccomp_refused),
 		cmocka_unit_test(test_support),
 	};
 
