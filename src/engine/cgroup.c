@@ -12,12 +12,9 @@
  */
 #define LOG_CATEGORY "engine"
 #include <fcntl.h>
-#include <inttypes.h>
-#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/io.h"
@@ -32,46 +29,60 @@ DEFINE_CLEANUP(struct cgroup *, cgroup_free);
 
 /* ---- driver "cgroupfs": paths as the document gives them ---- */
 
-static int cgroup_check_path(const char *path, struct coffer_error *err)
+/*
+ * Absolute: below each hierarchy's root.  Relative: below where we are; with v2
+ * alone below our parent, because a group with processes cannot have children
+ * with limits.
+ */
+static int cgroup_fs_set_path(const struct cgroup *cg, struct cgroup_tree *t, const char *path,
+			      char *self, struct coffer_error *err)
 {
-	const char *p = path;
+	autofree char *line = NULL, *full = NULL;
+	const char *own;
+	size_t n;
 
-	if (strlen(path) >= CGROUP_PATH_MAX)
-		return err_invalid(err, "linux.cgroupsPath: %d bytes or more", CGROUP_PATH_MAX);
-	while (*p) {
-		size_t n;
-
-		p += strspn(p, "/");
-		n = strcspn(p, "/");
-		if ((n == 1 && p[0] == '.') || (n == 2 && p[0] == '.' && p[1] == '.'))
-			return err_invalid(err, "linux.cgroupsPath: %s has dots", path);
-		p += n;
-	}
-	if (strchr(path, ':'))
-		return err_unsupported(err, "linux.cgroupsPath: %s is for systemd", path);
-	if (!path[strspn(path, "/")])
-		return err_invalid(err, "linux.cgroupsPath: %s is the root", path);
-	return 0;
+	if (path[0] == '/')
+		return cgroup_tree_set_path(t, path, err);
+	line = strdup(self);
+	if (!line)
+		return err_nomem(err);
+	own = cgroup_path_below_mount(t, cgroup_find_line(line, t));
+	n = strlen(own);
+	while (cg->n == 1 && cgroup_tree_is_v2(t) && n > 0 && own[n] != '/')
+		n--;
+	if (asprintf(&full, "%.*s/%s", (int)n, own, path) < 0)
+		return err_nomem(err);
+	return cgroup_tree_set_path(t, full, err);
 }
 
 static int cgroup_fs_plan(struct cgroup *cg, const struct cgroup_plan_args *args,
 			  struct coffer_error *err)
 {
 	const char *path = args->spec->linux_->cgroups_path;
-	autofree char *fallback = NULL;
+	autofree char *fallback = NULL, *self = NULL;
 	int r = 0;
 
-	if (!path && asprintf(&fallback, CGROUP_DEFAULT_PARENT "/%s", args->id) < 0)
+	/* What an ordinary user may make is where he is. */
+	if (!path && asprintf(&fallback, "%s" CGROUP_DEFAULT_PARENT "/%s", cg->rootless ? "" : "/",
+			      args->id) < 0)
 		return err_nomem(err);
-	if (path)
-		r = cgroup_check_path(path, err);
-	else
+	if (!path)
 		path = fallback;
+	if (strlen(path) >= CGROUP_PATH_MAX)
+		return err_invalid(err, "linux.cgroupsPath: %d bytes or more", CGROUP_PATH_MAX);
+	if (strchr(path, ':'))
+		return err_unsupported(err, "linux.cgroupsPath: %s is for systemd", path);
+	if (path[0] != '/')
+		r = io_read_file(AT_FDCWD, "/proc/self/cgroup", CGROUP_FILE_MAX, &self, NULL, err);
 	for (size_t i = 0; r == 0 && i < cg->n; i++) {
-		r = cgroup_tree_set_path(&cg->trees[i], path + strspn(path, "/"), err);
-		cg->trees[i].made = fallback ? 2 : 1;
+		r = cgroup_fs_set_path(cg, &cg->trees[i], path, self, err);
+		/* The default's parent is ours, whoever made it. */
+		if (fallback)
+			cg->trees[i].made = 2;
+		else if (r == 0)
+			cgroup_tree_count_missing(&cg->trees[i]);
 	}
-	return r;
+	return r < 0 ? err_wrap(err, "linux.cgroupsPath") : 0;
 }
 
 static const struct cgroup_ops cgroup_fs_ops = {
@@ -111,25 +122,6 @@ static bool cgroup_is_asked_for(const struct oci_linux *l)
 	return l->cgroups_path ||
 	       (r && (r->memory || r->cpu || r->pids || r->block_io || r->network ||
 		      r->hugepage_limits.n || r->rdma.n || r->unified.n || r->devices.n));
-}
-
-static int cgroup_discover(struct cgroup *cg, struct coffer_error *err)
-{
-	static const char *const places[] = { CGROUP_ROOT, CGROUP_ROOT "/unified" };
-	struct statfs fs;
-
-	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
-		if (statfs(places[i], &fs) < 0 || fs.f_type != CGROUP2_SUPER_MAGIC)
-			continue;
-		cg->trees = calloc(1, sizeof(*cg->trees));
-		if (!cg->trees)
-			return err_nomem(err);
-		cg->n = 1;
-		*cg->trees = (struct cgroup_tree){ .names = strdup(""), .dir = strdup(places[i]),
-						   .root_len = strlen(places[i]), .fd = -1 };
-		return cg->trees->names && cg->trees->dir ? 0 : err_nomem(err);
-	}
-	return 0;
 }
 
 static void cgroup_free_words(struct oci_strv *w)
@@ -220,6 +212,7 @@ static int cgroup_open_tree(char *const *words, struct cgroup_tree *t, struct co
 	    strlen(dir) >= CGROUP_PATH_MAX || made > CGROUP_PATH_MAX || strstr(dir, "/../"))
 		return err_invalid(err, "unreadable cgroup %s", dir);
 	*t = (struct cgroup_tree){ .names = strdup(words[0]), .dir = strdup(dir),
+				   .controllers = cgroup_parse_controllers(words[0]),
 				   .root_len = root_len, .fd = -1, .made = (unsigned)made };
 	return t->names && t->dir ? 0 : err_nomem(err);
 }
@@ -243,6 +236,7 @@ static int cgroup_open_words(struct cgroup *cg, const struct oci_strv *words,
 		cg->trees[cg->n].fd = -1;
 		r = cgroup_open_tree(&words->v[i], &cg->trees[cg->n++], err);
 	}
+	cg->exists = true;
 	return r < 0 ? r : cgroup_make_words(cg, err);
 }
 
@@ -276,42 +270,53 @@ void cgroup_free(struct cgroup *cg)
 	free(cg);
 }
 
-/* ---- create ---- */
+/* ---- make, change, remove ---- */
 
-static void cgroup_drop_trees(struct cgroup *cg)
+/* Nothing is there to kill or remove any more. */
+static void cgroup_forget(struct cgroup *cg)
 {
 	for (size_t i = 0; i < cg->n; i++)
 		cgroup_tree_free(&cg->trees[i]);
 	cg->n = 0;
+	cg->exists = false;
 }
 
-static int cgroup_make_trees(struct cgroup *cg, struct coffer_error *err)
+static int cgroup_make_all(struct cgroup *cg, struct coffer_error *err)
 {
+	struct cgroup_tree *v2;
+	size_t done = 0;
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < cg->n; i++) {
-		r = cgroup_tree_make(&cg->trees[i], err);
-		/* What was made before goes again; the rest was never ours. */
-		while (r < 0 && i-- > 0)
-			cgroup_tree_remove(&cg->trees[i], NULL);
+	while (r == 0 && done < cg->n) {
+		r = cgroup_tree_make(&cg->trees[done], !cg->ops->start, err);
+		done += r == 0;
 	}
-	if ((r == -EACCES || r == -EPERM || r == -EROFS) && (cg->optional || cg->rootless)) {
-		log_debug("no cgroup: %s", err ? err->message : "");
-		err_clear(err);
-		cgroup_drop_trees(cg);
-		r = 0;
-	}
+	v2 = cgroup_unified(cg);
+	if (r == 0 && cg->rootless && v2)
+		r = cgroup_tree_may_enter(v2, err);
+	if (r == 0)
+		return 0;
+	/* What was made before the failure goes again; the rest was never ours. */
+	while (done-- > 0)
+		cgroup_tree_remove(&cg->trees[done], NULL);
 	return r;
 }
 
-static int cgroup_limit(struct cgroup *cg, const struct oci_resources *res,
-			struct coffer_error *err)
+int cgroup_make_trees(struct cgroup *cg, struct coffer_error *err)
 {
-	struct cgroup_tree *t = cgroup_unified(cg);
+	int r = cgroup_make_all(cg, err);
 
-	if (!res || !t)
+	if (r < 0)
+		cgroup_forget(cg);
+	if ((r == -EACCES || r == -EPERM || r == -EROFS) && (cg->optional || cg->rootless)) {
+		log_debug("no cgroup: %s", err ? err->message : "");
+		err_clear(err);
 		return 0;
-	return cgroup_v2_limit(t, res, err);
+	}
+	if (r < 0)
+		return err_wrap(err, "cgroup");
+	cg->exists = true;
+	return cgroup_make_words(cg, err);
 }
 
 int cgroup_create(struct cgroup *cg, const struct oci_resources *res, struct coffer_error *err)
@@ -321,101 +326,13 @@ int cgroup_create(struct cgroup *cg, const struct oci_resources *res, struct cof
 	if (cg->ops->start)
 		return 0;
 	r = cgroup_make_trees(cg, err);
-	if (r < 0)
-		return err_wrap(err, "cgroup");
-	r = cgroup_limit(cg, res, err);
 	if (r == 0)
-		r = cgroup_make_words(cg, err);
-	if (r < 0)
+		r = cgroup_limit(cg, res, err);
+	if (r < 0 && cg->exists) {
 		cgroup_remove(cg, NULL);
-	return r;
-}
-
-int cgroup_clone_fd(const struct cgroup *cg)
-{
-	const struct cgroup_tree *t = cgroup_unified(cg);
-
-	return t ? t->fd : -1;
-}
-
-bool cgroup_needs_place(const struct cgroup *cg)
-{
-	return cg->ops->start || cg->n > 1 || (cg->n == 1 && cgroup_clone_fd(cg) < 0);
-}
-
-int cgroup_place(struct cgroup *cg, pid_t pid, const struct oci_resources *res,
-		 struct coffer_error *err)
-{
-	int r = 0;
-
-	if (cg->ops->start) {
-		r = cg->ops->start(cg, pid, res, err);
-		if (r == 0)
-			r = cgroup_make_trees(cg, err);
-		if (r == 0)
-			r = cgroup_limit(cg, res, err);
-	}
-	for (size_t i = 0; r == 0 && i < cg->n; i++)
-		r = cgroup_tree_add(&cg->trees[i], pid, err);
-	return r;
-}
-
-/* ---- join ---- */
-
-/* Init's own group, where the container has made groups of its own below. */
-static int cgroup_join_init(struct cgroup_tree *t, pid_t pid, pid_t init,
-			    struct coffer_error *err)
-{
-	const char *path = t->dir + t->root_len;
-	autofree char *text = NULL, *file = NULL;
-	char proc[32], number[16];
-	char *at, *own;
-	int r;
-
-	snprintf(proc, sizeof(proc), "/proc/%d/cgroup", (int)init);
-	r = io_read_file(AT_FDCWD, proc, CGROUP_FILE_MAX, &text, NULL, err);
-	if (r < 0)
-		return r;
-	at = strstr(text, "0::/");
-	if (!at || (at != text && at[-1] != '\n'))
-		return err_state(err, "init is in no cgroup of version 2");
-	at += strlen("0::");
-	at[strcspn(at, "\n")] = '\0';
-	own = strstr(at, path);
-	if (!own || own[strlen(path)] != '/' || strstr(own, "/../"))
-		return err_state(err, "init is in cgroup %s, outside of the container's", at);
-	if (asprintf(&file, "%s%s/cgroup.procs", t->dir, own + strlen(path)) < 0)
-		return err_nomem(err);
-	snprintf(number, sizeof(number), "%d", (int)pid);
-	return io_write_file(AT_FDCWD, file, number, err);
-}
-
-int cgroup_join(struct cgroup *cg, pid_t pid, pid_t init, struct coffer_error *err)
-{
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < cg->n; i++) {
-		r = cgroup_tree_add(&cg->trees[i], pid, err);
-		if (r == -EBUSY && cgroup_tree_is_v2(&cg->trees[i])) {
-			err_clear(err);
-			r = cgroup_join_init(&cg->trees[i], pid, init, err);
-		}
+		cgroup_forget(cg);
 	}
 	return r;
-}
-
-/* ---- later ---- */
-
-int cgroup_limit_devices(const struct cgroup *cg, const struct oci_resources *res,
-			 struct coffer_error *err)
-{
-	struct cgroup_tree *t = cgroup_unified(cg);
-	int r;
-
-	if (!res || res->devices.n == 0 || !t)
-		return 0;
-	r = cgroup_v2_limit_devices(t, res, err);
-	return r < 0 ? err_wrap(err, "linux.resources.devices") : 0;
 }
 
 int cgroup_update(struct cgroup *cg, const struct oci_resources *res, struct coffer_error *err)
@@ -431,11 +348,14 @@ int cgroup_update(struct cgroup *cg, const struct oci_resources *res, struct cof
 
 int cgroup_remove(struct cgroup *cg, struct coffer_error *err)
 {
-	int r = cg->ops->stop ? cg->ops->stop(cg, err) : 0;
+	int r = 0, step;
 
+	if (!cg->exists)
+		return 0;
+	if (cg->ops->stop)
+		r = cg->ops->stop(cg, err);
 	for (size_t i = 0; i < cg->n; i++) {
-		int step = cgroup_tree_remove(&cg->trees[i], r < 0 ? NULL : err);
-
+		step = cgroup_tree_remove(&cg->trees[i], r < 0 ? NULL : err);
 		r = r < 0 ? r : step;
 	}
 	return r < 0 ? err_wrap(err, "cgroup") : 0;

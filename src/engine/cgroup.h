@@ -5,7 +5,8 @@
  *	cgroup_plan()    decides driver and paths; leaves no trace
  *	cgroup_save()    the decision as words, to be kept before anything is made
  *	cgroup_create()  makes the group(s), sets the limits
- *	clone3 into cgroup_clone_fd(), else cgroup_place() once the process is there
+ *	clone3 into cgroup_clone_fd(), cgroup_place() when that is needed; first thing in the
+ *	new process: cgroup_enter()
  *	cgroup_limit_devices(), cgroup_kill(), cgroup_freeze() ...
  *	cgroup_remove()
  *
@@ -46,16 +47,18 @@ void cgroup_free(struct cgroup *cg);
 /* cgroup_create() - Make it; what was made before a failure is removed again. Groups that have
  * processes already are not ours: -EEXIST */
 int cgroup_create(struct cgroup *cg, const struct oci_resources *res, struct coffer_error *err);
-/* cgroup_clone_fd() - For clone3(CLONE_INTO_CGROUP); borrowed, -1: cgroup_place() alone does it */
+/* cgroup_clone_fd() - For clone3(CLONE_INTO_CGROUP); borrowed, -1: there is none to clone into */
 int cgroup_clone_fd(const struct cgroup *cg);
-/* cgroup_needs_place() - Are there hierarchies that the clone has not entered? */
+/* cgroup_needs_place() - Must cgroup_place() follow the clone? (systemd) */
 bool cgroup_needs_place(const struct cgroup *cg);
-/* cgroup_place() - Move @pid into every hierarchy; for init, systemd makes the unit only now and
- * limits follow */
+/* cgroup_place() - systemd makes the unit only now, around init; limits follow */
 int cgroup_place(struct cgroup *cg, pid_t pid, const struct oci_resources *res,
 		 struct coffer_error *err);
-/* cgroup_join() - The same for a further process, beside @init: where the container has groups of
- * its own below, init's own group is taken */
+/* cgroup_enter() - By the new process itself, in our mount namespace and with one thread: into the
+ * groups that it was not cloned into (v1), after cgroup_place() */
+int cgroup_enter(const struct cgroup *cg, struct coffer_error *err);
+/* cgroup_join() - A further process that could not be cloned into the group (EBUSY): the container
+ * has groups of its own below, init's own group is taken */
 int cgroup_join(struct cgroup *cg, pid_t pid, pid_t init, struct coffer_error *err);
 
 /* cgroup_limit_devices() - linux.resources.devices; apart, because set-up may use more of them */
@@ -76,5 +79,16 @@ int cgroup_stats(const struct cgroup *cg, struct engine_stats *out, struct coffe
 /* cgroup_remove() - Wait a bounded time for the processes to be gone, then remove what we made;
  * one that is gone already is fine */
 int cgroup_remove(struct cgroup *cg, struct coffer_error *err);
+
+/* The container's group in one hierarchy, for mounts of type "cgroup". */
+struct cgroup_hierarchy {
+	const char *names;   /* "memory", "cpu,cpuacct", "name=systemd"; "" is v2; borrowed */
+	const char *dir;     /* of the group, "/sys/fs/cgroup/cpu,cpuacct/a/b"; borrowed */
+	size_t mount_len;    /* bytes of dir that are the hierarchy's mount point */
+	int fd;              /* of dir, borrowed; -1: gone */
+};
+
+/* cgroup_hierarchy() - The @i-th. Return: false when there is none; a NULL @cg has none */
+bool cgroup_hierarchy(const struct cgroup *cg, size_t i, struct cgroup_hierarchy *out);
 
 #endif /* ENGINE_CGROUP_H */

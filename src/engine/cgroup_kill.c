@@ -165,7 +165,7 @@ static int cgroup_signal_all(struct cgroup_tree *t, int sig, struct coffer_error
 
 int cgroup_kill(const struct cgroup *cg, int sig, struct coffer_error *err)
 {
-	struct cgroup_tree *t = cgroup_main_tree(cg);
+	struct cgroup_tree *t = cg->exists ? cgroup_main_tree(cg) : NULL;
 	int fd = t ? cgroup_tree_fd(t) : -ENOENT;
 
 	if (fd < 0)

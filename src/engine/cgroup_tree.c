@@ -26,15 +26,61 @@
 #define CGROUP_RETRIES    8
 #define CGROUP_END_BUDGET (5 * USEC_PER_SEC)
 
+/* "/a//b/" to "/a/b" in @out, which is as long. Return: false when a component is dots */
+static bool cgroup_tidy_path(const char *path, char *out)
+{
+	size_t n;
+
+	for (;;) {
+		path += strspn(path, "/");
+		n = strcspn(path, "/");
+		if (n == 0)
+			break;
+		if (strncmp(path, "..", n) == 0 && n <= 2)
+			return false;
+		*out++ = '/';
+		memcpy(out, path, n);
+		out += n;
+		path += n;
+	}
+	*out = '\0';
+	return true;
+}
+
 int cgroup_tree_set_path(struct cgroup_tree *t, const char *path, struct coffer_error *err)
 {
-	char *dir;
+	size_t len = t->root_len + strlen(path) + 2;
+	char *dir = malloc(len);
 
-	if (asprintf(&dir, "%.*s/%s", (int)t->root_len, t->dir, path) < 0)
+	if (!dir)
 		return err_nomem(err);
+	memcpy(dir, t->dir, t->root_len);
+	if (!cgroup_tidy_path(path, dir + t->root_len)) {
+		free(dir);
+		return err_invalid(err, "%s has dots", path);
+	}
 	free(t->dir);
 	t->dir = dir;
-	return strlen(dir) < PATH_MAX ? 0 : err_sysn(err, ENAMETOOLONG, "cgroup %s", path);
+	if (!dir[t->root_len])
+		return err_invalid(err, "%s is the root", path);
+	return len < PATH_MAX ? 0 : err_sysn(err, ENAMETOOLONG, "cgroup %s", path);
+}
+
+/* How many components are missing; they will be ours, at least the last one. */
+void cgroup_tree_count_missing(struct cgroup_tree *t)
+{
+	char dir[PATH_MAX];
+	char *p;
+
+	snprintf(dir, sizeof(dir), "%s", t->dir);
+	for (t->made = 1;; t->made++) {
+		p = strrchr(dir + t->root_len, '/');
+		if (!p || p == dir + t->root_len)
+			return;
+		*p = '\0';
+		if (access(dir, F_OK) == 0)
+			return;
+	}
 }
 
 void cgroup_tree_free(struct cgroup_tree *t)
@@ -42,7 +88,7 @@ void cgroup_tree_free(struct cgroup_tree *t)
 	close_fd(&t->fd);
 	free(t->names);
 	free(t->dir);
-	free(t->own);
+	free(t->shows);
 }
 
 int cgroup_tree_fd(struct cgroup_tree *t)
@@ -168,7 +214,7 @@ static int cgroup_tree_mkdirs(struct cgroup_tree *t, size_t len)
 	return errno == EEXIST ? 0 : -errno;
 }
 
-int cgroup_tree_make(struct cgroup_tree *t, struct coffer_error *err)
+int cgroup_tree_make(struct cgroup_tree *t, bool check, struct coffer_error *err)
 {
 	int r = -ENOENT;
 
@@ -177,13 +223,15 @@ int cgroup_tree_make(struct cgroup_tree *t, struct coffer_error *err)
 		r = cgroup_tree_mkdirs(t, strlen(t->dir));
 		if (r < 0)
 			continue;
-		if (r == 0 && (r = cgroup_tree_check(t, err)) < 0)
+		if (r == 0 && check && (r = cgroup_tree_check(t, err)) < 0)
 			return r;
 		/* An empty left-over becomes ours. */
 		if (t->made < (unsigned)r || t->made == 0)
 			t->made = r > 0 ? (unsigned)r : 1;
 		r = cgroup_tree_fd(t);
 	}
+	if (r >= 0 && (t->controllers & 1U << CGROUP_CPUSET))
+		return cgroup_v1_inherit_cpuset(t, err);
 	return r < 0 ? err_sysn(err, r, "create %s", t->dir) : 0;
 }
 
@@ -196,6 +244,20 @@ int cgroup_tree_add(struct cgroup_tree *t, pid_t pid, struct coffer_error *err)
 		return err_sysn(err, fd, "open %s", t->dir);
 	snprintf(text, sizeof(text), "%d", (int)pid);
 	r = io_write_file(fd, "cgroup.procs", text, err);
+	return r < 0 ? err_wrap(err, "%s", t->dir) : 0;
+}
+
+/*
+ * By itself a process with one thread need not wait: writing somebody else's
+ * number makes the kernel wait for all processors first, some 10 ms.
+ */
+int cgroup_tree_enter(struct cgroup_tree *t, struct coffer_error *err)
+{
+	int fd = cgroup_tree_fd(t), r;
+
+	if (fd < 0)
+		return err_sysn(err, fd, "open %s", t->dir);
+	r = io_write_file(fd, "tasks", "0", err);
 	return r < 0 ? err_wrap(err, "%s", t->dir) : 0;
 }
 

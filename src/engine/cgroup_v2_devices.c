@@ -3,60 +3,39 @@
  * engine/cgroup_v2_devices.c - linux.resources.devices to a program on a v2 group
  *
  * v2 has no list of devices; the kernel asks a BPF program at every open and
- * mknod.  The rules become straight-line code, the last one first, because in
- * the document a later rule wins.  The program keeps the kinds of access that
- * are still undecided (r3) and takes off what a rule grants:
+ * mknod.  The rules become straight-line code, the last one first, because a
+ * later rule wins.  The program keeps the kinds of access that are still
+ * undecided (r3) and takes off what a rule grants:
  *
  *	allow, matching:  r3 &= ~access; nothing left: yes
  *	deny, matching:   r3 & access: no
- *	end:              no
+ *	end:              the default
  *
  * so "allow r" and "allow w" together let "rw" through, and a rule about w
- * says nothing about r.  The devices that every container has, pseudo
- * terminals and the mere making of nodes are always allowed.
+ * says nothing about r.  An update puts the new program in the old one's place
+ * in one step.
  *
- * Callers: the v2 driver.
+ * Callers: cgroup_limits.c.
  */
 #include "engine/cgroup_internal.h"
 
 #include <linux/bpf.h>
-#include <string.h>
+#include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 
-#define DEVICES_ANY       (-1)
-#define DEVICES_RULES_MAX 256
 #define DEVICES_RULE_INSNS 11 /* most for one rule */
-#define DEVICES_INSNS_MAX ((DEVICES_RULES_MAX + 16) * DEVICES_RULE_INSNS)
+#define DEVICES_HEAD_INSNS 8  /* head and default */
+#define DEVICES_OLD_MAX	   64 /* programs on one group, the kernel's most */
 
-#define DEVICES_ALL (BPF_DEVCG_ACC_MKNOD | BPF_DEVCG_ACC_READ | BPF_DEVCG_ACC_WRITE)
-
-struct devices_rule {
-	bool allow;
-	int type; /* BPF_DEVCG_DEV_* or DEVICES_ANY */
-	int64_t major, minor;
-	int access; /* BPF_DEVCG_ACC_* */
-};
+_Static_assert(DEVICE_MKNOD == BPF_DEVCG_ACC_MKNOD && DEVICE_READ == BPF_DEVCG_ACC_READ &&
+	       DEVICE_WRITE == BPF_DEVCG_ACC_WRITE, "access bits");
 
 struct devices_program {
 	struct bpf_insn *insns; /* owned */
 	size_t n;
-};
-
-static const struct devices_rule devices_always[] = {
-	{ true, BPF_DEVCG_DEV_CHAR, DEVICES_ANY, DEVICES_ANY, BPF_DEVCG_ACC_MKNOD },
-	{ true, BPF_DEVCG_DEV_BLOCK, DEVICES_ANY, DEVICES_ANY, BPF_DEVCG_ACC_MKNOD },
-	{ true, BPF_DEVCG_DEV_CHAR, 1, 3, DEVICES_ALL }, /* null */
-	{ true, BPF_DEVCG_DEV_CHAR, 1, 5, DEVICES_ALL }, /* zero */
-	{ true, BPF_DEVCG_DEV_CHAR, 1, 7, DEVICES_ALL }, /* full */
-	{ true, BPF_DEVCG_DEV_CHAR, 1, 8, DEVICES_ALL }, /* random */
-	{ true, BPF_DEVCG_DEV_CHAR, 1, 9, DEVICES_ALL }, /* urandom */
-	{ true, BPF_DEVCG_DEV_CHAR, 5, 0, DEVICES_ALL }, /* tty */
-	{ true, BPF_DEVCG_DEV_CHAR, 5, 1, DEVICES_ALL }, /* console */
-	{ true, BPF_DEVCG_DEV_CHAR, 5, 2, DEVICES_ALL }, /* ptmx */
-	{ true, BPF_DEVCG_DEV_CHAR, 136, DEVICES_ANY, DEVICES_ALL }, /* pts */
 };
 
 static void devices_emit(struct devices_program *p, struct bpf_insn insn)
@@ -114,22 +93,22 @@ static size_t devices_emit_match(struct devices_program *p, uint8_t reg, int64_t
 	return devices_emit_skip(p);
 }
 
-static void devices_emit_rule(struct devices_program *p, const struct devices_rule *rule)
+static void devices_emit_rule(struct devices_program *p, const struct device_rule *rule)
 {
 	size_t skips[4], n = 0;
 
-	if (rule->type != DEVICES_ANY)
-		skips[n++] = devices_emit_match(p, BPF_REG_2, rule->type);
-	if (rule->major != DEVICES_ANY)
+	skips[n++] = devices_emit_match(
+		p, BPF_REG_2, rule->type == 'b' ? BPF_DEVCG_DEV_BLOCK : BPF_DEVCG_DEV_CHAR);
+	if (rule->major != DEVICE_ANY)
 		skips[n++] = devices_emit_match(p, BPF_REG_4, rule->major);
-	if (rule->minor != DEVICES_ANY)
+	if (rule->minor != DEVICE_ANY)
 		skips[n++] = devices_emit_match(p, BPF_REG_5, rule->minor);
 	if (rule->allow) {
 		devices_emit_imm(p, BPF_ALU | BPF_AND | BPF_K, BPF_REG_3, 0,
-				 DEVICES_ALL & ~rule->access);
+				 (int32_t)(DEVICE_ALL & ~rule->access));
 		skips[n++] = devices_emit_match(p, BPF_REG_3, 0);
 	} else {
-		devices_emit_imm(p, BPF_JMP | BPF_JSET | BPF_K, BPF_REG_3, 1, rule->access);
+		devices_emit_imm(p, BPF_JMP | BPF_JSET | BPF_K, BPF_REG_3, 1, (int32_t)rule->access);
 		skips[n++] = devices_emit_skip(p);
 	}
 	devices_emit_verdict(p, rule->allow);
@@ -137,99 +116,126 @@ static void devices_emit_rule(struct devices_program *p, const struct devices_ru
 		p->insns[skips[n]].off = (int16_t)(p->n - skips[n] - 1);
 }
 
-static int devices_parse(const struct oci_device_rule *spec, struct devices_rule *out,
-			 struct coffer_error *err)
+static void devices_compile(const struct device_rules *rules, struct devices_program *p)
 {
-	static const struct {
-		char letter;
-		int access;
-	} letters[] = { { 'r', BPF_DEVCG_ACC_READ }, { 'w', BPF_DEVCG_ACC_WRITE },
-			{ 'm', BPF_DEVCG_ACC_MKNOD } };
-	const char *type = spec->type ? spec->type : "a";
-
-	*out = (struct devices_rule){
-		.allow = spec->allow,
-		.type = DEVICES_ANY,
-		.major = spec->major.set ? spec->major.v : DEVICES_ANY,
-		.minor = spec->minor.set ? spec->minor.v : DEVICES_ANY,
-		.access = spec->access ? 0 : DEVICES_ALL,
-	};
-	if (strcmp(type, "c") == 0)
-		out->type = BPF_DEVCG_DEV_CHAR;
-	else if (strcmp(type, "b") == 0)
-		out->type = BPF_DEVCG_DEV_BLOCK;
-	else if (strcmp(type, "a") != 0)
-		return err_invalid(err, "unknown type %s", type);
-	if (out->major < DEVICES_ANY || out->major > INT32_MAX || out->minor < DEVICES_ANY ||
-	    out->minor > INT32_MAX)
-		return err_invalid(err, "number out of range");
-	for (const char *p = spec->access; p && *p; p++) {
-		size_t i;
-
-		for (i = 0; i < ARRAY_SIZE(letters) && letters[i].letter != *p; i++)
-			;
-		if (i == ARRAY_SIZE(letters))
-			return err_invalid(err, "unknown access %s", spec->access);
-		out->access |= letters[i].access;
-	}
-	return 0;
-}
-
-static int devices_compile(const struct oci_resources *res, struct devices_program *p,
-			   struct coffer_error *err)
-{
-	struct devices_rule rule;
-	int r;
-
 	devices_emit_head(p);
-	for (size_t i = 0; i < ARRAY_SIZE(devices_always); i++)
-		devices_emit_rule(p, &devices_always[i]);
-	for (size_t i = res->devices.n; i-- > 0;) {
-		r = devices_parse(&res->devices.v[i], &rule, err);
-		if (r < 0)
-			return err_wrap(err, "[%zu]", i);
-		devices_emit_rule(p, &rule);
-	}
-	devices_emit_verdict(p, 0);
-	return 0;
+	for (size_t i = rules->n; i-- > 0;)
+		devices_emit_rule(p, &rules->v[i]);
+	devices_emit_verdict(p, rules->allow);
 }
 
-static int devices_attach(const struct devices_program *p, int cgroup, struct coffer_error *err)
+/* ---- load and attach ---- */
+
+static int devices_bpf(int cmd, union bpf_attr *attr)
 {
-	union bpf_attr load = {
+	return (int)syscall(SYS_bpf, cmd, attr, sizeof(*attr));
+}
+
+static int devices_load(const struct devices_program *p, struct coffer_error *err)
+{
+	union bpf_attr attr = {
 		.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE,
 		.insn_cnt = (uint32_t)p->n,
 		.insns = (uint64_t)(uintptr_t)p->insns,
 		.license = (uint64_t)(uintptr_t) "Apache-2.0",
 	};
-	union bpf_attr attach = {
-		.target_fd = (uint32_t)cgroup,
-		.attach_type = BPF_CGROUP_DEVICE,
-		.attach_flags = BPF_F_ALLOW_MULTI,
-	};
-	autoclose int prog = (int)syscall(SYS_bpf, BPF_PROG_LOAD, &load, sizeof(load));
+	int fd = devices_bpf(BPF_PROG_LOAD, &attr);
 
-	if (prog < 0)
-		return err_sys(err, "load the program");
-	attach.attach_bpf_fd = (uint32_t)prog;
-	if (syscall(SYS_bpf, BPF_PROG_ATTACH, &attach, sizeof(attach)) < 0)
-		return err_sys(err, "attach the program");
-	return 0;
+	return fd < 0 ? err_sys(err, "load the program") : fd;
+}
+
+/* Return: how many programs the group has, or -errno; @ids has room for DEVICES_OLD_MAX */
+static int devices_query(int cgroup, uint32_t *ids, struct coffer_error *err)
+{
+	union bpf_attr attr = { .query = { .target_fd = (uint32_t)cgroup,
+					   .attach_type = BPF_CGROUP_DEVICE,
+					   .prog_ids = (uint64_t)(uintptr_t)ids,
+					   .prog_cnt = DEVICES_OLD_MAX } };
+
+	if (devices_bpf(BPF_PROG_QUERY, &attr) < 0)
+		return err_sys(err, "ask for the group's programs");
+	return (int)attr.query.prog_cnt;
+}
+
+static int devices_open(uint32_t id)
+{
+	union bpf_attr attr = { .prog_id = id };
+
+	return devices_bpf(BPF_PROG_GET_FD_BY_ID, &attr);
+}
+
+/* @old: -1, or the one that goes in the same step */
+static int devices_attach(int cgroup, int program, int old, struct coffer_error *err)
+{
+	union bpf_attr attr = {
+		.target_fd = (uint32_t)cgroup,
+		.attach_bpf_fd = (uint32_t)program,
+		.attach_type = BPF_CGROUP_DEVICE,
+		.attach_flags = BPF_F_ALLOW_MULTI | (old >= 0 ? BPF_F_REPLACE : 0),
+		.replace_bpf_fd = old >= 0 ? (uint32_t)old : 0,
+	};
+
+	return devices_bpf(BPF_PROG_ATTACH, &attr) < 0 ? err_sys(err, "attach the program") : 0;
+}
+
+static void devices_detach(int cgroup, int program)
+{
+	union bpf_attr attr = { .target_fd = (uint32_t)cgroup,
+				.attach_bpf_fd = (uint32_t)program,
+				.attach_type = BPF_CGROUP_DEVICE };
+
+	devices_bpf(BPF_PROG_DETACH, &attr);
+}
+
+/* All programs of a group must agree, so the old ones go; the new one is there first. */
+static int devices_replace(int cgroup, int program, const uint32_t *ids, int n,
+			   struct coffer_error *err)
+{
+	autoclose int first = n == 1 ? devices_open(ids[0]) : -1;
+	int r = devices_attach(cgroup, program, first, err);
+
+	for (int i = 0; r == 0 && n > 1 && i < n; i++) {
+		autoclose int old = devices_open(ids[i]);
+
+		if (old >= 0)
+			devices_detach(cgroup, old);
+	}
+	return r;
+}
+
+static int devices_install(int cgroup, const struct device_rules *rules, struct coffer_error *err)
+{
+	autofree struct bpf_insn *insns = NULL;
+	struct devices_program p = { 0 };
+	uint32_t ids[DEVICES_OLD_MAX];
+	autoclose int program = -1;
+	int n = devices_query(cgroup, ids, err);
+
+	if (n < 0)
+		return n;
+	/* Everything is allowed, and nobody says otherwise. */
+	if (n == 0 && rules->allow && rules->n == 0)
+		return 0;
+	insns = calloc(rules->n * DEVICES_RULE_INSNS + DEVICES_HEAD_INSNS, sizeof(*insns));
+	if (!insns)
+		return err_nomem(err);
+	p.insns = insns;
+	devices_compile(rules, &p);
+	program = devices_load(&p, err);
+	return program < 0 ? program : devices_replace(cgroup, program, ids, n, err);
 }
 
 int cgroup_v2_limit_devices(struct cgroup_tree *t, const struct oci_resources *res,
 			    struct coffer_error *err)
 {
-	autofree struct bpf_insn *insns = NULL;
-	struct devices_program p = { 0 };
-	int r;
+	struct device_rules rules;
+	int fd = cgroup_tree_fd(t), r;
 
-	if (res->devices.n > DEVICES_RULES_MAX)
-		return err_invalid(err, "more than %d rules", DEVICES_RULES_MAX);
-	insns = calloc(DEVICES_INSNS_MAX, sizeof(*insns));
-	if (!insns)
-		return err_nomem(err);
-	p.insns = insns;
-	r = devices_compile(res, &p, err);
-	return r < 0 ? r : devices_attach(&p, t->fd, err);
+	if (fd < 0)
+		return err_sysn(err, fd, "open %s", t->dir);
+	r = cgroup_parse_devices(res, &rules, err);
+	if (r == 0)
+		r = devices_install(fd, &rules, err);
+	cgroup_free_devices(&rules);
+	return r;
 }

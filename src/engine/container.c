@@ -209,6 +209,7 @@ static void container_fill_launch(struct engine_container *c, struct init *init)
 	l->data = init;
 	if (c->cgroup) {
 		l->cgroup = cgroup_clone_fd(c->cgroup);
+		l->groups = c->cgroup;
 		l->place = container_place;
 		l->place_always = cgroup_needs_place(c->cgroup);
 	}

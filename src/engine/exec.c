@@ -46,6 +46,7 @@ static int exec_run(struct engine_container *c, const struct engine_exec_args *a
 	launch->data = &init;
 	if (c->cgroup) {
 		launch->cgroup = cgroup_clone_fd(c->cgroup);
+		launch->groups = c->cgroup;
 		launch->place = exec_place;
 		launch->place_always = cgroup_needs_place(c->cgroup);
 		launch->parent_data = &place;

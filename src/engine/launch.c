@@ -91,6 +91,8 @@ static _Noreturn void launch_child(const struct launch *l, int sock)
 	spawn_reset_signals();
 	if (launch_needs_place(l))
 		r = sync_ask(sock, SYNC_PLACE, -1, &err);
+	if (r == 0 && l->groups)
+		r = cgroup_enter(l->groups, &err);
 	if (r == 0 && l->ns->bridge)
 		r = launch_bridge(l, sock, &err);
 	if (r == 0)

@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "engine/cgroup.h"
 #include "engine/engine.h"
 #include "engine/namespaces.h"
 
@@ -21,6 +22,7 @@ struct launch {
 	int cgroup;               /* borrowed directory, or -1 */
 	launch_main main;
 	void *data;               /* for @main */
+	const struct cgroup *groups; /* the child enters those it is not cloned into; or NULL */
 	/*
 	 * The parent's answers.  @place moves the child into its control groups when it was not
 	 * cloned into one (there is none, or it is busy with groups of its own), or with
