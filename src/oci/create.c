@@ -37,4 +37,5 @@ const struct oci_command oci_create = {
 	.nrows = ARRAY_SIZE(create_rows),
 	.min_args = 1,
 	.max_args = 1,
+	.enters = true,
 };

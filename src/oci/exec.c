@@ -275,6 +275,7 @@ const struct oci_command oci_exec = {
 	.nrows = ARRAY_SIZE(exec_rows),
 	.min_args = 1,
 	.max_args = -1,
+	.enters = true,
 	.options_first = true,
 	.failure = OCI_EXIT_EXEC,
 };

@@ -98,4 +98,5 @@ const struct oci_command oci_run = {
 	.nrows = ARRAY_SIZE(run_rows),
 	.min_args = 1,
 	.max_args = 1,
+	.enters = true,
 };
