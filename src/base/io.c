@@ -73,25 +73,31 @@ static int io_read_rest(int fd, struct buf *b)
 	}
 }
 
-int io_read_file(int dirfd, const char *path, size_t limit, char **data, size_t *len,
-		 struct coffer_error *err)
+int io_read_stream(int fd, const char *what, size_t limit, char **data, size_t *len,
+		   struct coffer_error *err)
 {
-	/* One chunk above the limit, so that a file of exactly @limit bytes still meets EOF. */
+	/* One chunk above the limit, so that exactly @limit bytes still meet EOF. */
 	autobuf struct buf b = BUF_INIT(limit + 4096);
-	autoclose int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC);
-	int r;
+	int r = io_read_rest(fd, &b);
 
-	if (fd < 0)
-		return err_sys(err, "open %s", path);
-	r = io_read_rest(fd, &b);
 	if (r == 0 && b.len > limit)
 		r = -EFBIG;
 	if (r < 0)
-		return err_sysn(err, r, "read %s", path);
+		return err_sysn(err, r, "read %s", what);
 	if (len)
 		*len = b.len;
 	*data = buf_steal_str(&b);
 	return *data ? 0 : err_nomem(err);
+}
+
+int io_read_file(int dirfd, const char *path, size_t limit, char **data, size_t *len,
+		 struct coffer_error *err)
+{
+	autoclose int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_sys(err, "open %s", path);
+	return io_read_stream(fd, path, limit, data, len, err);
 }
 
 int io_write_file(int dirfd, const char *path, const char *text, struct coffer_error *err)

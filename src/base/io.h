@@ -29,6 +29,9 @@ int io_write_full(int fd, const void *buf, size_t n);
  */
 int io_read_file(int dirfd, const char *path, size_t limit, char **data, size_t *len,
 		 struct coffer_error *err);
+/* io_read_stream() - The same from a descriptor. @what: its name in errors */
+int io_read_stream(int fd, const char *what, size_t limit, char **data, size_t *len,
+		   struct coffer_error *err);
 /* io_write_file() - Write to an existing file (sysfs, procfs, cgroup) in one write(2) */
 int io_write_file(int dirfd, const char *path, const char *text, struct coffer_error *err);
 /* io_replace_file() - Write aside, fsync, rename over @name */

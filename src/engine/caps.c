@@ -42,6 +42,11 @@ static const char *const caps_names[] = {
 };
 _Static_assert(ARRAY_SIZE(caps_names) == 41, "CAP_CHECKPOINT_RESTORE is number 40");
 
+const char *caps_name(size_t cap)
+{
+	return cap < ARRAY_SIZE(caps_names) ? caps_names[cap] : NULL;
+}
+
 static uint64_t caps_parse_set(const struct oci_strv *names)
 {
 	uint64_t set = 0;

@@ -119,6 +119,11 @@ static const struct {
 	{ MS_NOSYMFOLLOW, MOUNT_ATTR_NOSYMFOLLOW },
 };
 
+const char *mount_options_word(size_t i)
+{
+	return i < ARRAY_SIZE(words_table) ? words_table[i].word : NULL;
+}
+
 static int mount_options_find(const char *word)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(words_table); i++)

@@ -46,6 +46,9 @@ void mount_options_free(struct mount_options *o);
 /* mount_options_attr() - The per-mount part of the flags, for mount_setattr(2) on a bind */
 struct mount_attr mount_options_attr(const struct mount_options *o);
 
+/* mount_options_word() - Every word that is ours, in alphabetical order; NULL after the last */
+const char *mount_options_word(size_t i);
+
 /* mount_propagation_parse() - "rslave" to MS_SLAVE | MS_REC. Return: 0 or -EINVAL */
 int mount_propagation_parse(const char *word, unsigned long *flags);
 

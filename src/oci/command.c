@@ -60,7 +60,8 @@ static const struct opt_row command_rows[] = {
 
 static const struct oci_command *const command_table[] = {
 	&oci_create, &oci_start, &oci_run,   &oci_exec,   &oci_kill,   &oci_delete,
-	&oci_state,  &oci_list,	 &oci_pause, &oci_resume,
+	&oci_state,  &oci_list,	 &oci_ps,    &oci_pause,  &oci_resume, &oci_update,
+	&oci_events, &oci_spec_command,	     &oci_features,
 };
 
 /* ---- errors and log ---- */
@@ -246,7 +247,7 @@ static int command_version(void)
 	return 0;
 }
 
-int oci_main(int argc, char *argv[], int (*protect)(char *argv[], struct coffer_error *err))
+int oci_main(int argc, char *argv[])
 {
 	struct coffer_error err = COFFER_ERROR_INIT;
 	struct command_globals globals = { 0 };
@@ -273,8 +274,6 @@ int oci_main(int argc, char *argv[], int (*protect)(char *argv[], struct coffer_
 		err_invalid(&err, "unknown command %s (see coffer-oci --help)", argv[rest]);
 		return command_fail(&err, OCI_EXIT_ERROR);
 	}
-	if (cmd->enters && protect && protect(argv, &err) < 0)
-		return command_fail(&err, OCI_EXIT_ERROR);
 	if (command_globals(&globals, &oci, root, &err) < 0)
 		return command_fail(&err, OCI_EXIT_ERROR);
 	return command_run(&oci, cmd, argc - rest, argv + rest);

@@ -156,11 +156,11 @@ static int list_main(const struct oci *oci, const void *data, int nargs, char *a
 	return list.table ? table_print(&table, stdout, err) : 0;
 }
 
-const char *const list_formats[] = { "table", "json", NULL };
+const char *const oci_formats[] = { "table", "json", NULL };
 
 static const struct opt_row list_rows[] = {
 	{ "format", 'f', OPT_WORD, offsetof(struct list_opts, format), "FORMAT",
-	  "table (default) or json", .words = list_formats },
+	  "table (default) or json", .words = oci_formats },
 	OCI_FLAG("quiet", 'q', quiet, "Ids only"),
 	OCI_ROW_HELP,
 }, list_state_rows[] = { OCI_ROW_HELP };

@@ -376,3 +376,19 @@ int oci_process_parse(const char *json, size_t len, struct oci_process **out,
 		*out = steal_ptr(process);
 	return r;
 }
+
+int oci_resources_parse(const char *json, size_t len, struct oci_resources **out,
+			struct coffer_error *err)
+{
+	static const struct spec_where at = { .name = "resources" };
+	auto_oci_resources struct oci_resources *res = calloc(1, sizeof(*res));
+	int r;
+
+	*out = NULL;
+	if (res == NULL)
+		return err_nomem(err);
+	r = parse_document(json, len, &at, &spec_type_resources, res, err);
+	if (r == 0)
+		*out = steal_ptr(res);
+	return r;
+}

@@ -99,3 +99,8 @@ void oci_process_free(struct oci_process *process)
 {
 	release_ptr(&spec_type_process, process);
 }
+
+void oci_resources_free(struct oci_resources *res)
+{
+	release_ptr(&spec_type_resources, res);
+}

@@ -175,3 +175,17 @@ static bool rule_sysctl(const char *s)
 	return !parted;
 }
 RULE_FUNC(sysctl, "a sysctl name");
+
+const char *const *oci_words(enum oci_words which)
+{
+	static const struct spec_rule *const rules[] = {
+		[OCI_WORDS_NAMESPACE] = &spec_rule_namespace,
+		[OCI_WORDS_SECCOMP_ACTION] = &spec_rule_action,
+		[OCI_WORDS_SECCOMP_OPERATOR] = &spec_rule_operator,
+		[OCI_WORDS_SECCOMP_ARCH] = &spec_rule_arch,
+		[OCI_WORDS_SECCOMP_FLAG] = &spec_rule_seccomp_flag,
+	};
+	_Static_assert(ARRAY_SIZE(rules) == OCI_WORDS_COUNT, "one list per name");
+
+	return rules[which]->words;
+}

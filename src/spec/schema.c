@@ -277,7 +277,7 @@ TYPE(rdma, static, NULL,
 	OPTU32(rdma, hca_objects, "hcaObjects"),
 );
 
-TYPE(resources, static, NULL,
+TYPE(resources, , NULL,
 	OBJV(resources, devices, "devices", EMIT, device_rule),
 	PTR(resources, memory, "memory", memory),
 	PTR(resources, cpu, "cpu", cpu),

@@ -79,6 +79,7 @@ struct spec_type {
 
 extern const struct spec_type spec_type_spec;
 extern const struct spec_type spec_type_process;
+extern const struct spec_type spec_type_resources;
 
 /* ---- integers ---- */
 

@@ -413,14 +413,21 @@ int oci_spec_parse(const char *json, size_t len, struct oci_spec **out, struct c
 int oci_process_parse(const char *json, size_t len, struct oci_process **out,
 		      struct coffer_error *err);
 
-/* oci_spec_free(), oci_process_free() - With everything they own; NULL is fine */
+/* oci_resources_parse() - The same for a lone linux.resources object, as update takes it */
+int oci_resources_parse(const char *json, size_t len, struct oci_resources **out,
+			struct coffer_error *err);
+
+/* oci_*_free() - With everything they own; NULL is fine */
 void oci_spec_free(struct oci_spec *spec);
 DEFINE_CLEANUP(struct oci_spec *, oci_spec_free);
 void oci_process_free(struct oci_process *process);
 DEFINE_CLEANUP(struct oci_process *, oci_process_free);
+void oci_resources_free(struct oci_resources *res);
+DEFINE_CLEANUP(struct oci_resources *, oci_resources_free);
 
-#define auto_oci_spec	 CLEANUP(oci_spec_freep)
-#define auto_oci_process CLEANUP(oci_process_freep)
+#define auto_oci_spec	   CLEANUP(oci_spec_freep)
+#define auto_oci_process   CLEANUP(oci_process_freep)
+#define auto_oci_resources CLEANUP(oci_resources_freep)
 
 /**
  * oci_spec_to_json() - One line of JSON, members in the structs' order
@@ -444,6 +451,22 @@ int oci_spec_validate(const struct oci_spec *spec, struct coffer_error *err);
 /* oci_process_validate() - Its process part, for exec. @field: prefix of names in errors */
 int oci_process_validate(const struct oci_process *process, const char *field,
 			 struct coffer_error *err);
+/* oci_resources_validate() - Its linux.resources part, for update. @field: as above */
+int oci_resources_validate(const struct oci_resources *res, const char *field,
+			   struct coffer_error *err);
+
+/* Lists of words that oci_spec_validate() knows. */
+enum oci_words {
+	OCI_WORDS_NAMESPACE,
+	OCI_WORDS_SECCOMP_ACTION,
+	OCI_WORDS_SECCOMP_OPERATOR,
+	OCI_WORDS_SECCOMP_ARCH,
+	OCI_WORDS_SECCOMP_FLAG,
+	OCI_WORDS_COUNT,
+};
+
+/* oci_words() - NULL-terminated */
+const char *const *oci_words(enum oci_words which);
 
 /**
  * oci_spec_default() - What `runc spec` prints, with docker's capabilities and paths
@@ -452,6 +475,17 @@ int oci_process_validate(const struct oci_process *process, const char *field,
  * network, ipc, uts, mount and cgroup namespaces, no_new_privileges.
  */
 int oci_spec_default(struct oci_spec **out, struct coffer_error *err);
+
+struct oci_example {
+	bool rootless;         /* for an ordinary user, who is mapped to root */
+	uint32_t uid, gid;     /* of that user */
+	bool cgroup_namespace; /* worth having on hosts that know cgroup v2 only */
+};
+
+/* oci_spec_example() - The default with what people expect of a document to edit: a terminal, three
+ * capabilities, a read-only root, a limit of open files */
+int oci_spec_example(const struct oci_example *args, struct oci_spec **out,
+		     struct coffer_error *err);
 
 /* ---- building; strings are copied in, on failure nothing changes ---- */
 

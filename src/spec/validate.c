@@ -136,3 +136,11 @@ int oci_process_validate(const struct oci_process *process, const char *field,
 
 	return validate_object(&at, &spec_type_process, process, err);
 }
+
+int oci_resources_validate(const struct oci_resources *res, const char *field,
+			   struct coffer_error *err)
+{
+	struct spec_where at = { .name = field };
+
+	return validate_object(&at, &spec_type_resources, res, err);
+}
