@@ -8,6 +8,7 @@
 #define BASE_JSON_H
 
 #include <json-c/json.h>
+#include <stdbool.h>
 
 #include "base/cleanup.h"
 
@@ -20,5 +21,14 @@ static inline void json_object_putp(struct json_object **obj)
 	json_object_put(*obj);
 }
 #define autojson CLEANUP(json_object_putp)
+
+/* json_add() - Member @key, with no memory for @value as a failure; @value is taken over always */
+static inline bool json_add(struct json_object *obj, const char *key, struct json_object *value)
+{
+	if (value && json_object_object_add(obj, key, value) == 0)
+		return true;
+	json_object_put(value);
+	return false;
+}
 
 #endif /* BASE_JSON_H */

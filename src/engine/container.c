@@ -27,6 +27,7 @@
 #include "base/path.h"
 #include "engine/procinfo.h"
 #include "engine/rlimit.h"
+#include "engine/seccomp_notify.h"
 #include "engine/support.h"
 #include "engine/sysctl.h"
 
@@ -81,6 +82,16 @@ struct hook_state container_hook_state(const struct engine_container *c, const c
 		.annotations = &c->spec->annotations,
 		.oci_version = c->spec->oci_version,
 	};
+}
+
+int container_pass_listener(int listener, pid_t pid, void *data, struct coffer_error *err)
+{
+	const struct engine_container *c = data;
+	pid_t init = c->launch.process.child.pid;
+	struct hook_state state = container_hook_state(c, pid == init ? "created" : "running",
+						       init);
+
+	return seccomp_notify_send(c->spec->linux_->seccomp, &state, pid, listener, err);
 }
 
 bool container_has_pid_namespace(const struct engine_container *c)
@@ -310,6 +321,8 @@ int engine_start(struct engine_container *c, struct coffer_error *err)
 	if (c->launch.process.child.pid == 0)
 		return err_state(err, "start container %s: its init has ended", c->id);
 	c->state = CONTAINER_STARTED;
+	c->launch.listener = container_pass_listener;
+	c->launch.parent_data = c;
 	r = rlimit_apply(c->spec->process, c->launch.process.child.pid, err);
 	if (r < 0)
 		launch_end(&c->launch);

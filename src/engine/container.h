@@ -52,6 +52,9 @@ int container_fill_init(struct engine_container *c, const struct oci_process *pr
 struct hook_state container_hook_state(const struct engine_container *c, const char *status,
 				       pid_t pid);
 
+/* container_pass_listener() - launch.listener of init and of an exec. @data: the container */
+int container_pass_listener(int listener, pid_t pid, void *data, struct coffer_error *err);
+
 /* container_has_pid_namespace() - Is the end of init the end of all? */
 bool container_has_pid_namespace(const struct engine_container *c);
 

@@ -15,22 +15,16 @@
 #include "engine/scheduling.h"
 #include "engine/support.h"
 
-struct exec_place {
-	struct cgroup *cgroup;
-	pid_t init;
-};
-
 static int exec_place(pid_t pid, void *data, struct coffer_error *err)
 {
-	struct exec_place *p = data;
+	struct engine_container *c = data;
 
-	return cgroup_join(p->cgroup, pid, p->init, err);
+	return cgroup_join(c->cgroup, pid, c->launch.process.child.pid, err);
 }
 
 static int exec_run(struct engine_container *c, const struct engine_exec_args *args,
 		    const struct ns_plan *ns, struct launch *launch, struct coffer_error *err)
 {
-	struct exec_place place = { c->cgroup, c->launch.process.child.pid };
 	struct scheduling_cpus cpus;
 	autoclose int null = -1;
 	struct init init;
@@ -49,8 +43,9 @@ static int exec_run(struct engine_container *c, const struct engine_exec_args *a
 		launch->groups = c->cgroup;
 		launch->place = exec_place;
 		launch->place_always = cgroup_needs_place(c->cgroup);
-		launch->parent_data = &place;
 	}
+	launch->listener = container_pass_listener;
+	launch->parent_data = c;
 	r = scheduling_enter_initial(args->process, &cpus, err);
 	if (r == 0)
 		r = launch_start(launch, err);

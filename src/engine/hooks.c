@@ -36,18 +36,9 @@
 
 #define HOOKS_LINE_MAX 256 /* bytes of a hook's last line that are told */
 
-/* Takes over @value, also when it fails. */
-static bool hooks_json_add(struct json_object *obj, const char *key, struct json_object *value)
-{
-	if (value && json_object_object_add(obj, key, value) == 0)
-		return true;
-	json_object_put(value);
-	return false;
-}
-
 static bool hooks_json_add_text(struct json_object *obj, const char *key, const char *text)
 {
-	return hooks_json_add(obj, key, json_object_new_string(text));
+	return json_add(obj, key, json_object_new_string(text));
 }
 
 static struct json_object *hooks_json_annotations(const struct oci_pairs *pairs)
@@ -67,11 +58,11 @@ struct json_object *hook_state_json(const struct hook_state *state)
 	if (!obj || !hooks_json_add_text(obj, "ociVersion", state->oci_version) ||
 	    !hooks_json_add_text(obj, "id", state->id) ||
 	    !hooks_json_add_text(obj, "status", state->status) ||
-	    (state->pid > 0 && !hooks_json_add(obj, "pid", json_object_new_int(state->pid))) ||
+	    (state->pid > 0 && !json_add(obj, "pid", json_object_new_int(state->pid))) ||
 	    !hooks_json_add_text(obj, "bundle", state->bundle))
 		return NULL;
 	if (state->annotations && state->annotations->n > 0 &&
-	    !hooks_json_add(obj, "annotations", hooks_json_annotations(state->annotations)))
+	    !json_add(obj, "annotations", hooks_json_annotations(state->annotations)))
 		return NULL;
 	return steal_ptr(obj);
 }

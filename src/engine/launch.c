@@ -169,6 +169,27 @@ static int launch_on_hooks(struct launch *l, struct sync_msg *msg, int *fd,
 	return r < 0 ? r : launch_continue(l, err);
 }
 
+static int launch_on_listener(struct launch *l, struct sync_msg *msg, int *fd,
+			      struct coffer_error *err)
+{
+	autoclose int listener = steal_fd(fd);
+	int r;
+
+	if (!l->listener)
+		return err_internal(err, "unexpected listener of a filter");
+	if (listener < 0)
+		listener = (int)syscall(SYS_pidfd_getfd, l->process.child.pidfd, msg->pid, 0);
+	if (listener < 0 && errno == EPERM) {
+		/* As an ordinary user; a filter mostly lets it be sent. */
+		r = sync_send(l->sock, SYNC_LISTENER, 0, -1);
+		return r < 0 ? err_sysn(err, r, "ask for the filter's listener") : 0;
+	}
+	if (listener < 0)
+		return err_sys(err, "take the filter's listener");
+	r = l->listener(listener, l->process.child.pid, l->parent_data, err);
+	return r < 0 ? r : launch_continue(l, err);
+}
+
 static int launch_on_created(struct launch *l, struct sync_msg *msg, int *fd,
 			     struct coffer_error *err)
 {
@@ -186,7 +207,7 @@ static int (*const launch_handlers[])(struct launch *l, struct sync_msg *msg, in
 	[SYNC_ERROR] = launch_on_error,     [SYNC_PLACE] = launch_on_place,
 	[SYNC_FORKED] = launch_on_forked,   [SYNC_MAP] = launch_on_map,
 	[SYNC_HOOKS] = launch_on_hooks,     [SYNC_CREATED] = launch_on_created,
-	[SYNC_EXEC] = launch_on_exec,
+	[SYNC_EXEC] = launch_on_exec,	    [SYNC_LISTENER] = launch_on_listener,
 };
 
 /* The socket was closed without execve: say what became of the process. */
@@ -316,7 +337,11 @@ static int launch_await_exec(struct launch *l, struct coffer_error *err)
 	r = launch_serve(l, SYNC_EXEC, err);
 	if (r < 0)
 		return r;
-	r = sync_recv(l->sock, &msg, &fd);
+	while ((r = sync_recv(l->sock, &msg, &fd)) == SYNC_LISTENER) {
+		r = launch_on_listener(l, &msg, &fd, err);
+		if (r < 0)
+			return r;
+	}
 	close_fd(&fd);
 	if (r == SYNC_ERROR)
 		return launch_on_error(l, &msg, &fd, err);

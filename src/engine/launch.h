@@ -31,7 +31,9 @@ struct launch {
 	int (*place)(pid_t pid, void *data, struct coffer_error *err);
 	bool place_always;
 	int (*hooks)(pid_t pid, void *data, struct coffer_error *err);
-	void *parent_data;        /* for those two */
+	/* Takes the listener of the child's filter, borrowed, to whom it is for. */
+	int (*listener)(int listener, pid_t pid, void *data, struct coffer_error *err);
+	void *parent_data;        /* for those */
 	bool patient;             /* the child runs hooks: wait for its steps without limit */
 	/* Filled by launch_start(). */
 	struct engine_process process; /* owned */

@@ -226,9 +226,17 @@ int process_stage_bounding(struct init *i, struct coffer_error *err)
 	return caps_limit_bounding(&i->caps, err);
 }
 
+static int process_load_filter(const struct init *i, struct coffer_error *err)
+{
+	int listener;
+	int r = seccomp_apply(i->seccomp, &listener, err);
+
+	return r < 0 || listener < 0 ? r : sync_pass_listener(*i->sock, listener, err);
+}
+
 int process_stage_seccomp(struct init *i, struct coffer_error *err)
 {
-	return i->process->no_new_privileges ? 0 : seccomp_apply(i->seccomp, err);
+	return i->process->no_new_privileges ? 0 : process_load_filter(i, err);
 }
 
 int process_stage_user(struct init *i, struct coffer_error *err)
@@ -260,7 +268,7 @@ int process_stage_no_new_privs(struct init *i, struct coffer_error *err)
 		return 0;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_sys(err, "set no_new_privs");
-	r = seccomp_apply(i->seccomp, err);
+	r = process_load_filter(i, err);
 	return r < 0 ? err_wrap(err, "seccomp") : 0;
 }
 

@@ -514,13 +514,18 @@ void seccomp_filter_free(struct seccomp_filter *f)
 	f->insns = NULL;
 }
 
-int seccomp_apply(const struct seccomp_filter *f, struct coffer_error *err)
+int seccomp_apply(const struct seccomp_filter *f, int *listener, struct coffer_error *err)
 {
 	struct sock_fprog prog = { .len = f->n, .filter = f->insns };
+	long r;
 
+	*listener = -1;
 	if (!f->insns)
 		return 0;
-	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, f->flags, &prog) < 0)
+	r = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, f->flags, &prog);
+	if (r < 0)
 		return err_sys(err, "load the filter");
+	if (f->flags & SECCOMP_FILTER_FLAG_NEW_LISTENER)
+		*listener = (int)r;
 	return 0;
 }

@@ -21,7 +21,10 @@ int seccomp_compile(const struct oci_seccomp *spec, struct seccomp_filter *out,
 		    struct coffer_error *err);
 void seccomp_filter_free(struct seccomp_filter *f);
 
-/* seccomp_apply() - In the child: one system call. Needs CAP_SYS_ADMIN or no_new_privs */
-int seccomp_apply(const struct seccomp_filter *f, struct coffer_error *err);
+/**
+ * seccomp_apply() - In the child: one system call. Needs CAP_SYS_ADMIN or no_new_privs
+ * @listener:	Set to the filter's listener (close-on-exec), or to -1 when it asks nobody
+ */
+int seccomp_apply(const struct seccomp_filter *f, int *listener, struct coffer_error *err);
 
 #endif /* ENGINE_SECCOMP_FILTER_H */

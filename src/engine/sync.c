@@ -16,13 +16,16 @@
 
 #define SYNC_SHORT offsetof(struct sync_msg, err)
 
+struct sync_head {
+	int32_t type, pid;
+};
+
+_Static_assert(sizeof(struct sync_head) == SYNC_SHORT, "the head of struct sync_msg");
+
 int sync_send(int sock, enum sync_type type, int32_t pid, int fd)
 {
-	struct {
-		int32_t type, pid;
-	} m = { (int32_t)type, pid };
+	struct sync_head m = { (int32_t)type, pid };
 
-	_Static_assert(sizeof(m) == SYNC_SHORT, "the head of struct sync_msg");
 	return io_send_fds(sock, &m, sizeof(m), &fd, fd >= 0 ? 1 : 0);
 }
 
@@ -69,5 +72,40 @@ int sync_ask(int sock, enum sync_type type, int fd, struct coffer_error *err)
 		return err_set(err, COFFER_ERR_INTERRUPTED, 0, "parent went away");
 	if (r < 0)
 		return err_sysn(err, r, "wait for parent");
+	return r == SYNC_CONTINUE ? 0 : err_internal(err, "unexpected message %d from parent", r);
+}
+
+/* Return: type of the answer, or negative errno */
+static int sync_read_answer(int sock, struct coffer_error *err)
+{
+	struct sync_head m;
+	ssize_t n;
+
+	do {
+		n = read(sock, &m, sizeof(m));
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return err_sys(err, "wait for parent");
+	if (n != sizeof(m))
+		return err_set(err, COFFER_ERR_INTERRUPTED, 0, "parent went away");
+	return m.type;
+}
+
+int sync_pass_listener(int sock, int listener, struct coffer_error *err)
+{
+	struct sync_head m = { SYNC_LISTENER, listener };
+	int r;
+
+	if (write(sock, &m, sizeof(m)) < 0)
+		return err_sys(err, "report the filter's listener to parent");
+	r = sync_read_answer(sock, err);
+	if (r == SYNC_LISTENER) {
+		r = sync_send(sock, SYNC_LISTENER, 0, listener);
+		if (r < 0)
+			return err_sysn(err, r, "send the filter's listener to parent");
+		r = sync_read_answer(sock, err);
+	}
+	if (r < 0)
+		return r;
 	return r == SYNC_CONTINUE ? 0 : err_internal(err, "unexpected message %d from parent", r);
 }

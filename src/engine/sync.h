@@ -13,6 +13,10 @@
  *	SYNC_CREATED (terminal) -----> everything is set up
  *	            <----------------- SYNC_CONTINUE
  *	SYNC_EXEC   -----------------> about to execve
+ *	SYNC_LISTENER (number) ------> the filter is loaded and has a listener, to be taken out of us;
+ *	            <----------------- SYNC_LISTENER where the parent may not do that,
+ *	SYNC_LISTENER (listener) ----> then it is sent.  Before SYNC_EXEC where the filter must be
+ *	            <----------------- SYNC_CONTINUE
  *	end of file -----------------> execve has closed the socket: success
  *	SYNC_ERROR  -----------------> at any time instead: the error object, then exit
  *
@@ -36,6 +40,7 @@ enum sync_type {
 	SYNC_HOOKS,
 	SYNC_CREATED,   /* one descriptor when there is a terminal */
 	SYNC_EXEC,
+	SYNC_LISTENER,  /* @pid is a descriptor's number, or one descriptor */
 	SYNC_CONTINUE,
 };
 
@@ -56,6 +61,8 @@ void sync_send_error(int sock, const struct coffer_error *e);
  * Return: its type, 0 on end of file, -errno
  */
 int sync_recv(int sock, struct sync_msg *msg, int *fd);
+/* sync_pass_listener() - SYNC_LISTENER, all of it, by calls that the filter may be asked to allow */
+int sync_pass_listener(int sock, int listener, struct coffer_error *err);
 /* sync_ask() - Send @type and wait for SYNC_CONTINUE */
 int sync_ask(int sock, enum sync_type type, int fd, struct coffer_error *err);
 

@@ -82,6 +82,7 @@ static pid_t start_under(const char *profile, void (*calls)(void), bool traced)
 {
 	struct coffer_error err = COFFER_ERROR_INIT;
 	struct seccomp_filter f;
+	int listener;
 	pid_t pid;
 
 	must_compile(profile, &f);
@@ -91,7 +92,7 @@ static pid_t start_under(const char *profile, void (*calls)(void), bool traced)
 	if (pid == 0) {
 		if (traced && (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0 || raise(SIGSTOP) != 0))
 			_exit(99);
-		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || seccomp_apply(&f, &err) < 0)
+		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || seccomp_apply(&f, &listener, &err) < 0)
 			_exit(98);
 		calls();
 		/* Nothing else that a sanitizer would do on the way out. */
@@ -565,12 +566,13 @@ static void test_empty(void **state)
 {
 	struct coffer_error err = COFFER_ERROR_INIT;
 	struct seccomp_filter f;
+	int listener;
 
 	assert_int_equal(run_under("{\"defaultAction\":\"SCMP_ACT_ALLOW\"}", call_getppid), 0);
 	assert_int_equal(shared->got[0], getpid());
 	assert_int_equal(seccomp_compile(NULL, &f, &err), 0);
 	assert_null(f.insns);
-	assert_int_equal(seccomp_apply(&f, &err), 0);
+	assert_int_equal(seccomp_apply(&f, &listener, &err), 0);
 }
 
 static void test_flags(void **state)
