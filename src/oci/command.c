@@ -247,7 +247,7 @@ static int command_version(void)
 	return 0;
 }
 
-int oci_main(int argc, char *argv[])
+int oci_main(int argc, char *argv[], int (*protect)(char *argv[], struct coffer_error *err))
 {
 	struct coffer_error err = COFFER_ERROR_INIT;
 	struct command_globals globals = { 0 };
@@ -274,6 +274,8 @@ int oci_main(int argc, char *argv[])
 		err_invalid(&err, "unknown command %s (see coffer-oci --help)", argv[rest]);
 		return command_fail(&err, OCI_EXIT_ERROR);
 	}
+	if (cmd->enters && protect && protect(argv, &err) < 0)
+		return command_fail(&err, OCI_EXIT_ERROR);
 	if (command_globals(&globals, &oci, root, &err) < 0)
 		return command_fail(&err, OCI_EXIT_ERROR);
 	return command_run(&oci, cmd, argc - rest, argv + rest);

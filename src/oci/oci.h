@@ -55,6 +55,7 @@ struct oci_command {
 	const struct opt_row *rows;
 	size_t nrows;
 	int min_args, max_args; /* max: -1 for any number */
+	bool enters;            /* its children become a container's: they are not to be this file */
 	bool options_first;     /* words after the first that is no option are the program's */
 	int failure;            /* exit code for negative errnos; 0: OCI_EXIT_ERROR */
 };
@@ -62,8 +63,9 @@ struct oci_command {
 /* For --format of list and ps: table, json */
 extern const char *const oci_formats[];
 
-/* oci_main() - The whole program. Return: exit code */
-int oci_main(int argc, char *argv[]);
+/* oci_main() - The whole program. @protect: self_protect(), NULL where main() is another's
+ * Return: exit code */
+int oci_main(int argc, char *argv[], int (*protect)(char *argv[], struct coffer_error *err));
 
 /* Each in the file of its name; pause.c has resume too, list.c has state. */
 extern const struct oci_command oci_create, oci_start, oci_run, oci_exec, oci_kill, oci_delete,
