@@ -37,6 +37,7 @@ int container_alloc(const char *id, const char *bundle, const struct oci_spec *s
 		  struct engine_container **out, struct coffer_error *err)
 {
 	struct engine_container *c = calloc(1, sizeof(*c));
+	const struct oci_hooks *h = spec->hooks;
 
 	if (!c)
 		return err_nomem(err);
@@ -44,6 +45,7 @@ int container_alloc(const char *id, const char *bundle, const struct oci_spec *s
 	c->ns = (struct ns_plan)NS_PLAN_INIT;
 	c->mounts = (struct mount_plans)MOUNT_PLANS_INIT;
 	c->launch = (struct launch)LAUNCH_INIT;
+	c->launch.patient = h && (h->create_container.n > 0 || h->start_container.n > 0);
 	c->id = strdup(id);
 	c->bundle = strdup(bundle);
 	if (!c->id || !c->bundle) {
@@ -212,7 +214,6 @@ static int container_hooks(pid_t pid, void *data, struct coffer_error *err)
 
 static void container_fill_launch(struct engine_container *c, struct init *init)
 {
-	const struct oci_hooks *h = c->spec->hooks;
 	struct launch *l = &c->launch;
 
 	l->ns = &c->ns;
@@ -226,7 +227,6 @@ static void container_fill_launch(struct engine_container *c, struct init *init)
 	}
 	l->hooks = container_hooks;
 	l->parent_data = c;
-	l->patient = h && (h->create_container.n > 0 || h->start_container.n > 0);
 }
 
 static int container_launch(struct engine_container *c, struct coffer_error *err)

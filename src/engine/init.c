@@ -13,7 +13,9 @@
  *   entered, while /proc is still the parent's and can be trusted;
  * - whatever needs privilege comes before "user" and "capabilities";
  * - without no_new_privs a seccomp filter takes privilege to load, so it comes
- *   early; with it as late as possible, so that it need allow next to nothing.
+ *   early; with it as late as possible, so that it need allow next to nothing;
+ * - startContainer hooks are programs of the container, so they get no more
+ *   rights than the program.
  *
  * Nothing here allocates but the making of missing mount points.
  */
@@ -165,13 +167,15 @@ static int init_stage_find_root(struct init *i, struct coffer_error *err)
 	{ NULL, process_stage_find }, \
 	{ "report", process_stage_ready }
 	/* The parent sets limits now and lets us go. */
-#define INIT_STAGES_FINISH \
+#define INIT_STAGES_USER \
 	{ "scheduling", process_stage_scheduling }, \
 	{ "bounding capabilities", process_stage_bounding }, \
 	{ "seccomp", process_stage_seccomp }, \
 	{ "user", process_stage_user }, \
 	{ "capabilities", process_stage_capabilities }, \
-	{ "no_new_privs", process_stage_no_new_privs }, \
+	{ "no_new_privs", process_stage_no_new_privs }
+#define INIT_STAGES_EXECUTE \
+	{ NULL, process_stage_last_words }, \
 	{ NULL, process_stage_execute }
 /* clang-format on */
 
@@ -190,8 +194,9 @@ static const struct init_stage init_stages[] = {
 	{ "labels", init_stage_labels },
 	{ "enter root", init_stage_enter },
 	INIT_STAGES_PREPARE,
+	INIT_STAGES_USER,
 	{ NULL, init_stage_start_hooks },
-	INIT_STAGES_FINISH,
+	INIT_STAGES_EXECUTE,
 };
 
 static const struct init_stage init_exec_stages[] = {
@@ -202,7 +207,8 @@ static const struct init_stage init_exec_stages[] = {
 	{ "labels", init_stage_labels },
 	{ "processors", init_stage_affinity },
 	INIT_STAGES_PREPARE,
-	INIT_STAGES_FINISH,
+	INIT_STAGES_USER,
+	INIT_STAGES_EXECUTE,
 };
 
 static int init_run(const struct init_stage *stages, size_t n, struct init *i,
