@@ -174,6 +174,7 @@ static int container_plan(struct engine_container *c, struct coffer_error *err)
 	c->rootfs = root[0] == '/' ? strdup(root) : path_join(args->bundle, root);
 	if (!c->rootfs)
 		return err_nomem(err);
+	c->mounts.cgroup = c->cgroup;
 	return mount_plan_open(&c->mounts, c->rootfs, spec, &c->ns, err);
 }
 

@@ -339,7 +339,7 @@ static int mount_prepared(struct mount_plan *m, int target, const char *label,
 	return 0;
 }
 
-static int mount_filesystem(struct mount_plan *m, const char *label, int rootfd,
+static int mount_filesystem(struct mount_plan *m, const struct mount_plans *plans, int rootfd,
 			    struct coffer_error *err)
 {
 	const struct mount_options *o = &m->options;
@@ -357,18 +357,20 @@ static int mount_filesystem(struct mount_plan *m, const char *label, int rootfd,
 		r = mount_guard_proc(m->target, target, -1, err);
 	if (r < 0)
 		return r;
+	if (strcmp(m->type, "cgroup") == 0 || strcmp(m->type, "cgroup2") == 0)
+		return mount_cgroup(m, plans, target, err);
 	if (o->propagation || o->all.attr_set || o->all.attr_clr || o->copy_up || mount_is_late(m))
-		return mount_prepared(m, target, label, err);
-	return mount_simple(m, target, label, err);
+		return mount_prepared(m, target, plans->label, err);
+	return mount_simple(m, target, plans->label, err);
 }
 
-static int mount_one(struct mount_plan *m, const char *label, int rootfd,
+static int mount_one(struct mount_plan *m, const struct mount_plans *plans, int rootfd,
 		     struct coffer_error *err)
 {
 	if (m->options.flags & MS_REMOUNT)
 		return mount_again(m, rootfd, err);
 	if (m->type)
-		return mount_filesystem(m, label, rootfd, err);
+		return mount_filesystem(m, plans, rootfd, err);
 	return mount_bind(m, rootfd, err);
 }
 
@@ -377,7 +379,7 @@ int mount_all(struct mount_plans *plans, int rootfd, struct coffer_error *err)
 	int r;
 
 	for (size_t i = 0; i < plans->n; i++) {
-		r = mount_one(&plans->v[i], plans->label, rootfd, err);
+		r = mount_one(&plans->v[i], plans, rootfd, err);
 		if (r < 0)
 			return err_wrap(err, "mounts[%zu] on %s", i, plans->v[i].target);
 	}

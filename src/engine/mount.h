@@ -25,11 +25,14 @@ struct mount_plan {
 	int late;           /* the child's: becomes read-only once everything is in it; else -1 */
 };
 
+struct cgroup;
+
 struct mount_plans {
 	struct mount_plan *v; /* owned */
 	size_t n;
 	int root;             /* owned; root.path, where only the parent may open it; else -1 */
 	const char *label;    /* linux.mountLabel; borrowed */
+	const struct cgroup *cgroup; /* borrowed; NULL: the container has none of its own */
 	bool cgroup_namespace;
 };
 

@@ -53,6 +53,11 @@ int mount_idmap(const struct mount_plan *m, const struct oci_linux *linux_,
 		const struct ns_plan *ns, struct mount_idmap_cache *cache,
 		struct coffer_error *err);
 
+/* ---- mount_cgroup.c ---- */
+
+int mount_cgroup(struct mount_plan *m, const struct mount_plans *plans, int target,
+		 struct coffer_error *err);
+
 /* ---- mount_copy.c ---- */
 
 /* mount_copy_up() - What directory @from holds, into the (empty) directory @to */

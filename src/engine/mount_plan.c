@@ -73,9 +73,6 @@ static int mount_plan_one(const struct oci_mount *spec, const char *bundle, stru
 		m->options.flags |= MS_BIND;
 	if (spec->uid_mappings.n > 0 && !m->options.idmap)
 		m->options.idmap = MOUNT_IDMAP_ONE;
-	/* "cgroup" is how documents for both versions ask for whatever is there. */
-	if (mount_plan_is(m, "cgroup"))
-		m->type = "cgroup2";
 	if (m->options.flags & MS_REMOUNT)
 		m->type = NULL;
 	else if (m->options.flags & MS_BIND)
