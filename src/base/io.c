@@ -118,8 +118,8 @@ int io_write_file(int dirfd, const char *path, const char *text, struct coffer_e
 	return 0;
 }
 
-int io_replace_file(int dirfd, const char *name, const void *data, size_t len, mode_t mode,
-		    struct coffer_error *err)
+static int io_write_aside(int dirfd, const char *name, const void *data, size_t len, mode_t mode,
+			  bool sync, struct coffer_error *err)
 {
 	char aside[512];
 	int r;
@@ -133,7 +133,7 @@ int io_replace_file(int dirfd, const char *name, const void *data, size_t len, m
 		if (fd < 0)
 			return err_sys(err, "create %s", aside);
 		r = io_write_full(fd, data, len);
-		if (r == 0 && fsync(fd) < 0)
+		if (r == 0 && sync && fsync(fd) < 0)
 			r = -errno;
 	}
 	if (r == 0 && renameat(dirfd, aside, dirfd, name) < 0)
@@ -143,6 +143,18 @@ int io_replace_file(int dirfd, const char *name, const void *data, size_t len, m
 		return err_sysn(err, r, "write %s", name);
 	}
 	return 0;
+}
+
+int io_replace_file(int dirfd, const char *name, const void *data, size_t len, mode_t mode,
+		    struct coffer_error *err)
+{
+	return io_write_aside(dirfd, name, data, len, mode, true, err);
+}
+
+int io_swap_file(int dirfd, const char *name, const void *data, size_t len, mode_t mode,
+		 struct coffer_error *err)
+{
+	return io_write_aside(dirfd, name, data, len, mode, false, err);
 }
 
 void io_open_standard(void)

@@ -37,6 +37,9 @@ int io_write_file(int dirfd, const char *path, const char *text, struct coffer_e
 /* io_replace_file() - Write aside, fsync, rename over @name */
 int io_replace_file(int dirfd, const char *name, const void *data, size_t len, mode_t mode,
 		    struct coffer_error *err);
+/* io_swap_file() - Without the fsync: whole for every reader, but not for a power cut */
+int io_swap_file(int dirfd, const char *name, const void *data, size_t len, mode_t mode,
+		 struct coffer_error *err);
 
 /* io_open_standard() - First thing in main: a standard descriptor that is missing would become some
  * file of ours, and get the program's output */

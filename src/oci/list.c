@@ -29,9 +29,11 @@ static struct json_object *list_json(const struct handle *h, const char *owner)
 {
 	struct json_object *obj = json_object_new_object();
 	const struct state *s = &h->state;
+	char created[STATE_CREATED_MAX];
 
 	if (!obj)
 		return NULL;
+	state_created(s, created);
 	json_object_object_add(obj, "ociVersion", json_object_new_string(s->oci_version));
 	json_object_object_add(obj, "id", json_object_new_string(s->id));
 	json_object_object_add(
@@ -39,7 +41,7 @@ static struct json_object *list_json(const struct handle *h, const char *owner)
 	json_object_object_add(obj, "status", json_object_new_string(status_str(h->status)));
 	json_object_object_add(obj, "bundle", json_object_new_string(s->bundle));
 	json_object_object_add(obj, "rootfs", json_object_new_string(s->rootfs));
-	json_object_object_add(obj, "created", json_object_new_string(s->created));
+	json_object_object_add(obj, "created", json_object_new_string(created));
 	if (s->annotations)
 		json_object_object_add(obj, "annotations", json_object_get(s->annotations));
 	json_object_object_add(obj, "owner", json_object_new_string(owner));
@@ -84,11 +86,12 @@ static void list_owner(const struct handle *h, char *name, size_t room)
 
 static void list_row(struct table *table, const struct handle *h, const char *owner)
 {
-	char pid[16];
+	char pid[16], created[STATE_CREATED_MAX];
 
+	state_created(&h->state, created);
 	snprintf(pid, sizeof(pid), "%d", h->status == STATUS_STOPPED ? 0 : (int)h->state.pid);
 	table_add(table, (const char *[]){ h->state.id, pid, status_str(h->status),
-					   h->state.bundle, h->state.created, owner });
+					   h->state.bundle, created, owner });
 }
 
 struct list {

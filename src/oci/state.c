@@ -29,6 +29,7 @@
 
 #define STATE_VERSION  1
 #define STATE_MAX      (OCI_JSON_MAX * 2) /* annotations are most of it */
+#define STATE_SECOND   UINT64_C(1000000000)
 #define STATE_REMOVALS 8                  /* attempts, while other deletions make locks */
 
 /* ---- directory and lock ---- */
@@ -192,24 +193,29 @@ void state_free(struct state *state)
 	free(state->oci_version);
 	free(state->bundle);
 	free(state->rootfs);
-	free(state->created);
 	oci_strv_set(&state->cgroup, NULL, NULL);
 	json_object_put(state->annotations);
 	*state = (struct state){ 0 };
 }
 
-static char *state_now(void)
+/* Nanoseconds since 1970: a date in words would cost a look at the time zone's file. */
+static uint64_t state_now(void)
 {
 	struct timespec ts;
-	char *text = NULL;
-	struct tm tm;
 
 	clock_gettime(CLOCK_REALTIME, &ts);
-	gmtime_r(&ts.tv_sec, &tm);
-	if (asprintf(&text, "%04d-%02d-%02dT%02d:%02d:%02d.%09ldZ", tm.tm_year + 1900,
-		     tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, ts.tv_nsec) < 0)
-		return NULL;
-	return text;
+	return (uint64_t)ts.tv_sec * STATE_SECOND + (uint64_t)ts.tv_nsec;
+}
+
+void state_created(const struct state *state, char text[static STATE_CREATED_MAX])
+{
+	time_t seconds = (time_t)(state->created / STATE_SECOND);
+	struct tm tm = { 0 };
+
+	gmtime_r(&seconds, &tm);
+	snprintf(text, STATE_CREATED_MAX, "%04d-%02d-%02dT%02d:%02d:%02d.%09lluZ",
+		 tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
+		 (unsigned long long)(state->created % STATE_SECOND));
 }
 
 static struct json_object *state_annotations(const struct oci_pairs *pairs)
@@ -235,7 +241,7 @@ int state_fill(const char *id, const char *bundle, const struct oci_spec *spec, 
 		.created = state_now(),
 		.annotations = state_annotations(&spec->annotations),
 	};
-	if (out->id && out->oci_version && out->bundle && out->rootfs && out->created)
+	if (out->id && out->oci_version && out->bundle && out->rootfs)
 		return 0;
 	state_free(out);
 	return err_nomem(err);
@@ -250,7 +256,6 @@ static const struct {
 	{ "id", offsetof(struct state, id) },
 	{ "bundle", offsetof(struct state, bundle) },
 	{ "rootfs", offsetof(struct state, rootfs) },
-	{ "created", offsetof(struct state, created) },
 }, state_flags[] = {
 	{ "systemd", offsetof(struct state, systemd) },
 	{ "rootless", offsetof(struct state, rootless) },
@@ -276,6 +281,7 @@ static struct json_object *state_to_json(const struct state *state)
 		json_object_object_add(obj, state_flags[i].name,
 				       json_object_new_boolean(
 					   *(bool *)state_at(state, state_flags[i].offset)));
+	json_object_object_add(obj, "created", json_object_new_uint64(state->created));
 	json_object_object_add(obj, "pid", json_object_new_int(state->pid));
 	json_object_object_add(obj, "startTime", json_object_new_uint64(state->start_time));
 	for (size_t i = 0; i < state->cgroup.n; i++)
@@ -295,12 +301,16 @@ int state_write(const struct state_dir *dir, const struct state *state, struct c
 	if (!obj)
 		return err_nomem(err);
 	text = json_object_to_json_string_length(obj, JSON_C_TO_STRING_NOSLASHESCAPE, &len);
-	return text ? io_replace_file(dir->fd, STATE_FILE, text, len, 0600, err) : err_nomem(err);
+	if (!text)
+		return err_nomem(err);
+	/* Before there is an init a power cut leaves nothing that would have to be found again. */
+	return (state->pid ? io_replace_file : io_swap_file)(dir->fd, STATE_FILE, text, len, 0600,
+							     err);
 }
 
 static int state_bad(const char *member, struct coffer_error *err)
 {
-	return err_internal(err, "%s: %s is missing or of the wrong type", STATE_FILE, member);
+	return err_internal(err, "%s: %s: missing or of the wrong type", STATE_FILE, member);
 }
 
 static struct json_object *state_member(struct json_object *obj, const char *name, json_type type)
@@ -312,6 +322,7 @@ static struct json_object *state_member(struct json_object *obj, const char *nam
 
 static int state_from_json(struct json_object *obj, struct state *out, struct coffer_error *err)
 {
+	struct json_object *created = state_member(obj, "created", json_type_int);
 	struct json_object *pid = state_member(obj, "pid", json_type_int);
 	struct json_object *start = state_member(obj, "startTime", json_type_int);
 	struct json_object *words = state_member(obj, "cgroup", json_type_array);
@@ -329,8 +340,9 @@ static int state_from_json(struct json_object *obj, struct state *out, struct co
 	for (size_t i = 0; i < ARRAY_SIZE(state_flags); i++)
 		*(bool *)state_at(out, state_flags[i].offset) =
 		    json_object_get_boolean(json_object_object_get(obj, state_flags[i].name));
-	if (!pid || !start || !words)
-		return state_bad(!pid ? "pid" : !start ? "startTime" : "cgroup", err);
+	if (!created || !pid || !start || !words)
+		return state_bad("created, pid, startTime or cgroup", err);
+	out->created = json_object_get_uint64(created);
 	out->pid = json_object_get_int(pid);
 	out->start_time = json_object_get_uint64(start);
 	for (size_t i = 0; r == 0 && i < json_object_array_length(words); i++) {

@@ -61,7 +61,8 @@ int state_dir_remove(const char *root, const char *id, struct coffer_error *err)
 
 /* What STATE_FILE holds; zero-initialised is empty. */
 struct state {
-	char *id, *oci_version, *bundle, *rootfs, *created; /* owned */
+	char *id, *oci_version, *bundle, *rootfs; /* owned */
+	uint64_t created;                /* nanoseconds since 1970 */
 	pid_t pid;                       /* 0: not made */
 	uint64_t start_time;             /* see engine.h */
 	struct oci_strv cgroup;          /* owned */
@@ -75,6 +76,9 @@ void state_free(struct state *state);
 /* state_fill() - What is known before anything is made. @bundle: absolute */
 int state_fill(const char *id, const char *bundle, const struct oci_spec *spec, struct state *out,
 	       struct coffer_error *err);
+#define STATE_CREATED_MAX 80
+/* state_created() - The time of creation in words: RFC 3339, UTC */
+void state_created(const struct state *state, char text[static STATE_CREATED_MAX]);
 /* state_write() - Replace STATE_FILE: a reader sees the old or the new one */
 int state_write(const struct state_dir *dir, const struct state *state, struct coffer_error *err);
 /* state_read() - Return: 0, -ENOENT when nothing was made yet ... */
