@@ -115,6 +115,15 @@ struct cgroup_tree *cgroup_find(const struct cgroup *cg, enum cgroup_controller 
 	return NULL;
 }
 
+const char *cgroup_freezer_dir(const struct cgroup *cg)
+{
+	const struct cgroup_tree *t = cgroup_unified(cg);
+
+	if (!t)
+		t = cgroup_find(cg, CGROUP_FREEZER);
+	return t ? t->dir : NULL;
+}
+
 static bool cgroup_is_asked_for(const struct oci_linux *l)
 {
 	const struct oci_resources *r = l->resources;

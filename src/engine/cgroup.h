@@ -54,6 +54,9 @@ bool cgroup_needs_place(const struct cgroup *cg);
 /* cgroup_place() - systemd makes the unit only now, around init; limits follow */
 int cgroup_place(struct cgroup *cg, pid_t pid, const struct oci_resources *res,
 		 struct coffer_error *err);
+/* cgroup_move() - Any process into every group, made by the manager now if it has not been */
+int cgroup_move(struct cgroup *cg, pid_t pid, const struct oci_resources *res,
+		struct coffer_error *err);
 /* cgroup_enter() - By the new process itself, in our mount namespace and with one thread: into the
  * groups that it was not cloned into (v1), after cgroup_place() */
 int cgroup_enter(const struct cgroup *cg, struct coffer_error *err);
@@ -71,6 +74,8 @@ int cgroup_update(struct cgroup *cg, const struct oci_resources *res, struct cof
 int cgroup_kill(const struct cgroup *cg, int sig, struct coffer_error *err);
 /* cgroup_freeze() - Waits a bounded time until it has taken effect */
 int cgroup_freeze(const struct cgroup *cg, bool on, struct coffer_error *err);
+/* cgroup_freezer_dir() - The group that freezes; borrowed, NULL: none */
+const char *cgroup_freezer_dir(const struct cgroup *cg);
 /* cgroup_frozen() - Return: 1, 0, negative errno */
 int cgroup_frozen(const struct cgroup *cg, struct coffer_error *err);
 /* cgroup_pids() - Processes of it and of groups below. @pids: malloc'd */

@@ -13,7 +13,7 @@
  * process in its own group, and the kernel lets none in (EBUSY): a further
  * process goes to where init is.
  *
- * Callers: container.c, exec.c in the parent; launch.c in the child.
+ * Callers: container.c, exec.c, restore.c in the parent; launch.c in the child.
  */
 #include <fcntl.h>
 #include <limits.h>
@@ -96,6 +96,16 @@ int cgroup_place(struct cgroup *cg, pid_t pid, const struct oci_resources *res,
 		if (strcmp(where, t->dir + t->root_len) != 0)
 			r = cgroup_tree_add(t, pid, err);
 	}
+	return r;
+}
+
+int cgroup_move(struct cgroup *cg, pid_t pid, const struct oci_resources *res,
+		struct coffer_error *err)
+{
+	int r = cgroup_needs_place(cg) ? cgroup_place(cg, pid, res, err) : 0;
+
+	for (size_t i = 0; r == 0 && i < cg->n; i++)
+		r = cgroup_tree_add(&cg->trees[i], pid, err);
 	return r;
 }
 

@@ -144,7 +144,7 @@ int container_fill_init(struct engine_container *c, const struct oci_process *pr
 	return 0;
 }
 
-static int container_plan(struct engine_container *c, struct coffer_error *err)
+int container_plan(struct engine_container *c, struct coffer_error *err)
 {
 	const struct engine_create_args *args = c->args;
 	const struct oci_spec *spec = args->spec;
@@ -178,7 +178,7 @@ static int container_plan(struct engine_container *c, struct coffer_error *err)
 	return mount_plan_open(&c->mounts, c->rootfs, spec, &c->ns, err);
 }
 
-static int container_record(const struct engine_container *c, pid_t pid, struct coffer_error *err)
+int container_record(const struct engine_container *c, pid_t pid, struct coffer_error *err)
 {
 	static const struct oci_strv none;
 	struct engine_record rec = { .pid = pid };
@@ -200,7 +200,7 @@ static int container_place(pid_t pid, void *data, struct coffer_error *err)
 }
 
 /* Hooks may ask the runtime about the container, so its record comes first. */
-static int container_hooks(pid_t pid, void *data, struct coffer_error *err)
+int container_hooks(pid_t pid, void *data, struct coffer_error *err)
 {
 	struct engine_container *c = data;
 	struct hook_state state = container_hook_state(c, "creating", pid);

@@ -48,6 +48,14 @@ int container_fill_init(struct engine_container *c, const struct oci_process *pr
 			const struct engine_stdio *stdio, struct init *out, int *null,
 			struct coffer_error *err);
 
+/* container_plan() - Everything that can be decided or refused before a trace is left */
+int container_plan(struct engine_container *c, struct coffer_error *err);
+/* container_record() - Have the caller keep what is known. @pid: of init, 0: there is none yet */
+int container_record(const struct engine_container *c, pid_t pid, struct coffer_error *err);
+/* container_hooks() - Record, then the hooks that run when the namespaces are there.
+ * @data: the container, whose document has hooks */
+int container_hooks(pid_t pid, void *data, struct coffer_error *err);
+
 /* container_hook_state() - What hooks are told while the container is @status */
 struct hook_state container_hook_state(const struct engine_container *c, const char *status,
 				       pid_t pid);

@@ -62,6 +62,7 @@ static const struct oci_command *const command_table[] = {
 	&oci_create, &oci_start, &oci_run,   &oci_exec,   &oci_kill,   &oci_delete,
 	&oci_state,  &oci_list,	 &oci_ps,    &oci_pause,  &oci_resume, &oci_update,
 	&oci_events, &oci_spec_command,	     &oci_features,
+	&oci_checkpoint, &oci_restore,
 };
 
 /* ---- errors and log ---- */

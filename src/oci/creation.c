@@ -113,7 +113,7 @@ static int creation_engine(struct creation *c, unsigned inherited, struct coffer
 	args.rootless = c->oci->rootless;
 	args.record = creation_record;
 	args.record_data = c;
-	return engine_create(&args, &c->engine, err);
+	return c->make ? c->make(c, &args, err) : engine_create(&args, &c->engine, err);
 }
 
 static int creation_outside(struct creation *c, struct coffer_error *err)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * oci/creation.h - from a bundle to a container, for create and run
+ * oci/creation.h - from a bundle to a container, for create, run and restore
  */
 #ifndef OCI_CREATION_H
 #define OCI_CREATION_H
@@ -38,6 +38,9 @@ struct creation {
 	const char *id;                   /* borrowed */
 	bool detach;                      /* nobody of ours stays with it */
 	bool gate;                        /* init waits at a gate for another process */
+	/* How a running init comes to be, and @engine; NULL: engine_create(), and it waits */
+	int (*make)(struct creation *c, const struct engine_create_args *args,
+		    struct coffer_error *err);
 	struct state_dir dir;
 	struct state state;
 	struct oci_spec *spec;            /* owned */

@@ -46,7 +46,8 @@ static int criu_find(const char *name, char *path, size_t room, struct coffer_er
 		n = snprintf(path, room, "%s", name);
 		return n < (int)room ? 0 : err_sysn(err, ENAMETOOLONG, "%s", name);
 	}
-	for (dirs = dirs ? dirs : "/usr/sbin:/usr/bin:/sbin:/bin"; *dirs; dirs = end + (*end == ':')) {
+	for (dirs = dirs ? dirs : "/usr/sbin:/usr/bin:/sbin:/bin"; *dirs;
+	     dirs = end + (*end == ':')) {
 		end = strchrnul(dirs, ':');
 		n = snprintf(path, room, "%.*s/%s", (int)(end - dirs), dirs, name);
 		if (n < (int)room && access(path, X_OK) == 0)
@@ -65,6 +66,8 @@ int criu_start(const struct criu_start_args *args, struct criu *out, struct coff
 		.fds = fds,
 		.nfds = args->nfds + 1,
 		.new_session = args->new_session,
+		.hook = args->hook,
+		.hook_data = args->hook_data,
 	};
 	autoclose int ours = -1, theirs = -1;
 	char path[4096];
@@ -79,7 +82,8 @@ int criu_start(const struct criu_start_args *args, struct criu *out, struct coff
 		return err_sys(err, "socketpair");
 	ours = pair[0];
 	theirs = pair[1];
-	memcpy(fds, args->fds, args->nfds * sizeof(fds[0]));
+	if (args->nfds > 0)
+		memcpy(fds, args->fds, args->nfds * sizeof(fds[0]));
 	fds[args->nfds] = (struct spawn_fd){ .fd = theirs, .target = CRIU_FD_FREE - 1 };
 	spawn.path = path;
 	r = spawn_exec(&spawn, &out->child, err);

@@ -24,6 +24,9 @@ struct criu_start_args {
 	const struct spawn_fd *fds; /* for its descriptors 0 to 2, and from CRIU_FD_FREE on */
 	size_t nfds;
 	bool new_session;           /* signals of our terminal shall not reach it */
+	/* Runs in its process before it is criu; fills @err on failure. */
+	int (*hook)(void *data, struct coffer_error *err);
+	void *hook_data;
 };
 
 /* The first descriptor of criu's that is not taken. */

@@ -234,6 +234,7 @@ int criu_read_answer(const uint8_t *data, size_t n, struct criu_answer *out,
 			break;
 	}
 	if (r < 0)
-		return err_set(err, COFFER_ERR_INTERNAL, EBADMSG, "malformed answer of %zu bytes", n);
+		return err_set(err, COFFER_ERR_INTERNAL, EBADMSG, "malformed answer of %zu bytes",
+			       n);
 	return 0;
 }

@@ -70,6 +70,6 @@ int oci_main(int argc, char *argv[], int (*protect)(char *argv[], struct coffer_
 /* Each in the file of its name; pause.c has resume too, list.c has state. */
 extern const struct oci_command oci_create, oci_start, oci_run, oci_exec, oci_kill, oci_delete,
     oci_state, oci_list, oci_ps, oci_pause, oci_resume, oci_update, oci_events, oci_spec_command,
-    oci_features;
+    oci_features, oci_checkpoint, oci_restore;
 
 #endif /* OCI_OCI_H */

@@ -4,11 +4,12 @@
  *
  * The exit code is the program's, 128+n when signal n has ended it.
  */
+#include "oci/run.h"
+
 #include <sys/prctl.h>
 
 #include "base/log.h"
 #include "oci/console.h"
-#include "oci/creation.h"
 #include "oci/foreground.h"
 #include "oci/notify.h"
 
@@ -22,7 +23,7 @@ static int run_start(struct creation *c, struct foreground *fg, struct coffer_er
 		r = notify_listen(c->dir.fd, &fg->notify, err);
 	if (r == 0 && !c->detach && c->spec->process->terminal)
 		r = foreground_terminal(fg, engine_init(c->engine)->ptmx, err);
-	if (r == 0)
+	if (r == 0 && !c->make)
 		r = engine_start(c->engine, err);
 	return r < 0 ? r : creation_complete(c, err);
 }
@@ -62,25 +63,31 @@ static int run_attached(struct creation *c, struct foreground *fg, struct coffer
 	return code;
 }
 
+int run_container(struct creation *c, struct coffer_error *err)
+{
+	autoforeground struct foreground fg = FOREGROUND_INIT;
+	int r;
+
+	if (!c->opts->no_subreaper && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
+		log_warning("become the reaper of orphans failed");
+	r = c->detach ? 0 : foreground_begin(&fg, err);
+	if (r == 0)
+		r = run_start(c, &fg, err);
+	if (r < 0)
+		return r;
+	return c->detach ? run_detached(c, &fg) : run_attached(c, &fg, err);
+}
+
 static int run_main(const struct oci *oci, const void *opts, int nargs, char *args[],
 		    struct coffer_error *err)
 {
-	autoforeground struct foreground fg = FOREGROUND_INIT;
 	autocreation struct creation c = CREATION_INIT;
-	int r;
 
 	c.oci = oci;
 	c.opts = opts;
 	c.id = args[0];
 	c.detach = c.opts->detach;
-	if (!c.opts->no_subreaper && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
-		log_warning("become the reaper of orphans failed");
-	r = c.detach ? 0 : foreground_begin(&fg, err);
-	if (r == 0)
-		r = run_start(&c, &fg, err);
-	if (r < 0)
-		return r;
-	return c.detach ? run_detached(&c, &fg) : run_attached(&c, &fg, err);
+	return run_container(&c, err);
 }
 
 static const struct opt_row run_rows[] = {
