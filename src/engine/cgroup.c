@@ -22,7 +22,7 @@
 #include "engine/cgroup_internal.h"
 
 #define CGROUP_DEFAULT_PARENT "coffer"
-#define CGROUP_TREE_WORDS     4 /* names, directory, bytes of its mount point, made */
+#define CGROUP_V2_WORD	      "cgroup2" /* in the place of controllers */
 
 DEFINE_CLEANUP(struct cgroup *, cgroup_free);
 #define autocgroup CLEANUP(cgroup_freep)
@@ -148,12 +148,15 @@ static bool cgroup_add_word(struct oci_strv *w, const char *word)
 	return w->v[w->n] && ++w->n;
 }
 
-static bool cgroup_add_number(struct oci_strv *w, size_t number)
+/* "2 21 memory /sys/fs/cgroup/memory/a/b": made, bytes of the mount point, names, directory */
+static bool cgroup_add_tree_word(struct oci_strv *w, const struct cgroup_tree *t)
 {
-	char text[24];
+	autofree char *word = NULL;
 
-	snprintf(text, sizeof(text), "%zu", number);
-	return cgroup_add_word(w, text);
+	if (asprintf(&word, "%u %zu %s %s", t->made, t->root_len,
+		     cgroup_tree_is_v2(t) ? CGROUP_V2_WORD : t->names, t->dir) < 0)
+		return false;
+	return cgroup_add_word(w, word);
 }
 
 static int cgroup_make_words(struct cgroup *cg, struct coffer_error *err)
@@ -162,14 +165,10 @@ static int cgroup_make_words(struct cgroup *cg, struct coffer_error *err)
 	bool ok;
 
 	cgroup_free_words(w);
-	w->v = calloc(2 + cg->n * CGROUP_TREE_WORDS + 1, sizeof(*w->v));
+	w->v = calloc(2 + cg->n + 1, sizeof(*w->v));
 	ok = w->v && cgroup_add_word(w, cg->ops->name) && cgroup_add_word(w, cg->unit);
-	for (size_t i = 0; ok && i < cg->n; i++) {
-		const struct cgroup_tree *t = &cg->trees[i];
-
-		ok = cgroup_add_word(w, t->names) && cgroup_add_word(w, t->dir) &&
-		     cgroup_add_number(w, t->root_len) && cgroup_add_number(w, t->made);
-	}
+	for (size_t i = 0; ok && i < cg->n; i++)
+		ok = cgroup_add_tree_word(w, &cg->trees[i]);
 	return ok ? 0 : err_nomem(err);
 }
 
@@ -212,17 +211,22 @@ const struct oci_strv *cgroup_save(const struct cgroup *cg)
 
 /* ---- open ---- */
 
-static int cgroup_open_tree(char *const *words, struct cgroup_tree *t, struct coffer_error *err)
+static int cgroup_open_tree(const char *word, struct cgroup_tree *t, struct coffer_error *err)
 {
-	const char *dir = words[1];
-	unsigned long root_len = strtoul(words[2], NULL, 10), made = strtoul(words[3], NULL, 10);
+	char names[128];
+	size_t root_len;
+	unsigned made;
+	const char *dir = strchr(word, '/');
 
-	if (dir[0] != '/' || root_len < 1 || root_len + 1 >= strlen(dir) || dir[root_len] != '/' ||
+	if (!dir || sscanf(word, "%u %zu %127s", &made, &root_len, names) != 3 || root_len < 1 ||
+	    root_len + 1 >= strlen(dir) || dir[root_len] != '/' ||
 	    strlen(dir) >= CGROUP_PATH_MAX || made > CGROUP_PATH_MAX || strstr(dir, "/../"))
-		return err_invalid(err, "unreadable cgroup %s", dir);
-	*t = (struct cgroup_tree){ .names = strdup(words[0]), .dir = strdup(dir),
-				   .controllers = cgroup_parse_controllers(words[0]),
-				   .root_len = root_len, .fd = -1, .made = (unsigned)made };
+		return err_invalid(err, "unreadable cgroup \"%s\"", word);
+	if (strcmp(names, CGROUP_V2_WORD) == 0)
+		names[0] = '\0';
+	*t = (struct cgroup_tree){ .names = strdup(names), .dir = strdup(dir),
+				   .controllers = cgroup_parse_controllers(names),
+				   .root_len = root_len, .fd = -1, .made = made };
 	return t->names && t->dir ? 0 : err_nomem(err);
 }
 
@@ -235,15 +239,15 @@ static int cgroup_open_words(struct cgroup *cg, const struct oci_strv *words,
 		if (cgroup_drivers[i] && strcmp(cgroup_drivers[i]->name, words->v[0]) == 0)
 			cg->ops = cgroup_drivers[i];
 	}
-	if (!cg->ops || words->n < 2 || (words->n - 2) % CGROUP_TREE_WORDS != 0)
+	if (!cg->ops || words->n < 2)
 		return err_invalid(err, "unreadable cgroup words \"%s\" ...", words->v[0]);
 	cg->unit = strdup(words->v[1]);
 	cg->trees = calloc(words->n, sizeof(*cg->trees));
 	if (!cg->unit || !cg->trees)
 		return err_nomem(err);
-	for (size_t i = 2; r == 0 && i < words->n; i += CGROUP_TREE_WORDS) {
+	for (size_t i = 2; r == 0 && i < words->n; i++) {
 		cg->trees[cg->n].fd = -1;
-		r = cgroup_open_tree(&words->v[i], &cg->trees[cg->n++], err);
+		r = cgroup_open_tree(words->v[i], &cg->trees[cg->n++], err);
 	}
 	cg->exists = true;
 	return r < 0 ? r : cgroup_make_words(cg, err);

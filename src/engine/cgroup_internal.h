@@ -12,6 +12,7 @@
 #define ENGINE_CGROUP_INTERNAL_H
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "engine/cgroup.h"
 
 #define CGROUP_FILE_MAX ((size_t)1 << 20)
@@ -135,13 +136,23 @@ int cgroup_tree_enter(struct cgroup_tree *t, struct coffer_error *err);
  * are on their way out */
 int cgroup_tree_remove(struct cgroup_tree *t, struct coffer_error *err);
 
-/* A callback for each group; -errno ends the walk */
-typedef int (*cgroup_visit)(int parent, const char *name, int fd, void *data,
-			    struct coffer_error *err);
-/* cgroup_tree_walk() - Groups below @fd, children before their parent, not @fd itself */
+/* A callback for each group; the first -errno is the walk's, which goes on */
+typedef int (*cgroup_visit)(int fd, void *data, struct coffer_error *err);
+/* cgroup_tree_walk() - Groups below @fd, parents first, not @fd itself */
 int cgroup_tree_walk(int fd, cgroup_visit visit, void *data, struct coffer_error *err);
 /* cgroup_event() - Is @key of the v2 file cgroup.events 1? */
 bool cgroup_event(int fd, const char *key);
+
+/* ---- cgroup_kill.c, cgroup_freeze.c ---- */
+
+/* cgroup_tree_kill() - Whoever is left in this hierarchy */
+void cgroup_tree_kill(struct cgroup_tree *t);
+int cgroup_freeze_for(const struct cgroup *cg, bool on, usec_t budget, struct coffer_error *err);
+/* cgroup_thaw() - By every switch there is */
+void cgroup_thaw(const struct cgroup *cg);
+/* cgroup_wait_event() - Until @key of the v2 file cgroup.events is @on. Return: 0, -ETIMEDOUT,
+ * -errno */
+int cgroup_wait_event(int fd, const char *key, bool on, usec_t deadline);
 
 /* ---- cgroup_limits.c ---- */
 

@@ -1,26 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * engine/cgroup_kill.c - signal, list and freeze the processes of the container's groups
+ * engine/cgroup_kill.c - list and signal the processes of the container's groups
  *
  * One hierarchy is asked, since a process of the container is in every one:
  * v2 where there is one, else that of the v1 freezer.  Before processes are
  * signalled one by one they are frozen, so that nobody forks away between the
  * listing and the signal.
  *
- * Callers: container.c.
+ * Callers: container.c, control.c; the removal of a group that has processes
+ * left.
  */
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/io.h"
 #include "engine/cgroup_internal.h"
 
 #define CGROUP_FREEZE_BUDGET (USEC_PER_SEC / 2)
-#define CGROUP_PAUSE_BUDGET  (10 * USEC_PER_SEC)
 #define CGROUP_PIDS_MAX	     ((size_t)1 << 22) /* the kernel's most */
 
 struct cgroup_pid_list {
@@ -56,8 +53,7 @@ static int cgroup_add_pid(struct cgroup_pid_list *list, pid_t pid, struct coffer
 	return 0;
 }
 
-static int cgroup_list_pids(int parent, const char *name, int fd, void *data,
-			    struct coffer_error *err)
+static int cgroup_list_pids(int fd, void *data, struct coffer_error *err)
 {
 	autofree char *text = NULL;
 	int r = io_read_file(fd, "cgroup.procs", (size_t)64 << 20, &text, NULL, NULL);
@@ -85,13 +81,13 @@ static int cgroup_tree_pids(struct cgroup_tree *t, struct cgroup_pid_list *list,
 
 	if (fd < 0)
 		return fd == -ENOENT ? 0 : err_sysn(err, fd, "open %s", t->dir);
-	r = cgroup_list_pids(-1, NULL, fd, list, err);
+	r = cgroup_list_pids(fd, list, err);
 	return r < 0 ? r : cgroup_tree_walk(fd, cgroup_list_pids, list, err);
 }
 
 int cgroup_pids(const struct cgroup *cg, pid_t **pids, size_t *n, struct coffer_error *err)
 {
-	struct cgroup_tree *t = cgroup_main_tree(cg);
+	struct cgroup_tree *t = cg->exists ? cgroup_main_tree(cg) : NULL;
 	struct cgroup_pid_list list = { 0 };
 	int r = t ? cgroup_tree_pids(t, &list, err) : 0;
 
@@ -104,62 +100,33 @@ int cgroup_pids(const struct cgroup *cg, pid_t **pids, size_t *n, struct coffer_
 	return 0;
 }
 
-/* ---- freeze ---- */
-
-static int cgroup_v2_freeze(struct cgroup_tree *t, bool on, usec_t budget,
-			    struct coffer_error *err)
-{
-	usec_t deadline = deadline_in(clock_budget(budget));
-	int r = io_write_file(t->fd, "cgroup.freeze", on ? "1" : "0", err);
-
-	if (r < 0)
-		return err_wrap(err, "%s", t->dir);
-	while (cgroup_event(t->fd, "frozen") != on) {
-		if (deadline_left(deadline) == 0)
-			return err_timeout(err, "%s does not %s", t->dir, on ? "freeze" : "thaw");
-		usleep(500);
-	}
-	return 0;
-}
-
-int cgroup_freeze(const struct cgroup *cg, bool on, struct coffer_error *err)
-{
-	struct cgroup_tree *t = cgroup_unified(cg);
-	int fd = t ? cgroup_tree_fd(t) : -ENOENT;
-
-	if (!t)
-		return err_unsupported(err, "the container has no cgroup that can be frozen");
-	if (fd < 0)
-		return err_sysn(err, fd, "open %s", t->dir);
-	return cgroup_v2_freeze(t, on, CGROUP_PAUSE_BUDGET, err);
-}
-
-int cgroup_frozen(const struct cgroup *cg, struct coffer_error *err)
-{
-	struct cgroup_tree *t = cgroup_unified(cg);
-	int fd = t ? cgroup_tree_fd(t) : -ENOENT;
-
-	return fd >= 0 && cgroup_event(fd, "frozen");
-}
-
 /* ---- kill ---- */
 
-static int cgroup_signal_all(struct cgroup_tree *t, int sig, struct coffer_error *err)
+static int cgroup_signal_listed(struct cgroup_tree *t, int sig, struct coffer_error *err)
 {
 	struct cgroup_pid_list list = { 0 };
-	bool was_frozen = cgroup_event(t->fd, "frozen");
-	int r;
+	int r = cgroup_tree_pids(t, &list, err);
 
-	if (!was_frozen)
-		cgroup_v2_freeze(t, true, CGROUP_FREEZE_BUDGET, NULL);
-	r = cgroup_tree_pids(t, &list, err);
 	for (size_t i = 0; r == 0 && i < list.n; i++) {
 		if (kill(list.v[i], sig) < 0 && errno != ESRCH)
 			r = err_sys(err, "send signal %d to process %d", sig, (int)list.v[i]);
 	}
-	if (!was_frozen || sig == SIGKILL)
-		cgroup_v2_freeze(t, false, 0, NULL);
 	free(list.v);
+	return r;
+}
+
+static int cgroup_signal_all(const struct cgroup *cg, struct cgroup_tree *t, int sig,
+			     struct coffer_error *err)
+{
+	bool was_frozen = cgroup_frozen(cg, NULL) > 0;
+	int r;
+
+	/* What cannot be frozen in time is signalled all the same. */
+	if (!was_frozen)
+		cgroup_freeze_for(cg, true, CGROUP_FREEZE_BUDGET, NULL);
+	r = cgroup_signal_listed(t, sig, err);
+	if (!was_frozen || sig == SIGKILL)
+		cgroup_thaw(cg);
 	return r;
 }
 
@@ -170,8 +137,32 @@ int cgroup_kill(const struct cgroup *cg, int sig, struct coffer_error *err)
 
 	if (fd < 0)
 		return fd == -ENOENT ? fd : err_sysn(err, fd, "open %s", t->dir);
-	/* In one stroke, since Linux 5.14. */
-	if (sig == SIGKILL && io_write_file(t->fd, "cgroup.kill", "1", NULL) == 0)
+	/* In one stroke, since Linux 5.14; also what v2 has frozen, not what v1 has. */
+	if (sig == SIGKILL && io_write_file(fd, "cgroup.kill", "1", NULL) == 0) {
+		if (cgroup_find(cg, CGROUP_FREEZER))
+			cgroup_thaw(cg);
 		return 0;
-	return cgroup_signal_all(t, sig, err);
+	}
+	return cgroup_signal_all(cg, t, sig, err);
+}
+
+static int cgroup_thaw_visit(int fd, void *data, struct coffer_error *err)
+{
+	io_write_file(fd, "freezer.state", "THAWED", NULL);
+	return 0;
+}
+
+void cgroup_tree_kill(struct cgroup_tree *t)
+{
+	int fd = cgroup_tree_fd(t);
+
+	if (fd < 0)
+		return;
+	if (cgroup_tree_is_v2(t) && io_write_file(fd, "cgroup.kill", "1", NULL) == 0)
+		return;
+	cgroup_signal_listed(t, SIGKILL, NULL);
+	if (t->controllers & 1U << CGROUP_FREEZER) {
+		cgroup_thaw_visit(fd, NULL, NULL);
+		cgroup_tree_walk(fd, cgroup_thaw_visit, NULL, NULL);
+	}
 }

@@ -3,8 +3,8 @@
  * engine/cgroup_tree.c - the container's group in one hierarchy: make, walk, remove
  *
  * The same for v1 and v2, but for the question whether a group that exists
- * already is in use.  The container may have made groups below its own; they
- * are walked with a limit on the depth.  Parents that were missing are ours:
+ * already is in use.  The container may have made groups below its own, as many
+ * and as deep as it likes.  Parents that were missing are ours:
  * they go with the group, unless somebody else uses them by then.
  *
  * Callers: the files of this room.
@@ -18,13 +18,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/io.h"
 #include "engine/cgroup_internal.h"
 
-#define CGROUP_DEPTH_MAX  32
+#define CGROUP_DEPTH_MAX  256
 #define CGROUP_RETRIES    8
 #define CGROUP_END_BUDGET (5 * USEC_PER_SEC)
+#define CGROUP_NAP_MAX	  32000 /* microseconds */
+#define CGROUP_PATIENCE	  2000
 
 /* "/a//b/" to "/a/b" in @out, which is as long. Return: false when a component is dots */
 static bool cgroup_tidy_path(const char *path, char *out)
@@ -109,47 +110,97 @@ bool cgroup_event(int fd, const char *key)
 	return at && at[strlen(key)] == ' ' && at[strlen(key) + 1] == '1';
 }
 
-/* ---- walk ---- */
+/* ---- groups below ---- */
 
+/* Takes over @fd, the group that @parent has as @name. One descriptor for each level is open. */
 static int cgroup_tree_walk_down(int fd, unsigned depth, cgroup_visit visit, void *data,
 				 struct coffer_error *err)
 {
-	autoclosedir DIR *d = NULL;
+	autoclosedir DIR *d = fdopendir(fd);
 	struct dirent *de;
-	int dup, r = 0;
+	int r = 0;
 
+	if (!d) {
+		close_fd(&fd);
+		return err_sys(err, "list groups");
+	}
 	if (depth > CGROUP_DEPTH_MAX)
 		return err_sysn(err, ELOOP, "groups below it are nested too deeply");
-	dup = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	d = dup < 0 ? NULL : fdopendir(dup);
-	if (!d) {
-		close_fd(&dup);
-		return errno == ENOENT ? 0 : err_sys(err, "list groups");
-	}
-	while (r == 0 && (de = readdir(d))) {
-		autoclose int sub = -1;
+	/* What one visit could not do does not keep the others from it. */
+	while ((de = readdir(d))) {
+		int sub, step;
 
 		if (de->d_type != DT_DIR || de->d_name[0] == '.')
 			continue;
 		sub = openat(fd, de->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 		if (sub < 0)
 			continue; /* gone meanwhile */
-		r = cgroup_tree_walk_down(sub, depth + 1, visit, data, err);
-		if (r == 0)
-			r = visit(fd, de->d_name, sub, data, err);
+		step = visit(sub, data, r < 0 ? NULL : err);
+		r = r < 0 ? r : step;
+		step = cgroup_tree_walk_down(sub, depth + 1, visit, data, r < 0 ? NULL : err);
+		r = r < 0 ? r : step;
 	}
 	return r;
 }
 
 int cgroup_tree_walk(int fd, cgroup_visit visit, void *data, struct coffer_error *err)
 {
-	return cgroup_tree_walk_down(fd, 0, visit, data, err);
+	int own = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (own < 0)
+		return errno == ENOENT ? 0 : err_sys(err, "list groups");
+	return cgroup_tree_walk_down(own, 0, visit, data, err);
+}
+
+/* Return: whether there is a group below */
+static bool cgroup_tree_first_child(int fd, char name[NAME_MAX + 1])
+{
+	int own = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	autoclosedir DIR *d = own < 0 ? NULL : fdopendir(own);
+	struct dirent *de;
+
+	while (d && (de = readdir(d))) {
+		if (de->d_type != DT_DIR || de->d_name[0] == '.')
+			continue;
+		snprintf(name, NAME_MAX + 1, "%s", de->d_name);
+		return true;
+	}
+	return false;
+}
+
+/* Remove the groups below, however deep a container has nested them; up to a busy one. */
+static void cgroup_tree_prune(int fd, usec_t deadline)
+{
+	autoclose int at = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char name[NAME_MAX + 1];
+	bool descended = true; /* into what is there now; so it may still be tried */
+	size_t depth = 0;
+	int next;
+
+	while (at >= 0 && deadline_left(deadline) > 0) {
+		bool child = cgroup_tree_first_child(at, name);
+
+		if (!child && depth == 0)
+			return;
+		if (child && unlinkat(at, name, AT_REMOVEDIR) == 0) {
+			descended = true;
+			continue;
+		}
+		/* Back from below and still busy: it has a process. */
+		if (child && !descended)
+			return;
+		descended = child;
+		next = openat(at, child ? name : "..",
+			      O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		depth = child ? depth + 1 : depth - 1;
+		close_fd(&at);
+		at = next;
+	}
 }
 
 /* ---- make ---- */
 
-static int cgroup_tree_has_procs(int parent, const char *name, int fd, void *data,
-				 struct coffer_error *err)
+static int cgroup_tree_has_procs(int fd, void *data, struct coffer_error *err)
 {
 	autofree char *text = NULL;
 	int r = io_read_file(fd, "cgroup.procs", CGROUP_FILE_MAX, &text, NULL, NULL);
@@ -161,7 +212,7 @@ static bool cgroup_tree_is_populated(const struct cgroup_tree *t, int fd)
 {
 	if (cgroup_tree_is_v2(t))
 		return cgroup_event(fd, "populated");
-	return cgroup_tree_has_procs(-1, NULL, fd, NULL, NULL) < 0 ||
+	return cgroup_tree_has_procs(fd, NULL, NULL) < 0 ||
 	       cgroup_tree_walk(fd, cgroup_tree_has_procs, NULL, NULL) == -EEXIST;
 }
 
@@ -263,14 +314,6 @@ int cgroup_tree_enter(struct cgroup_tree *t, struct coffer_error *err)
 
 /* ---- remove ---- */
 
-static int cgroup_tree_rmdir(int parent, const char *name, int fd, void *data,
-			     struct coffer_error *err)
-{
-	if (unlinkat(parent, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
-		return err_sys(err, "remove %s", name);
-	return 0;
-}
-
 static int cgroup_tree_rmdir_self(const struct cgroup_tree *t)
 {
 	return rmdir(t->dir) < 0 && errno != ENOENT ? -errno : 0;
@@ -293,21 +336,34 @@ static void cgroup_tree_remove_parents(const struct cgroup_tree *t)
 	}
 }
 
+/* Busy by what it has below, or by a process that has not gone yet. */
+static void cgroup_tree_empty(struct cgroup_tree *t, usec_t deadline, useconds_t *nap)
+{
+	int fd = cgroup_tree_fd(t);
+	usec_t step = deadline_in(*nap);
+
+	if (fd < 0)
+		return;
+	cgroup_tree_prune(fd, deadline);
+	if (!cgroup_tree_is_populated(t, fd))
+		return;
+	/* Whoever has not gone by now was not met by the signal. */
+	if (*nap > CGROUP_PATIENCE)
+		cgroup_tree_kill(t);
+	if (!cgroup_tree_is_v2(t) ||
+	    cgroup_wait_event(fd, "populated", false, step < deadline ? step : deadline) < 0)
+		usleep(*nap);
+	*nap = *nap < CGROUP_NAP_MAX ? *nap * 2 : *nap;
+}
+
 int cgroup_tree_remove(struct cgroup_tree *t, struct coffer_error *err)
 {
 	usec_t deadline = deadline_in(clock_budget(CGROUP_END_BUDGET));
-	useconds_t nap = 500;
-	int fd, r;
+	useconds_t nap = 250;
+	int r;
 
-	while ((r = cgroup_tree_rmdir_self(t)) == -EBUSY && deadline_left(deadline) > 0) {
-		/* Busy by what it has below, or by a process on its way out. */
-		fd = cgroup_tree_fd(t);
-		r = fd < 0 ? fd : cgroup_tree_walk(fd, cgroup_tree_rmdir, NULL, NULL);
-		if (r < 0 || cgroup_tree_is_populated(t, fd)) {
-			usleep(nap);
-			nap = nap < 32000 ? nap * 2 : nap;
-		}
-	}
+	while ((r = cgroup_tree_rmdir_self(t)) == -EBUSY && deadline_left(deadline) > 0)
+		cgroup_tree_empty(t, deadline, &nap);
 	if (r < 0)
 		return err_sysn(err, r, "remove %s", t->dir);
 	cgroup_tree_remove_parents(t);

@@ -12,7 +12,7 @@
 #include <signal.h>
 
 #include "engine/procinfo.h"
-#include "engine/stats.h"
+#include "engine/stats_net.h"
 
 static int control_need_cgroup(const struct engine_container *c, struct coffer_error *err)
 {
@@ -95,6 +95,9 @@ int engine_stats(struct engine_container *c, struct engine_stats *out, struct co
 
 	if (r == 0)
 		r = cgroup_stats(c->cgroup, out, err);
+	/* Who has ended has no network any more. */
+	if (r == 0 && engine_alive(c))
+		stats_net_read(c->launch.process.child.pid, out, NULL);
 	return r < 0 ? err_wrap(err, "statistics of container %s", c->id) : 0;
 }
 

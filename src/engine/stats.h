@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define STATS_UNLIMITED UINT64_MAX /* a limit that is not set, on v1 as on v2 */
+#define STATS_UNLIMITED UINT64_MAX /* a limit that is not set on v2; v1 says INT64_MAX or nearly */
 
 struct stats_list {
 	uint64_t *v; /* owned */
@@ -59,7 +59,7 @@ struct stats_value {
 struct stats_memory {
 	bool set;
 	uint64_t cache;
-	struct stats_memory_use usage, swap, kernel, kernel_tcp; /* v1: swap is memory plus swap */
+	struct stats_memory_use usage, swap, kernel, kernel_tcp; /* swap is memory plus swap */
 	struct stats_value *raw; /* memory.stat; owned */
 	size_t raw_n;
 	uint64_t oom_kill;       /* processes killed for want of memory */
@@ -97,8 +97,7 @@ struct stats_hugetlb {
 
 struct stats_rdma {
 	char device[64];
-	bool limit; /* of the limits, not of the usage */
-	uint32_t hca_handles, hca_objects;
+	uint64_t handles, handles_max, objects, objects_max;
 };
 
 struct stats_interface {
