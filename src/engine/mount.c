@@ -312,7 +312,7 @@ static int mount_simple(const struct mount_plan *m, int target, const char *labe
 static int mount_prepared(struct mount_plan *m, int target, const char *label,
 			  struct coffer_error *err)
 {
-	autoclose int tree = -1, below = -1;
+	autoclose int tree = -1;
 	char data[MOUNT_DATA_MAX];
 	int r;
 
@@ -323,9 +323,7 @@ static int mount_prepared(struct mount_plan *m, int target, const char *label,
 	if (tree < 0)
 		return tree;
 	if (m->options.copy_up) {
-		below = openat(target, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		r = below < 0 ? err_sys(err, "open the directory below") :
-				mount_copy_up(below, tree, err);
+		r = mount_copy_up(target, tree, err);
 		if (r < 0)
 			return err_wrap(err, "tmpcopyup");
 	}

@@ -95,7 +95,7 @@ static int mount_copy_bytes(int from, int to, struct coffer_error *err)
 	ssize_t n;
 
 	do
-		n = sendfile(to, from, NULL, SSIZE_MAX & ~0xfffL);
+		n = sendfile(to, from, NULL, 1 << 30);
 	while (n > 0 || (n < 0 && errno == EINTR));
 	return n < 0 ? err_sys(err, "copy") : 0;
 }
@@ -262,14 +262,17 @@ static int mount_copy_directory(struct mount_copy *c, int from, int to, const ch
 	return r;
 }
 
-int mount_copy_up(int from, int to, struct coffer_error *err)
+int mount_copy_up(int below, int root, struct coffer_error *err)
 {
+	/* Both came as places only. */
+	autoclose int from = openat(below, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	autoclose int to = openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct mount_copy *c = NULL;
 	struct stat st, own;
 	int r;
 
-	if (fstat(from, &st) < 0 || fstat(to, &own) < 0)
-		return err_sys(err, "stat");
+	if (from < 0 || to < 0 || fstat(from, &st) < 0 || fstat(to, &own) < 0)
+		return err_sys(err, "open the directories");
 	/* The mode was an option of the mount; the owner is one, too, unless it is ours. */
 	if (own.st_uid == geteuid() && own.st_gid == getegid() &&
 	    fchown(to, st.st_uid, st.st_gid) < 0)

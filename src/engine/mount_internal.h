@@ -60,7 +60,7 @@ int mount_cgroup(struct mount_plan *m, const struct mount_plans *plans, int targ
 
 /* ---- mount_copy.c ---- */
 
-/* mount_copy_up() - What directory @from holds, into the (empty) directory @to */
-int mount_copy_up(int from, int to, struct coffer_error *err);
+/* mount_copy_up() - What directory @below holds, into the (empty) directory @root */
+int mount_copy_up(int below, int root, struct coffer_error *err);
 
 #endif /* ENGINE_MOUNT_INTERNAL_H */

@@ -24,6 +24,7 @@
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -49,19 +50,24 @@ static int verb_echo(int argc, char **argv)
 	return 0;
 }
 
-/* cat FILE: "-" is standard input */
+/* cat FILE...: "-" is standard input */
 static int verb_cat(int argc, char **argv)
 {
-	int fd = strcmp(argv[1], "-") == 0 ? 0 : open(argv[1], O_RDONLY);
 	char buf[65536];
 	ssize_t n;
 
-	if (fd < 0)
-		return fail(argv[1]);
-	while ((n = read(fd, buf, sizeof(buf))) > 0)
-		if (write(1, buf, (size_t)n) != n)
-			return fail("write");
-	return n < 0 ? fail(argv[1]) : 0;
+	for (int i = 1; i < argc; i++) {
+		int fd = strcmp(argv[i], "-") == 0 ? 0 : open(argv[i], O_RDONLY);
+
+		if (fd < 0)
+			return fail(argv[i]);
+		while ((n = read(fd, buf, sizeof(buf))) > 0)
+			if (write(1, buf, (size_t)n) != n)
+				return fail("write");
+		if (n < 0)
+			return fail(argv[i]);
+	}
+	return 0;
 }
 
 /* write FILE TEXT: creates it when it is missing */
@@ -298,6 +304,22 @@ static int verb_status(int argc, char **argv)
 	return 0;
 }
 
+/* hook FILE FIELD...: what a hook is given (standard input) and what it is, to the end of FILE */
+static int verb_hook(int argc, char **argv)
+{
+	int fd = open(argv[1], O_WRONLY | O_CREAT | O_APPEND, 0644);
+	char buf[65536];
+	ssize_t n;
+
+	if (fd < 0 || dup2(fd, 1) < 0)
+		return fail(argv[1]);
+	while ((n = read(0, buf, sizeof(buf))) > 0)
+		if (write(1, buf, (size_t)n) != n)
+			return fail("write");
+	printf("\npid %d parent %d uid %u\n", (int)getpid(), (int)getppid(), getuid());
+	return verb_status(argc - 1, argv + 1);
+}
+
 /* clocks: monotonic and boot time in seconds */
 static int verb_clocks(int argc, char **argv)
 {
@@ -347,6 +369,18 @@ static int verb_reopen(int argc, char **argv)
 	return write(fd, "reopened\n", 9) == 9 ? 0 : fail("write");
 }
 
+/* xattr FILE NAME: its value */
+static int verb_xattr(int argc, char **argv)
+{
+	char value[256];
+	ssize_t n = getxattr(argv[1], argv[2], value, sizeof(value));
+
+	if (n < 0)
+		return fail(argv[2]);
+	printf("%.*s\n", (int)n, value);
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	int args;
@@ -361,6 +395,7 @@ static const struct {
 	{ "env", 0, verb_env },
 	{ "exit", 0, verb_exit },
 	{ "fds", 0, verb_fds },
+	{ "hook", 1, verb_hook },
 	{ "host", 0, verb_host },
 	{ "id", 0, verb_id },
 	{ "keyring", 0, verb_keyring },
@@ -376,6 +411,7 @@ static const struct {
 	{ "tty", 0, verb_tty },
 	{ "wait", 0, verb_wait },
 	{ "write", 2, verb_write },
+	{ "xattr", 2, verb_xattr },
 };
 
 int main(int argc, char **argv)

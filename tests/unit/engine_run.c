@@ -155,7 +155,8 @@ static void run_wait(struct run *run, struct child *child)
 int run_start(struct run *run)
 {
 	struct engine_create_args args = { .id = run->id, .bundle = run->bundle,
-					   .spec = run->spec, .gate = -1 };
+					   .spec = run->spec, .gate = -1,
+					   .no_pivot = run->no_pivot };
 	int r;
 
 	err_clear(&run->err);
@@ -275,4 +276,35 @@ void run_link(struct run *run, const char *to, const char *path)
 
 	snprintf(full, sizeof(full), "%s%s", run->rootfs, path);
 	assert_int_equal(symlink(to, full), 0);
+}
+
+void run_mount(struct run *run, const char *to, const char *type, const char *from,
+	       const char *options)
+{
+	const char *list[8] = { NULL };
+	char copy[128];
+	size_t n = 0;
+
+	snprintf(copy, sizeof(copy), "%s", options);
+	for (char *w = strtok(copy, ","); w; w = strtok(NULL, ","))
+		list[n++] = w;
+	assert_true(n < 8);
+	assert_int_equal(oci_mount_add(run->spec, to, type, from, list, &run->err), 0);
+}
+
+const char *run_beside(struct run *run, const char *name, const char *text)
+{
+	static char path[256];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", run->bundle, name);
+	if (!text) {
+		assert_int_equal(mkdir(path, 0755), 0);
+		return path;
+	}
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+	return path;
 }

@@ -29,6 +29,7 @@ struct run {
 	char out[65536];           /* what the last process wrote */
 	int code;                  /* its exit code, as a shell says it */
 	int out_fd, in_fd;         /* our ends of init's pipes, or its terminal */
+	bool no_pivot;             /* for engine_create() */
 };
 
 /* run_setup(), run_teardown() - cmocka fixtures; the state is a struct run */
@@ -62,5 +63,11 @@ const char *run_line(struct run *run, const char *head);
 void run_drop_namespace(struct run *run, const char *type);
 /* run_link() - A link in the root file system */
 void run_link(struct run *run, const char *to, const char *path);
+/* run_mount() - Add to the spec's mounts. @options: separated by commas */
+void run_mount(struct run *run, const char *to, const char *type, const char *from,
+	       const char *options);
+/* run_beside() - Make a directory (no @text) or a file in the bundle. Return: its path, valid
+ * until the next call */
+const char *run_beside(struct run *run, const char *name, const char *text);
 
 #endif /* TESTS_ENGINE_RUN_H */
