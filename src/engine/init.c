@@ -90,21 +90,27 @@ static int init_stage_sysctl(struct init *i, struct coffer_error *err)
 	return sysctl_apply(&i->spec->linux_->sysctl, err);
 }
 
-/* Everything is mounted and the old root still there: the place for these hooks in the spec. */
+/*
+ * Everything is mounted and the old root still there: the place for these hooks in the spec.  Some
+ * mount more, also those of the runtime's side, which join our namespace for it; all of them know
+ * the root by its path.
+ */
 static int init_stage_create_hooks(struct init *i, struct coffer_error *err)
 {
 	const struct oci_hooks *h = i->spec->hooks;
 	struct hook_state state = *i->hooks;
-	int r = 0;
+	bool outside = h && (h->prestart.n > 0 || h->create_runtime.n > 0);
+	int r;
 
-	if (!h)
+	if (!outside && (!h || h->create_container.n == 0))
 		return 0;
 	state.pid = getpid();
-	if (h->prestart.n > 0 || h->create_runtime.n > 0)
+	r = rootfs_show(i->rootfd, i->rootfs, err);
+	if (r == 0 && outside)
 		r = sync_ask(*i->sock, SYNC_HOOKS, -1, err);
 	if (r == 0)
 		r = hooks_run(&h->create_container, "createContainer", &state, err);
-	return r;
+	return r < 0 ? r : rootfs_show(i->rootfd, "/", err);
 }
 
 static int init_stage_start_hooks(struct init *i, struct coffer_error *err)

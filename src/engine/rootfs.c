@@ -85,6 +85,37 @@ int rootfs_prepare(const char *path, int tree, const char *word, struct coffer_e
 	return steal_fd(&root);
 }
 
+/* The mount that @path is on, or nothing mounted there would stay within this namespace. */
+static int rootfs_isolate(const char *path, struct coffer_error *err)
+{
+	autofree char *point = strdup(path);
+	char *end;
+
+	if (!point)
+		return err_nomem(err);
+	while (mount(NULL, point, NULL, MS_PRIVATE, NULL) < 0) {
+		/* No mount point: one above it is. */
+		if (errno != EINVAL || strcmp(point, "/") == 0)
+			return err_sys(err, "make %s private", point);
+		end = strrchr(point, '/');
+		end[end == point ? 1 : 0] = '\0';
+	}
+	return 0;
+}
+
+int rootfs_show(int rootfd, const char *path, struct coffer_error *err)
+{
+	autofree char *real = realpath(path, NULL);
+	int r;
+
+	if (!real)
+		return err_sys(err, "find root.path %s", path);
+	r = rootfs_isolate(real, err);
+	if (r == 0 && move_mount(rootfd, "", AT_FDCWD, real, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		r = err_sys(err, "move the root over %s", real);
+	return r;
+}
+
 /* ---- hidden parts ---- */
 
 /* What masks are made of; both are ours and not the image's. */

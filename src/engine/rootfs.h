@@ -20,6 +20,10 @@
  */
 int rootfs_prepare(const char *path, int tree, const char *word, struct coffer_error *err);
 
+/* rootfs_show() - Move the root mount over @path, where names lead into it: for hooks that know it
+ * by its place outside. Over "/" again before anything else is done */
+int rootfs_show(int rootfd, const char *path, struct coffer_error *err);
+
 /* rootfs_hide() - linux.maskedPaths and linux.readonlyPaths; missing ones are fine */
 int rootfs_hide(int rootfd, const struct oci_linux *linux_, struct coffer_error *err);
 
