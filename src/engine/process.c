@@ -18,6 +18,7 @@
 #include <limits.h>
 #include <linux/keyctl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -25,6 +26,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "engine/home.h"
 #include "engine/program.h"
 #include "engine/scheduling.h"
 #include "engine/sync.h"
@@ -217,8 +219,10 @@ int process_stage_directory(struct init *i, struct coffer_error *err)
 
 int process_stage_find(struct init *i, struct coffer_error *err)
 {
+	int r = home_complete(i->process, &i->env, err);
+
 	/* One that only its user may look at is left to execve. */
-	return i->cwd_later ? 0 : program_find(i->process, err);
+	return r < 0 || i->cwd_later ? r : program_find(i->process, err);
 }
 
 int process_stage_bounding(struct init *i, struct coffer_error *err)
@@ -239,13 +243,21 @@ int process_stage_seccomp(struct init *i, struct coffer_error *err)
 	return i->process->no_new_privileges ? 0 : process_load_filter(i, err);
 }
 
+/* crun's annotation, which podman's --group-add keep-groups sets. */
+static bool process_keeps_groups(const struct init *i)
+{
+	const char *keep = oci_pairs_get(&i->spec->annotations, "run.oci.keep_original_groups");
+
+	return keep && strcmp(keep, "1") == 0;
+}
+
 int process_stage_user(struct init *i, struct coffer_error *err)
 {
 	int r;
 
 	r = caps_keep(err);
 	if (r == 0)
-		r = user_apply(&i->process->user, err);
+		r = user_apply(&i->process->user, process_keeps_groups(i), err);
 	if (r == 0 && i->cwd_later)
 		r = process_enter_cwd(i, err);
 	return r;
@@ -279,5 +291,5 @@ int process_stage_last_words(struct init *i, struct coffer_error *err)
 
 int process_stage_execute(struct init *i, struct coffer_error *err)
 {
-	return program_execute(i->process, err);
+	return program_execute(i->process, i->env, err);
 }

@@ -34,12 +34,12 @@ static int user_set_groups(const struct oci_user *user, struct coffer_error *err
 	return err_sys(err, "process.user.additionalGids: the user namespace forbids setgroups");
 }
 
-int user_apply(const struct oci_user *user, struct coffer_error *err)
+int user_apply(const struct oci_user *user, bool keep_groups, struct coffer_error *err)
 {
 	int r;
 
 	umask((mode_t)(user->umask.set ? user->umask.v & 0777 : USER_UMASK_DEFAULT));
-	r = user_set_groups(user, err);
+	r = keep_groups ? 0 : user_set_groups(user, err);
 	if (r < 0)
 		return r;
 	if (setresgid(user->gid, user->gid, user->gid) < 0)

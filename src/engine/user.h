@@ -5,10 +5,13 @@
 #ifndef ENGINE_USER_H
 #define ENGINE_USER_H
 
+#include <stdbool.h>
+
 #include "base/error.h"
 #include "spec/spec.h"
 
-/* user_apply() - umask, groups, gid, uid; all by number, names are the caller's business */
-int user_apply(const struct oci_user *user, struct coffer_error *err);
+/* user_apply() - umask, groups, gid, uid; all by number, names are the caller's business.
+ * @keep_groups: leave the caller's additional groups */
+int user_apply(const struct oci_user *user, bool keep_groups, struct coffer_error *err);
 
 #endif /* ENGINE_USER_H */
