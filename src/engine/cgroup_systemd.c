@@ -9,7 +9,7 @@
  *	update  the same of changed limits
  *	stop    the unit is stopped, in case it is still there
  *
- * The unit's word is "system:UNIT" or "user:UNIT", after the bus.
+ * The unit's word is "system:SLICE:UNIT" or "user:SLICE:UNIT", after the bus.
  *
  * Linked into programs of the host only (the agent has no systemd), which is
  * why cgroup.c refers to the table weakly.
@@ -31,7 +31,7 @@ static bool systemd_on_user_bus(const struct cgroup *cg)
 
 static const char *systemd_unit(const struct cgroup *cg)
 {
-	const char *colon = strchr(cg->unit, ':');
+	const char *colon = strrchr(cg->unit, ':');
 
 	return colon ? colon + 1 : cg->unit;
 }
@@ -69,11 +69,19 @@ static int systemd_plan(struct cgroup *cg, const struct cgroup_plan_args *args,
 				err);
 	if (r < 0)
 		return r;
-	if (asprintf(&cg->unit, "%s%s", args->rootless ? SYSTEMD_USER : SYSTEMD_SYSTEM,
-		     names.unit) < 0)
+	if (asprintf(&cg->unit, "%s%s:%s", args->rootless ? SYSTEMD_USER : SYSTEMD_SYSTEM,
+		     names.slice, names.unit) < 0)
 		return err_nomem(err);
 	cg->spec = args->spec;
 	return systemd_plan_path(cg, &names, args->rootless, err);
+}
+
+/* Return: malloc'd, NULL without memory */
+static char *systemd_slice(const struct cgroup *cg)
+{
+	const char *slice = strchr(cg->unit, ':') + 1;
+
+	return strndup(slice, strcspn(slice, ":"));
 }
 
 /* What makes the unit ours, in the slice, with everything switched on that a limit may want. */
@@ -128,19 +136,19 @@ static int systemd_start(struct cgroup *cg, pid_t pid, const struct oci_resource
 			 struct coffer_error *err)
 {
 	autoprops struct systemd_props props = { 0 };
-	struct systemd_names names = { 0 };
-	bool user = systemd_on_user_bus(cg);
+	autofree char *slice = systemd_slice(cg);
 	int r;
 
-	/* The unit's word does not hold the slice; the document does, and was checked. */
-	r = systemd_names_parse(cg->spec->linux_->cgroups_path, "", user, &names, err);
-	if (r == 0)
-		r = systemd_props_unit(cg, names.slice, pid, &props, err);
+	if (!slice)
+		return err_nomem(err);
+	r = systemd_props_unit(cg, slice, pid, &props, err);
 	if (r == 0)
 		r = systemd_props_resources(cg, res, &props, err);
 	if (r == 0)
 		r = systemd_props_annotations(&cg->spec->annotations, &props, err);
-	return r < 0 ? r : systemd_start_unit(user, systemd_unit(cg), &props, err);
+	if (r < 0)
+		return r;
+	return systemd_start_unit(systemd_on_user_bus(cg), systemd_unit(cg), &props, err);
 }
 
 static int systemd_update(struct cgroup *cg, const struct oci_resources *res,
