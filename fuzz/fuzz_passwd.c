@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/user.h"
+#include "engine/passwd.h"
 
 /* A copy of its own for each part, so that a read past its end is seen. */
 static char *cut(const uint8_t **data, size_t *size, size_t *len)
@@ -28,9 +28,9 @@ static char *cut(const uint8_t **data, size_t *size, size_t *len)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static struct user u;
+	static struct passwd_user u;
 	struct coffer_error err = COFFER_ERROR_INIT;
-	struct user_files files;
+	struct passwd_files files;
 	char *spec, *passwd, *group, *text;
 	size_t len;
 
@@ -41,8 +41,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	files.passwd = passwd;
 	files.group = group;
 	u.ngroups = 0;
-	if (user_lookup(&files, text, &u, &err) == 0 &&
-	    (u.uid > USER_ID_MAX || u.gid > USER_ID_MAX || u.ngroups == 0 || !u.home[0]))
+	if (passwd_lookup(&files, text, &u, &err) == 0 &&
+	    (u.uid > PASSWD_ID_MAX || u.gid > PASSWD_ID_MAX || u.ngroups == 0 || !u.home[0]))
 		abort();
 	free(text);
 	free(spec);

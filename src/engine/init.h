@@ -35,6 +35,7 @@ struct init {
 	int *sock;
 	int rootfd;
 	struct terminal terminal;
+	char *const *env; /* of the program */
 	bool cwd_later; /* root may not enter the working directory; its user will try */
 };
 

@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 static const char program_default_path[] =
-	"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /* The last one wins, as it does in a shell; oci_env_get() is the same for allocated specs. */
 static const char *program_path(const struct oci_process *p)
@@ -41,8 +41,12 @@ static int program_failed(const char *file, int errnum, struct coffer_error *err
 		return err_set(err, COFFER_ERR_NOT_FOUND, ENOENT,
 			       "exec %s: its interpreter or loader was not found", file);
 	if (errnum == EACCES && stat(file, &st) == 0 && S_ISDIR(st.st_mode))
-		return err_set(err, COFFER_ERR_INVALID_ARGUMENT, EACCES, "exec %s: is a directory",
-			       file);
+		return err_set(err, COFFER_ERR_INVALID_ARGUMENT, EACCES,
+			       "exec %s: permission denied: is a directory", file);
+	if (errnum == ENOENT || errnum == EACCES) /* clients look for these very words */
+		return err_set(err, err_kind_from_errno(errnum), errnum, "exec %s: %s", file,
+			       errnum == ENOENT ? "no such file or directory"
+						: "permission denied");
 	return err_sysn(err, errnum, "exec %s", file);
 }
 
@@ -116,11 +120,8 @@ static int program_search(const struct oci_process *p, char *const *env, struct 
 	return program_not_found(p, refused, err);
 }
 
-int program_execute(const struct oci_process *process, struct coffer_error *err)
+int program_execute(const struct oci_process *process, char *const *env, struct coffer_error *err)
 {
-	static char *const empty[] = { NULL };
-	char *const *env = process->env.n > 0 ? process->env.v : empty;
-
 	if (strchr(process->args.v[0], '/')) {
 		execve(process->args.v[0], process->args.v, env);
 		return program_failed(process->args.v[0], errno, err);

@@ -20,9 +20,10 @@ int program_find(const struct oci_process *process, struct coffer_error *err);
 
 /**
  * program_execute() - Execute as the container's user, in its root and directory
+ * @env:	The environment, NULL-terminated; PATH is that of @process
  *
  * Return: only on failure; -ENOENT, -EACCES and -ENOEXEC tell callers 127 from 126
  */
-int program_execute(const struct oci_process *process, struct coffer_error *err);
+int program_execute(const struct oci_process *process, char *const *env, struct coffer_error *err);
 
 #endif /* ENGINE_PROGRAM_H */

@@ -15,6 +15,7 @@
 
 #include "agent/user.h"
 #include "base/path.h"
+#include "engine/passwd.h"
 
 static const char passwd[] = "root:x:0:0:root:/root:/bin/sh\n"
 			     "\n"
@@ -33,20 +34,20 @@ static const char group[] = "root:x:0:\n"
 			    "bad:x:y:app\n"
 			    "4001:x:60:\n";
 
-static const struct user_files files = { passwd, sizeof(passwd) - 1, group, sizeof(group) - 1 };
+static const struct passwd_files files = { passwd, sizeof(passwd) - 1, group, sizeof(group) - 1 };
 
-static struct user *look_up(const char *spec)
+static struct passwd_user *look_up(const char *spec)
 {
-	static struct user u;
+	static struct passwd_user u;
 	struct coffer_error e = COFFER_ERROR_INIT;
 
-	u = (struct user){ 0 };
-	return user_lookup(&files, spec, &u, &e) == 0 ? &u : NULL;
+	u = (struct passwd_user){ 0 };
+	return passwd_lookup(&files, spec, &u, &e) == 0 ? &u : NULL;
 }
 
 static void check(const char *spec, uint32_t uid, uint32_t gid, const char *home)
 {
-	struct user *u = look_up(spec);
+	struct passwd_user *u = look_up(spec);
 
 	assert_non_null(u);
 	assert_int_equal(u->uid, uid);
@@ -87,10 +88,10 @@ static void test_unknown_is_refused(void **state)
 static void test_groups_in_order_without_repeats(void **state)
 {
 	struct coffer_error e = COFFER_ERROR_INIT;
-	struct user u = { .groups = { 50, 99 }, .ngroups = 2 };
+	struct passwd_user u = { .groups = { 50, 99 }, .ngroups = 2 };
 	static const uint32_t want[] = { 50, 99, 10, 1001 };
 
-	assert_int_equal(user_lookup(&files, "app", &u, &e), 0);
+	assert_int_equal(passwd_lookup(&files, "app", &u, &e), 0);
 	assert_int_equal(u.ngroups, 4);
 	assert_memory_equal(u.groups, want, sizeof(want));
 }
@@ -98,27 +99,27 @@ static void test_groups_in_order_without_repeats(void **state)
 static void test_too_many_groups(void **state)
 {
 	struct coffer_error e = COFFER_ERROR_INIT;
-	static struct user u;
+	static struct passwd_user u;
 	char *text = malloc(64 * 2000), *p = text;
-	struct user_files many = { passwd, sizeof(passwd) - 1, text, 0 };
+	struct passwd_files many = { passwd, sizeof(passwd) - 1, text, 0 };
 
 	for (int i = 0; i < 2000; i++)
 		p += sprintf(p, "g%d:x:%d:app\n", i, i + 5000);
 	many.group_len = (size_t)(p - text);
-	assert_true(user_lookup(&many, "app", &u, &e) < 0);
-	assert_int_equal(u.ngroups, USER_GROUPS_MAX);
+	assert_true(passwd_lookup(&many, "app", &u, &e) < 0);
+	assert_int_equal(u.ngroups, PASSWD_GROUPS_MAX);
 	free(text);
 }
 
 static void test_empty_files(void **state)
 {
 	struct coffer_error e = COFFER_ERROR_INIT;
-	const struct user_files none = { 0 };
-	struct user u = { 0 };
+	const struct passwd_files none = { 0 };
+	struct passwd_user u = { 0 };
 
-	assert_int_equal(user_lookup(&none, "0:0", &u, &e), 0);
+	assert_int_equal(passwd_lookup(&none, "0:0", &u, &e), 0);
 	assert_int_equal(u.ngroups, 1);
-	assert_true(user_lookup(&none, "root", &u, &e) < 0);
+	assert_true(passwd_lookup(&none, "root", &u, &e) < 0);
 	assert_non_null(strstr(e.message, "root"));
 }
 
@@ -208,7 +209,7 @@ static void test_resolve_odd_files(void **state)
 	assert_true(resolve(r, "12", p, &e) < 0);
 	assert_int_equal(unlinkat(r->fd, "etc/passwd", 0), 0);
 	put(r, "etc/passwd", "");
-	assert_int_equal(truncate(strcat(r->dir, "/etc/passwd"), USER_FILE_MAX + 1), 0);
+	assert_int_equal(truncate(strcat(r->dir, "/etc/passwd"), PASSWD_FILE_MAX + 1), 0);
 	r->dir[strlen(r->dir) - strlen("/etc/passwd")] = '\0';
 	assert_true(resolve(r, "12", p, &e) < 0);
 	assert_non_null(strstr(e.message, "large"));

@@ -96,11 +96,51 @@ static void test_environment_and_directory(void **state)
 	assert_int_equal(oci_strv_set(&run->spec->process->env, env, &run->err), 0);
 	run_args(run, "env", NULL);
 	assert_int_equal(run_whole(run), 0);
-	assert_string_equal(run->out, "A=1\nEMPTY=\nPATH=/x\n");
+	assert_string_equal(run->out, "A=1\nEMPTY=\nPATH=/x\nHOME=/\n");
 	assert_int_equal(oci_str_set(&run->spec->process->cwd, "/made/for/you", &run->err), 0);
 	run_args(run, "cwd", NULL);
 	assert_int_equal(run_whole(run), 0);
 	assert_string_equal(run->out, "/made/for/you\n");
+}
+
+/* The image's own passwd file says where a user is at home, unless the environment does. */
+static void test_home(void **state)
+{
+	struct run *run = *state;
+	const char *const env[] = { "HOME=/mine", NULL };
+
+	run_beside(run, "rootfs/etc", NULL);
+	run_beside(run, "rootfs/etc/passwd", "a:x:0:0::/zero:\nb:x:7:7::/seven:\n");
+	run_args(run, "env", NULL);
+	assert_int_equal(run_whole(run), 0);
+	assert_non_null(strstr(run->out, "HOME=/zero\n"));
+	run->spec->process->user.uid = 7;
+	assert_int_equal(run_whole(run), 0);
+	assert_non_null(strstr(run->out, "HOME=/seven\n"));
+	run->spec->process->user.uid = 8;
+	assert_int_equal(run_whole(run), 0);
+	assert_non_null(strstr(run->out, "HOME=/\n"));
+	assert_int_equal(oci_strv_set(&run->spec->process->env, env, &run->err), 0);
+	assert_int_equal(run_whole(run), 0);
+	assert_string_equal(run->out, "HOME=/mine\n");
+}
+
+/* One that blocks when it is opened, and one that leads out. */
+static void test_home_odd_files(void **state)
+{
+	struct run *run = *state;
+	char path[256];
+
+	run_beside(run, "rootfs/etc", NULL);
+	run_link(run, run_beside(run, "passwd", "a:x:0:0::/outside:\n"), "/etc/passwd");
+	run_args(run, "env", NULL);
+	assert_int_equal(run_whole(run), 0);
+	assert_non_null(strstr(run->out, "HOME=/\n"));
+	snprintf(path, sizeof(path), "%s/etc/passwd", run->rootfs);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(mkfifo(path, 0666), 0);
+	assert_int_equal(run_whole(run), 0);
+	assert_non_null(strstr(run->out, "HOME=/\n"));
 }
 
 static void test_directory_outside(void **state)
@@ -191,7 +231,7 @@ static void test_program_not_found(void **state)
 	struct run *run = *state;
 
 	expect_failure(run, "nope", ENOENT, "exec \"nope\": executable file not found in $PATH");
-	expect_failure(run, "/nope", ENOENT, "exec /nope: No such file or directory");
+	expect_failure(run, "/nope", ENOENT, "exec /nope: no such file or directory");
 	put_file(run, "/script", 0755, "#!/no/such/interpreter\n");
 	expect_failure(run, "/script", ENOENT, "interpreter or loader was not found");
 }
@@ -201,9 +241,9 @@ static void test_program_not_executable(void **state)
 	struct run *run = *state;
 
 	put_file(run, "/plain", 0644, "#!/payload\n");
-	expect_failure(run, "/plain", EACCES, "exec /plain: Permission denied");
+	expect_failure(run, "/plain", EACCES, "exec /plain: permission denied");
 	put_dir(run, "/dir");
-	expect_failure(run, "/dir", EACCES, "exec /dir: is a directory");
+	expect_failure(run, "/dir", EACCES, "exec /dir: permission denied: is a directory");
 	put_file(run, "/garbage", 0755, "garbage");
 	expect_failure(run, "/garbage", ENOEXEC, "exec /garbage: Exec format error");
 }
@@ -325,6 +365,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_user, run_setup, run_teardown),
 		cmocka_unit_test_setup_teardown(test_environment_and_directory, run_setup,
 						run_teardown),
+		cmocka_unit_test_setup_teardown(test_home, run_setup, run_teardown),
+		cmocka_unit_test_setup_teardown(test_home_odd_files, run_setup, run_teardown),
 		cmocka_unit_test_setup_teardown(test_directory_outside, run_setup, run_teardown),
 		cmocka_unit_test_setup_teardown(test_names, run_setup, run_teardown),
 		cmocka_unit_test_setup_teardown(test_signals_are_reset, run_setup, run_teardown),
