@@ -305,7 +305,8 @@ static int cgroup_make_all(struct cgroup *cg, struct coffer_error *err)
 		done += r == 0;
 	}
 	v2 = cgroup_unified(cg);
-	if (r == 0 && cg->rootless && v2)
+	/* A manager has put the process there already. */
+	if (r == 0 && cg->rootless && v2 && !cg->ops->start)
 		r = cgroup_tree_may_enter(v2, err);
 	if (r == 0)
 		return 0;

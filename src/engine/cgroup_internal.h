@@ -72,6 +72,8 @@ struct cgroup_ops {
 	 */
 	int (*start)(struct cgroup *cg, pid_t pid, const struct oci_resources *res,
 		     struct coffer_error *err);
+	/* Have the manager move a further process there, where we have no right to; or NULL */
+	int (*join)(struct cgroup *cg, pid_t pid, struct coffer_error *err);
 	/* Tell the manager of changed limits, before the files are written; NULL: nobody to tell */
 	int (*update)(struct cgroup *cg, const struct oci_resources *res,
 		      struct coffer_error *err);

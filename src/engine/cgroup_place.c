@@ -146,9 +146,12 @@ int cgroup_join(struct cgroup *cg, pid_t pid, pid_t init, struct coffer_error *e
 	if (!t)
 		return 0;
 	r = cgroup_tree_add(t, pid, err);
-	if (r != -EBUSY)
-		return r;
-	err_clear(err);
-	r = cgroup_join_init(t, pid, init, err);
+	if (r == -EBUSY) {
+		err_clear(err);
+		r = cgroup_join_init(t, pid, init, err);
+	} else if (r == -EACCES && cg->ops->join) {
+		err_clear(err);
+		r = cg->ops->join(cg, pid, err);
+	}
 	return r < 0 ? err_wrap(err, "cgroup") : 0;
 }

@@ -6,6 +6,7 @@
  *	        the group it lives in
  *	start   a transient unit with init in it, with what systemd has to know
  *	        of the limits; the groups' files are written by us afterwards
+ *	join    a further process, where an ordinary user may not move it
  *	update  the same of changed limits
  *	stop    the unit is stopped, in case it is still there
  *
@@ -151,6 +152,11 @@ static int systemd_start(struct cgroup *cg, pid_t pid, const struct oci_resource
 	return systemd_start_unit(systemd_on_user_bus(cg), systemd_unit(cg), &props, err);
 }
 
+static int systemd_join(struct cgroup *cg, pid_t pid, struct coffer_error *err)
+{
+	return systemd_attach(systemd_on_user_bus(cg), systemd_unit(cg), pid, err);
+}
+
 static int systemd_update(struct cgroup *cg, const struct oci_resources *res,
 			  struct coffer_error *err)
 {
@@ -171,6 +177,7 @@ const struct cgroup_ops cgroup_systemd_ops = {
 	.name = "systemd",
 	.plan = systemd_plan,
 	.start = systemd_start,
+	.join = systemd_join,
 	.update = systemd_update,
 	.stop = systemd_stop,
 };

@@ -88,6 +88,8 @@ int systemd_start_unit(bool user, const char *unit, const struct systemd_props *
 		       struct coffer_error *err);
 /* systemd_stop_unit() - StopUnit and wait; one that is gone is fine. Also forgets that it failed */
 int systemd_stop_unit(bool user, const char *unit, struct coffer_error *err);
+/* systemd_attach() - Move a process into a unit that is there */
+int systemd_attach(bool user, const char *unit, pid_t pid, struct coffer_error *err);
 int systemd_set_properties(bool user, const char *unit, const struct systemd_props *props,
 			   struct coffer_error *err);
 /* systemd_control_group() - The manager's own group, "/user.slice/...". Return: malloc'd */

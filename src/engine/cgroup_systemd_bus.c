@@ -390,6 +390,28 @@ int systemd_stop_unit(bool user, const char *unit, struct coffer_error *err)
 	return r;
 }
 
+int systemd_attach(bool user, const char *unit, pid_t pid, struct coffer_error *err)
+{
+	automessage struct bus_message *m = NULL, *reply = NULL;
+	char what[32 + SYSTEMD_UNIT_MAX], name[64];
+	uint32_t number = (uint32_t)pid;
+	struct bus *bus;
+	int r;
+
+	r = systemd_connect(user, &bus, err);
+	if (r < 0)
+		return r;
+	snprintf(what, sizeof(what), "move a process to %s", unit);
+	r = systemd_new_call(bus, "AttachProcessesToUnit", &m);
+	if (r >= 0)
+		r = sd.append(m, "ss", unit, "");
+	if (r >= 0)
+		r = sd.append_array(m, 'u', &number, sizeof(number));
+	if (r < 0)
+		return err_sysn(err, r, "systemd: %s: write the message", what);
+	return systemd_call(bus, m, what, &reply, name, err);
+}
+
 int systemd_set_properties(bool user, const char *unit, const struct systemd_props *props,
 			   struct coffer_error *err)
 {

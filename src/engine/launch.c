@@ -281,7 +281,7 @@ static long launch_clone_first(struct launch *l, int *pidfd)
 	uint64_t flags = l->ns->bridge ? 0 : ns_clone_flags(l->ns);
 	long pid = launch_clone(flags, l->cgroup, pidfd);
 
-	if (pid >= 0 || errno != EBUSY || l->cgroup < 0 || !l->place)
+	if (pid >= 0 || (errno != EBUSY && errno != EACCES) || l->cgroup < 0 || !l->place)
 		return pid;
 	l->cgroup = -1;
 	return launch_clone(flags, -1, pidfd);
