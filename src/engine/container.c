@@ -199,15 +199,17 @@ static int container_place(pid_t pid, void *data, struct coffer_error *err)
 	return cgroup_place(c->cgroup, pid, c->spec->linux_->resources, err);
 }
 
-/* Hooks may ask the runtime about the container, so its record comes first. */
+static int container_born(pid_t pid, void *data, struct coffer_error *err)
+{
+	return container_record(data, pid, err);
+}
+
 int container_hooks(pid_t pid, void *data, struct coffer_error *err)
 {
 	struct engine_container *c = data;
 	struct hook_state state = container_hook_state(c, "creating", pid);
-	int r = container_record(c, pid, err);
+	int r = hooks_run(&c->spec->hooks->prestart, "prestart", &state, err);
 
-	if (r == 0)
-		r = hooks_run(&c->spec->hooks->prestart, "prestart", &state, err);
 	if (r == 0)
 		r = hooks_run(&c->spec->hooks->create_runtime, "createRuntime", &state, err);
 	return r;
@@ -226,6 +228,8 @@ static void container_fill_launch(struct engine_container *c, struct init *init)
 		l->place = container_place;
 		l->place_always = cgroup_needs_place(c->cgroup);
 	}
+	/* Its record is written while it is busy. */
+	l->born = container_born;
 	l->hooks = container_hooks;
 	l->parent_data = c;
 }
@@ -272,8 +276,6 @@ static int container_make(struct engine_container *c, struct coffer_error *err)
 		r = container_launch(c, err);
 	if (r == 0 && c->cgroup)
 		r = cgroup_limit_devices(c->cgroup, res, err);
-	if (r == 0)
-		r = container_record(c, c->launch.process.child.pid, err);
 	if (r == 0 && c->args->gate >= 0)
 		r = launch_send_to_gate(&c->launch, err);
 	return r;

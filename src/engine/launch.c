@@ -121,6 +121,12 @@ static int launch_on_error(struct launch *l, struct sync_msg *msg, int *fd,
 	return -msg->err.err;
 }
 
+static int launch_born(struct launch *l, struct coffer_error *err)
+{
+	l->forked = true;
+	return l->born ? l->born(l->process.child.pid, l->parent_data, err) : 0;
+}
+
 static int launch_on_forked(struct launch *l, struct sync_msg *msg, int *fd,
 			    struct coffer_error *err)
 {
@@ -131,10 +137,9 @@ static int launch_on_forked(struct launch *l, struct sync_msg *msg, int *fd,
 		return err_internal(err, "unexpected fork of the container's process");
 	helper = child_steal(&l->process.child);
 	l->process.child = (struct child){ .pid = msg->pid, .pidfd = steal_fd(fd) };
-	l->forked = true;
 	/* It is about to exit; one that is kept from that, by a freezer say, is killed. */
 	child_wait(&helper, deadline_in(clock_budget(LAUNCH_HELPER_BUDGET)), &si);
-	return 0;
+	return launch_born(l, err);
 }
 
 static int launch_continue(struct launch *l, struct coffer_error *err)
@@ -308,9 +313,9 @@ int launch_start(struct launch *l, struct coffer_error *err)
 		launch_child(l, theirs);
 	}
 	l->process.child = (struct child){ .pid = (pid_t)pid, .pidfd = pidfd };
-	l->forked = !l->ns->bridge;
 	close_fd(&theirs);
-	return launch_serve(l, SYNC_CREATED, err);
+	r = l->ns->bridge ? 0 : launch_born(l, err);
+	return r < 0 ? r : launch_serve(l, SYNC_CREATED, err);
 }
 
 int launch_send_to_gate(struct launch *l, struct coffer_error *err)

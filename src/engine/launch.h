@@ -30,6 +30,8 @@ struct launch {
 	 */
 	int (*place)(pid_t pid, void *data, struct coffer_error *err);
 	bool place_always;
+	/* Told who the child is, once, while that one goes on with its set-up. */
+	int (*born)(pid_t pid, void *data, struct coffer_error *err);
 	int (*hooks)(pid_t pid, void *data, struct coffer_error *err);
 	/* Takes the listener of the child's filter, borrowed, to whom it is for. */
 	int (*listener)(int listener, pid_t pid, void *data, struct coffer_error *err);

@@ -191,7 +191,11 @@ int engine_restore_hooks(struct engine_container *c, pid_t pid, struct coffer_er
 {
 	int r = restore_loopback(c, pid, err);
 
-	return r < 0 || !c->spec->hooks ? r : container_hooks(pid, c, err);
+	if (r < 0 || !c->spec->hooks)
+		return r;
+	/* Hooks may ask the runtime about the container. */
+	r = container_record(c, pid, err);
+	return r < 0 ? r : container_hooks(pid, c, err);
 }
 
 int engine_restore_adopt(struct engine_container *c, pid_t pid, struct coffer_error *err)
