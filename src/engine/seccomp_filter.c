@@ -250,6 +250,8 @@ static int filter_add_name(struct filter_build *b, const char *name, size_t firs
 		nr = seccomp_call_number(&seccomp_abis[abi], name);
 		if (nr.direct > b->last[abi])
 			b->last[abi] = (uint32_t)nr.direct;
+		if (nr.muxed > b->last[abi])
+			b->last[abi] = (uint32_t)nr.muxed;
 		for (size_t rule = first; r == 0 && rule < end; rule++) {
 			if (nr.direct >= 0)
 				r = filter_add_call(b, abi, (uint32_t)nr.direct, rule, err);

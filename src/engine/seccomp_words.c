@@ -2,7 +2,7 @@
 /*
  * engine/seccomp_words.c - the words of linux.seccomp and what the kernel has for them
  *
- * Callers: seccomp_filter.c; whoever lists what the engine knows.
+ * Caller: seccomp_filter.c.
  */
 #include "engine/seccomp_words.h"
 
