@@ -164,8 +164,8 @@ static int cgroup_v1_write_devices(struct cgroup_tree *t, const struct device_ru
 	const char *add = want->allow ? "devices.deny" : "devices.allow";
 	int r = 0;
 
-	/* Of a group that allows by default the kernel does not tell the exceptions. */
-	if (want->allow ? !have->allow || want->n > 0 : have->allow) {
+	/* Of a group that allows by default the kernel does not tell the exceptions: anew. */
+	if (want->allow || have->allow) {
 		r = cgroup_set(t, want->allow ? "devices.allow" : "devices.deny", err, "a");
 		have->n = 0;
 	}

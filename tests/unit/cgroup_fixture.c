@@ -160,13 +160,16 @@ const char *group_file(struct group *g, enum cgroup_controller controller, const
 
 bool group_has(struct group *g, enum cgroup_controller controller)
 {
+	const struct cgroup_tree *v2 = cgroup_unified(g->cg);
+	char file[256], words[1024], word[64];
 	autofree char *text = NULL;
-	char words[1024], word[64];
 
 	if (cgroup_find(g->cg, controller))
 		return true;
-	if (!cgroup_unified(g->cg) ||
-	    io_read_file(AT_FDCWD, CGROUP_ROOT "/cgroup.controllers", 1000, &text, NULL, NULL) < 0)
+	if (!v2)
+		return false;
+	snprintf(file, sizeof(file), "%.*s/cgroup.controllers", (int)v2->root_len, v2->dir);
+	if (io_read_file(AT_FDCWD, file, 1000, &text, NULL, NULL) < 0)
 		return false;
 	snprintf(words, sizeof(words), " %.*s ", (int)strcspn(text, "\n"), text);
 	snprintf(word, sizeof(word), " %s ",
