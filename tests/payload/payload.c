@@ -20,9 +20,11 @@
 #include <sys/ioctl.h>
 #include <sys/personality.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
 #include <time.h>
@@ -341,6 +343,18 @@ static int verb_wait(int argc, char **argv)
 	return 0;
 }
 
+/* notify TEXT: to $NOTIFY_SOCKET, then wait */
+static int verb_notify(int argc, char **argv)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", getenv("NOTIFY_SOCKET"));
+	if (sendto(fd, argv[1], strlen(argv[1]), 0, (struct sockaddr *)&sa, sizeof(sa)) < 0)
+		return fail(sa.sun_path);
+	return verb_wait(argc, argv);
+}
+
 /* orphans N: as many children that wait, left alone; then wait as well */
 static int verb_orphans(int argc, char **argv)
 {
@@ -402,6 +416,7 @@ static const struct {
 	{ "limits", 0, verb_limits },
 	{ "link", 1, verb_link },
 	{ "ls", 1, verb_ls },
+	{ "notify", 1, verb_notify },
 	{ "open", 1, verb_open },
 	{ "orphans", 1, verb_orphans },
 	{ "reopen", 0, verb_reopen },

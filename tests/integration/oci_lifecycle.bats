@@ -1,0 +1,311 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# coffer-oci: a container's life, and every command in every status.
+
+bats_require_minimum_version 1.5.0
+load oci
+
+setup() {
+	oci_setup
+}
+
+teardown() {
+	oci_teardown
+}
+
+@test "run: output, exit status, nothing left" {
+	args echo hello
+	run oci run -b "$B" "$ID"
+	[ "$status" -eq 0 ]
+	[ "$output" = hello ]
+	args exit 7
+	run oci run -b "$B" "$ID"
+	[ "$status" -eq 7 ]
+	gone "$ID"
+}
+
+@test "run: a signal's end is 128 and its number" {
+	args wait
+	"$COFFER_OCI" --root "$T/run" run -b "$B" "$ID" < /dev/null > /dev/null &
+	until_true is "$ID" running
+	oci kill "$ID" KILL
+	code=0
+	wait $! || code=$?
+	[ "$code" -eq 137 ]
+	gone "$ID"
+}
+
+@test "run: signals go to the program, standard input too" {
+	configure '.linux.namespaces |= map(select(.type != "pid"))'
+	args wait
+	"$COFFER_OCI" --root "$T/run" run -b "$B" "$ID" < /dev/null > "$T/out" &
+	until_true grep -q ready "$T/out"
+	kill -USR1 $!
+	code=0
+	wait $! || code=$?
+	[ "$code" -eq 138 ]
+	args cat -
+	[ "$(echo through | oci run -b "$B" "$ID")" = through ]
+}
+
+@test "run --keep leaves a stopped container" {
+	args exit 3
+	run oci run --keep -b "$B" "$ID"
+	[ "$status" -eq 3 ]
+	[ "$(status_of "$ID")" = stopped ]
+	oci delete "$ID"
+	gone "$ID"
+}
+
+@test "create, start, kill, delete" {
+	args wait
+	oci create -b "$B" --pid-file "$T/pid" "$ID" < /dev/null > "$T/out" 2>&1
+	[ "$(status_of "$ID")" = created ]
+	[ "$(cat "$T/pid")" = "$(oci state "$ID" | jq .pid)" ]
+	[ ! -s "$T/out" ]
+	oci start "$ID"
+	until_true grep -q ready "$T/out"
+	[ "$(status_of "$ID")" = running ]
+	oci kill "$ID" KILL
+	until_true is "$ID" stopped
+	[ "$(oci state "$ID" | jq .pid)" -eq 0 ]
+	oci delete "$ID"
+	gone "$ID"
+}
+
+@test "state and list tell the same" {
+	configure '.annotations = {"a.b": "c \"d\""}'
+	detached "$ID"
+	run oci state "$ID"
+	[ "$status" -eq 0 ]
+	[ "$(jq -c 'keys_unsorted' <<< "$output")" = \
+		'["ociVersion","id","pid","status","bundle","rootfs","created","annotations","owner"]' ]
+	[ "$(jq -r .id <<< "$output")" = "$ID" ]
+	[ "$(jq -r .bundle <<< "$output")" = "$B" ]
+	[ "$(jq -r .rootfs <<< "$output")" = "$B/rootfs" ]
+	[ "$(jq -r '.annotations."a.b"' <<< "$output")" = 'c "d"' ]
+	date -d "$(jq -r .created <<< "$output")" > /dev/null
+	[ "$(oci list -f json | jq -c '.[0] | del(.owner)')" = "$(jq -c 'del(.owner)' <<< "$output")" ]
+	[ "$(oci list -f json | jq -r '.[0].owner')" = root ]
+	[ "$(oci list -q)" = "$ID" ]
+	run oci list
+	[[ "${lines[0]}" =~ ^ID\ +PID\ +STATUS\ +BUNDLE\ +CREATED\ +OWNER$ ]]
+	[[ "${lines[1]}" =~ ^$ID\ +[0-9]+\ +running\ +$B\ +20[0-9]+-.*Z\ +root$ ]]
+	oci delete -f "$ID"
+	[ "$(oci list -f json)" = null ]
+}
+
+@test "list goes on after one that it cannot read" {
+	detached "$ID"
+	mkdir -p "$T/run/broken"
+	echo '{"version":1' > "$T/run/broken/state.json"
+	[ "$(oci list -q 2> "$T/err")" = "$ID" ]
+	grep -q 'level=warning.*broken' "$T/err"
+	oci delete -f broken
+	gone broken
+}
+
+@test "exec: output, status, environment, user, directory" {
+	detached "$ID"
+	[ "$(oci exec "$ID" /payload echo in there)" = "in there" ]
+	run oci exec "$ID" /payload exit 9
+	[ "$status" -eq 9 ]
+	[[ "$(oci exec -e A=b --env C=d "$ID" /payload env)" == *"A=b"*"C=d"* ]]
+	[[ "$(oci exec -u 7:8 -g 9 "$ID" /payload id)" == "uid 7 7 7"*"gid 8 8 8"*"groups 9"* ]]
+	[ "$(oci exec --cwd /proc "$ID" /payload cwd | head -n 1)" = /proc ]
+	printf '{"cwd":"/","args":["/payload","echo","by","file"]}' > "$T/process.json"
+	[ "$(oci exec --process "$T/process.json" "$ID")" = "by file" ]
+	[ "$(echo typed | oci exec "$ID" /payload cat -)" = typed ]
+}
+
+@test "exec --detach leaves the process and writes its pid" {
+	detached "$ID"
+	oci exec -d --pid-file "$T/pid" "$ID" /payload wait > /dev/null
+	pid=$(cat "$T/pid")
+	oci ps -f json "$ID" | jq -e "index($pid)"
+	[ "$(oci ps -f json "$ID" | jq length)" -eq 2 ]
+	run oci ps "$ID"
+	[[ "${lines[0]}" =~ ^UID\ +PID\ +PPID\ +C\ +STIME\ +TTY\ +TIME\ +CMD$ ]]
+	[[ "$output" == *"/payload wait"* ]]
+	oci delete -f "$ID"
+	[ ! -e "/proc/$pid" ]
+}
+
+@test "a program that is not there: in the words that callers look for" {
+	args x
+	configure '.process.args = ["nope"]'
+	run oci run -b "$B" "$ID"
+	[ "$status" -eq 1 ]
+	[[ "$output" == *"executable file not found in \$PATH"* ]]
+	configure '.process.args = ["/nope"]'
+	run oci create -b "$B" "$ID"
+	[ "$status" -eq 1 ]
+	[[ "${output,,}" == *"no such file or directory"* ]]
+	chmod 644 "$B/rootfs/payload"
+	configure '.process.args = ["/payload"]'
+	run oci run -b "$B" "$ID"
+	[ "$status" -eq 1 ]
+	[[ "${output,,}" == *"permission denied"* ]]
+	chmod 755 "$B/rootfs/payload"
+	gone "$ID"
+	detached "$ID"
+	run oci exec "$ID" nope
+	[ "$status" -eq 255 ]
+	[[ "$output" == *"executable file not found in \$PATH"* ]]
+}
+
+@test "pause stops everything, resume lets it go on" {
+	detached "$ID"
+	oci pause "$ID"
+	[ "$(status_of "$ID")" = paused ]
+	run oci exec "$ID" /payload echo no
+	[ "$status" -eq 255 ]
+	oci resume "$ID"
+	[ "$(status_of "$ID")" = running ]
+	[ "$(oci exec "$ID" /payload echo yes)" = yes ]
+	oci pause "$ID"
+	oci kill "$ID" KILL
+	until_true is "$ID" stopped
+	oci delete "$ID"
+	gone "$ID"
+}
+
+@test "delete --force: a running one, a paused one, none at all" {
+	detached "$ID"
+	oci delete --force "$ID"
+	gone "$ID"
+	detached "$ID"
+	oci pause "$ID"
+	oci delete -f "$ID"
+	gone "$ID"
+	oci delete --force "$ID"
+}
+
+@test "a killed container's other processes go with it" {
+	configure '.linux.namespaces |= map(select(.type != "pid"))'
+	args orphans 3
+	oci run -d -b "$B" "$ID" < /dev/null > "$T/out"
+	until_true grep -q ready "$T/out"
+	[ "$(oci ps -f json "$ID" | jq length)" -eq 4 ]
+	oci kill "$ID" KILL
+	until_true is "$ID" stopped
+	oci kill --all "$ID" KILL
+	oci delete "$ID"
+	gone "$ID"
+}
+
+# What may be done in which status; everything else fails and changes nothing.
+@test "every command in every status" {
+	local -A allowed=(
+		[created]=" start pause update events exec kill ps delete "
+		[running]=" pause update events exec kill ps "
+		[paused]=" resume update events kill ps "
+		[stopped]=" ps delete "
+	)
+	local -A words=(
+		[start]="start" [pause]="pause" [resume]="resume" [update]="update --pids-limit 99"
+		[events]="events --stats" [exec]="exec" [kill]="kill" [ps]="ps" [delete]="delete"
+	)
+	for s in created running paused stopped; do
+		for c in start pause resume update events exec kill ps delete; do
+			args wait
+			oci create -b "$B" "$ID" < /dev/null > /dev/null
+			[ $s = created ] || oci start "$ID"
+			[ $s != paused ] || oci pause "$ID"
+			[ $s != stopped ] || { oci kill "$ID" KILL && until_true is "$ID" stopped; }
+			case $c in
+			exec) run oci exec "$ID" /payload exit ;;
+			kill) run oci kill "$ID" 0 ;;
+			*) run oci ${words[$c]} "$ID" ;;
+			esac
+			echo "$c when $s: $status $output"
+			if [[ "${allowed[$s]}" == *" $c "* ]]; then
+				[ "$status" -eq 0 ]
+			else
+				[ "$status" -ne 0 ]
+				[ "${#lines[@]}" -eq 1 ]
+				[ "$(status_of "$ID")" = $s ]
+			fi
+			oci delete -f "$ID"
+		done
+	done
+	for c in state start pause resume update events kill ps delete; do
+		run oci ${words[$c]:-state} "$ID"
+		[ "$status" -eq 1 ]
+		[[ "$output" == *"does not exist"* ]]
+	done
+}
+
+@test "kill: names and numbers, and what is none" {
+	args wait
+	for signal in 9 KILL SIGKILL kill; do
+		detached "$ID"
+		oci kill "$ID" $signal
+		until_true is "$ID" stopped
+		oci delete "$ID"
+	done
+	detached "$ID"
+	run oci kill "$ID" NOPE
+	[ "$status" -eq 1 ]
+	[[ "$output" == *'unknown signal \"NOPE\"'* ]]
+	[ "$(status_of "$ID")" = running ]
+}
+
+# Numbers 3 and 5 are open, 4 is not.
+with_descriptors() {
+	(exec 3< /dev/null 4<&- 5< /dev/zero && "$@")
+}
+
+@test "descriptors: only those asked for" {
+	args fds
+	[ "$(with_descriptors oci run -b "$B" "$ID" | tr '\n' ' ')" = "0 1 2 " ]
+	[ "$(with_descriptors oci run -b "$B" --preserve-fds 3 "$ID" | tr '\n' ' ')" = "0 1 2 3 5 " ]
+	[ "$(LISTEN_FDS=1 with_descriptors oci run -b "$B" --preserve-fds 2 "$ID" | tr '\n' ' ')" = \
+		"0 1 2 3 5 " ]
+	args env
+	[[ "$(LISTEN_FDS=1 oci run -b "$B" "$ID")" == *"LISTEN_FDS=1"*"LISTEN_PID=1"* ]]
+	[[ "$(LISTEN_FDS=1 LISTEN_PID=1 oci run -b "$B" "$ID")" != *"LISTEN_FDS"* ]]
+	detached "$ID"
+	[ "$(with_descriptors oci exec --preserve-fds 3 "$ID" /payload fds | tr '\n' ' ')" = "0 1 2 3 5 " ]
+}
+
+@test "sd_notify: what the program says reaches the caller's socket" {
+	args notify READY=1
+	/usr/bin/python3 - "$T/notify" > "$T/heard" <<- 'EOF' &
+		import socket, sys
+		s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+		s.bind(sys.argv[1])
+		s.settimeout(10)
+		print(s.recv(100).decode(), s.recv(100).decode(), sep="", end="")
+	EOF
+	until_true [ -S "$T/notify" ]
+	NOTIFY_SOCKET="$T/notify" oci run -d -b "$B" "$ID" < /dev/null > /dev/null
+	wait $!
+	[ "$(head -n 1 "$T/heard")" = READY=1 ]
+	[[ "$(tail -n 1 "$T/heard")" =~ ^MAINPID=[0-9]+$ ]]
+}
+
+@test "update: limits of a running container" {
+	configure '.linux.resources.pids = {"limit": 50}'
+	detached "$ID"
+	[ "$(oci events --stats "$ID" | jq .data.pids.limit)" -eq 50 ]
+	oci update --pids-limit 60 "$ID"
+	[ "$(oci events --stats "$ID" | jq .data.pids.limit)" -eq 60 ]
+	printf '{"pids":{"limit":70},"memory":{"limit":0},"cpu":{"shares":0}}' | oci update -r - "$ID"
+	[ "$(oci events --stats "$ID" | jq .data.pids.limit)" -eq 70 ]
+	run oci update --memory lots "$ID"
+	[ "$status" -eq 1 ]
+	run oci update --resources - "$ID" <<< '{"pids":{"limit":"many"}}'
+	[ "$status" -eq 1 ]
+	[[ "$output" == *"resources.pids.limit: expected integer, got string"* ]]
+	[ "$(oci events --stats "$ID" | jq .data.pids.limit)" -eq 70 ]
+}
+
+@test "events: a line every interval, an end with the container" {
+	detached "$ID"
+	oci events --interval 100ms "$ID" > "$T/events" &
+	until_true [ -s "$T/events" ]
+	oci kill "$ID" KILL
+	wait $!
+	[ "$(head -n 1 "$T/events" | jq -r '.type + " " + .id')" = "stats $ID" ]
+}
