@@ -165,6 +165,8 @@ static int cgroup_make_words(struct cgroup *cg, struct coffer_error *err)
 	bool ok;
 
 	cgroup_free_words(w);
+	if (cg->n == 0)
+		return 0;
 	w->v = calloc(2 + cg->n + 1, sizeof(*w->v));
 	ok = w->v && cgroup_add_word(w, cg->ops->name) && cgroup_add_word(w, cg->unit);
 	for (size_t i = 0; ok && i < cg->n; i++)
@@ -325,7 +327,7 @@ int cgroup_make_trees(struct cgroup *cg, struct coffer_error *err)
 	if ((r == -EACCES || r == -EPERM || r == -EROFS) && (cg->optional || cg->rootless)) {
 		log_debug("no cgroup: %s", err ? err->message : "");
 		err_clear(err);
-		return 0;
+		return cgroup_make_words(cg, err);
 	}
 	if (r < 0)
 		return err_wrap(err, "cgroup");

@@ -222,6 +222,7 @@ static void container_fill_launch(struct engine_container *c, struct init *init)
 	l->ns = &c->ns;
 	l->main = init_main;
 	l->data = init;
+	l->program = init->process;
 	if (c->cgroup) {
 		l->cgroup = cgroup_clone_fd(c->cgroup);
 		l->groups = c->cgroup;

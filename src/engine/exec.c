@@ -38,6 +38,7 @@ static int exec_run(struct engine_container *c, const struct engine_exec_args *a
 	init.no_new_keyring = args->no_new_keyring;
 	launch->main = init_exec_main;
 	launch->data = &init;
+	launch->program = args->process;
 	if (c->cgroup) {
 		launch->cgroup = cgroup_clone_fd(c->cgroup);
 		launch->groups = c->cgroup;

@@ -34,6 +34,7 @@
 #include <unistd.h>
 
 #include "engine/idmap.h"
+#include "engine/rlimit.h"
 #include "engine/sync.h"
 
 #define LAUNCH_BUDGET	     (20 * USEC_PER_SEC) /* for one step of the child */
@@ -89,6 +90,7 @@ static _Noreturn void launch_child(const struct launch *l, int sock)
 	int r = 0;
 
 	spawn_reset_signals();
+	rlimit_apply_early(l->program);
 	if (launch_needs_place(l))
 		r = sync_ask(sock, SYNC_PLACE, -1, &err);
 	if (r == 0 && l->groups)
@@ -262,6 +264,9 @@ static int launch_serve(struct launch *l, int want, struct coffer_error *err)
 	while (!done || !l->forked) {
 		type = launch_serve_one(l, err);
 		if (type < 0) {
+			/* One that waits for an answer is not to wait for it in vain. */
+			if (!l->forked)
+				shutdown(l->sock, SHUT_WR);
 			while (!l->forked && launch_serve_one(l, NULL) >= 0)
 				;
 			return type;

@@ -22,6 +22,7 @@ struct launch {
 	int cgroup;               /* borrowed directory, or -1 */
 	launch_main main;
 	void *data;               /* for @main */
+	const struct oci_process *program; /* what will be executed; borrowed */
 	const struct cgroup *groups; /* the child enters those it is not cloned into; or NULL */
 	/*
 	 * The parent's answers.  @place moves the child into its control groups when it was not

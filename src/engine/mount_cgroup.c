@@ -172,10 +172,11 @@ int mount_cgroup(struct mount_plan *m, const struct mount_plans *plans, int targ
 		 struct coffer_error *err)
 {
 	struct cgroup *found = NULL;
+	struct cgroup_hierarchy first;
 	int r = 0;
 
 	/* A container without groups of its own still gets to see what there is. */
-	if (!plans->cgroup) {
+	if (!plans->cgroup || !cgroup_hierarchy(plans->cgroup, 0, &first)) {
 		found = calloc(1, sizeof(*found));
 		r = found ? cgroup_discover(found, err) : err_nomem(err);
 	}

@@ -12,7 +12,9 @@
 #include "engine/rlimit.h"
 
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 
@@ -55,6 +57,14 @@ static int rlimit_apply_one(const struct oci_rlimit *limit, pid_t pid, struct co
 	return err_invalid(err, "process.rlimits: unknown type %s", limit->type);
 }
 
+static bool rlimit_has_oom(const char *path, int score)
+{
+	autofree char *text = NULL;
+
+	return io_read_file(AT_FDCWD, path, 64, &text, NULL, NULL) == 0 &&
+	       strtol(text, NULL, 10) == score;
+}
+
 static int rlimit_apply_oom(int score, pid_t pid, struct coffer_error *err)
 {
 	char path[48], text[16];
@@ -63,7 +73,21 @@ static int rlimit_apply_oom(int score, pid_t pid, struct coffer_error *err)
 	snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", (int)pid);
 	snprintf(text, sizeof(text), "%d", score);
 	r = io_write_file(AT_FDCWD, path, text, err);
+	if (r == -EACCES && rlimit_has_oom(path, score)) {
+		err_clear(err);
+		r = 0;
+	}
 	return r < 0 ? err_wrap(err, "process.oomScoreAdj") : 0;
+}
+
+void rlimit_apply_early(const struct oci_process *process)
+{
+	char text[16];
+
+	if (!process || !process->oom_score_adj.set)
+		return;
+	snprintf(text, sizeof(text), "%d", process->oom_score_adj.v);
+	io_write_file(AT_FDCWD, "/proc/self/oom_score_adj", text, NULL);
 }
 
 int rlimit_apply(const struct oci_process *process, pid_t pid, struct coffer_error *err)

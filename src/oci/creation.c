@@ -85,7 +85,8 @@ static int creation_record(const struct engine_record *rec, void *data, struct c
 
 	c->state.pid = rec->pid;
 	c->state.start_time = rec->start_time;
-	if (c->state.cgroup.n == 0 && rec->cgroup &&
+	/* The second time it may be less: groups that were not ours to make. */
+	if (rec->cgroup &&
 	    oci_strv_set(&c->state.cgroup, (const char *const *)rec->cgroup->v, err) < 0)
 		return -ENOMEM;
 	return state_write(&c->dir, &c->state, err);
