@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Seccomp profiles as the kernel understands them: system calls of a child with the filter loaded. */
+/* Seccomp profiles as the kernel understands them: calls of a child with the filter loaded. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,9 +7,12 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <linux/seccomp.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,6 +23,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "engine/seccomp_filter.h"
+#include "engine/sync.h"
 
 /* Written by the child, which then needs no system call to tell. */
 static struct shared {
@@ -37,9 +41,9 @@ static void test_sink(enum log_level level, const char *category, const char *ms
 
 static int compile(const char *profile, struct seccomp_filter *f, struct coffer_error *err)
 {
-	static const char frame[] = "{\"ociVersion\":\"1.2.0\",\"root\":{\"path\":\"r\"},\"process\":"
-				    "{\"cwd\":\"/\",\"args\":[\"a\"],\"user\":{\"uid\":0,\"gid\":0}},"
-				    "\"linux\":{\"seccomp\":%s}}";
+	static const char frame[] =
+		"{\"ociVersion\":\"1.2.0\",\"root\":{\"path\":\"r\"},\"process\":{\"cwd\":\"/\","
+		"\"args\":[\"a\"],\"user\":{\"uid\":0,\"gid\":0}},\"linux\":{\"seccomp\":%s}}";
 	struct buf doc = BUF_INIT(1 << 20);
 	struct oci_spec *spec = NULL;
 	int r;
@@ -92,7 +96,8 @@ static pid_t start_under(const char *profile, void (*calls)(void), bool traced)
 	if (pid == 0) {
 		if (traced && (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0 || raise(SIGSTOP) != 0))
 			_exit(99);
-		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || seccomp_apply(&f, &listener, &err) < 0)
+		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+		    seccomp_apply(&f, &listener, &err) < 0)
 			_exit(98);
 		calls();
 		/* Nothing else that a sanitizer would do on the way out. */
@@ -118,9 +123,12 @@ static void assert_killed(int status)
 	assert_int_equal(WTERMSIG(status), SIGSYS);
 }
 
-#define PROFILE(default_, rules) "{\"defaultAction\":\"SCMP_ACT_" default_ "\",\"syscalls\":[" rules "]}"
-#define RULE(action, name)	 "{\"names\":[\"" name "\"],\"action\":\"SCMP_ACT_" action "\"}"
-#define ERRNO(name, n)		 "{\"names\":[\"" name "\"],\"action\":\"SCMP_ACT_ERRNO\",\"errnoRet\":" #n "}"
+#define PROFILE(default_, rules) \
+	"{\"defaultAction\":\"SCMP_ACT_" default_ "\",\"syscalls\":[" rules "]}"
+#define RULE(action, name) "{\"names\":[\"" name "\"],\"action\":\"SCMP_ACT_" action "\"}"
+#define ERRNO(name, n) \
+	"{\"names\":[\"" name "\"],\"action\":\"SCMP_ACT_ERRNO\",\"errnoRet\":" #n "}"
+#define EXIT_ALLOWED RULE("ALLOW", "exit_group") ","
 
 /* ---- actions ---- */
 
@@ -149,7 +157,7 @@ static void test_allow_and_log(void **state)
 				   call_getppid),
 			 0);
 	assert_int_equal(shared->got[0], -EBADF);
-	assert_int_equal(run_under(PROFILE("ERRNO", RULE("ALLOW", "exit_group") "," RULE("ALLOW", "getppid")),
+	assert_int_equal(run_under(PROFILE("ERRNO", EXIT_ALLOWED RULE("ALLOW", "getppid")),
 				   call_getppid),
 			 0);
 	assert_int_equal(shared->got[0], getpid());
@@ -210,6 +218,78 @@ static void test_trace(void **state)
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
 	assert_int_equal(shared->got[0], getpid());
+}
+
+/* ---- somebody else answers ---- */
+
+static void __attribute__((noreturn)) ask_agent(const struct seccomp_filter *f, int sock)
+{
+	int listener;
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || seccomp_apply(f, &listener, NULL) < 0 ||
+	    sync_pass_listener(sock, listener, NULL) < 0)
+		syscall(SYS_exit_group, 98);
+	note(raw(SYS_getppid, 17, 0, 0));
+	syscall(SYS_exit_group, 0);
+	__builtin_unreachable();
+}
+
+static void answer_one(int listener, pid_t pid)
+{
+	struct seccomp_notif ask = { 0 };
+	struct seccomp_notif_resp answer = { .val = 4711 };
+
+	assert_int_equal(ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &ask), 0);
+	assert_int_equal(ask.pid, pid);
+	assert_int_equal(ask.data.nr, SYS_getppid);
+	assert_int_equal(ask.data.args[0], 17);
+	answer.id = ask.id;
+	assert_int_equal(ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer), 0);
+}
+
+/* @sent: the parent may not take the listener out of the child */
+static void check_notify(bool sent)
+{
+	struct seccomp_filter f;
+	struct sync_msg msg;
+	int pair[2], listener, pidfd, status;
+	pid_t pid;
+
+	must_compile("{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"listenerPath\":\"/x\",\"flags\":["
+		     "\"SECCOMP_FILTER_FLAG_TSYNC\",\"SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV\"],"
+		     "\"syscalls\":[" RULE("NOTIFY", "getppid") "]}",
+		     &f);
+	memset(shared, 0, sizeof(*shared));
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0)
+		ask_agent(&f, pair[1]);
+	close(pair[1]);
+	assert_int_equal(sync_recv(pair[0], &msg, &listener), SYNC_LISTENER);
+	if (sent) {
+		assert_int_equal(sync_send(pair[0], SYNC_LISTENER, 0, -1), 0);
+		assert_int_equal(sync_recv(pair[0], &msg, &listener), SYNC_LISTENER);
+	} else {
+		pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+		listener = (int)syscall(SYS_pidfd_getfd, pidfd, msg.pid, 0);
+		close(pidfd);
+	}
+	assert_true(listener >= 0);
+	assert_int_equal(sync_send(pair[0], SYNC_CONTINUE, 0, -1), 0);
+	answer_one(listener, pid);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_int_equal(shared->got[0], 4711);
+	close(listener);
+	close(pair[0]);
+	seccomp_filter_free(&f);
+}
+
+static void test_notify(void **state)
+{
+	check_notify(false);
+	check_notify(true);
 }
 
 /* ---- arguments ---- */
@@ -315,7 +395,7 @@ static void test_several_rules(void **state)
 	int us = getpid();
 
 	/* Whatever the order, the strictest that holds. */
-	assert_int_equal(run_under(PROFILE("ERRNO", RULE("ALLOW", "exit_group") "," IF("ALLOW", "", 1, 2)
+	assert_int_equal(run_under(PROFILE("ERRNO", EXIT_ALLOWED IF("ALLOW", "", 1, 2)
 					   "," IF("ERRNO", ",\"errnoRet\":71", 0, 1)),
 				   call_pairs),
 			 0);
@@ -323,21 +403,21 @@ static void test_several_rules(void **state)
 	assert_int_equal(shared->got[1], -71);
 	assert_int_equal(shared->got[2], us);
 	/* A condition that is stricter than what holds without one. */
-	assert_int_equal(run_under(PROFILE("ERRNO", RULE("ALLOW", "exit_group") "," RULE("ALLOW", "getppid")
+	assert_int_equal(run_under(PROFILE("ERRNO", EXIT_ALLOWED RULE("ALLOW", "getppid")
 					   "," IF("ERRNO", ",\"errnoRet\":71", 0, 1)),
 				   call_pairs),
 			 0);
 	assert_int_equal(shared->got[0], -71);
 	assert_int_equal(shared->got[2], us);
 	/* More lenient than that: void. Of two without conditions the first one stands. */
-	assert_int_equal(run_under(PROFILE("ALLOW", ERRNO("getppid", 5) "," IF("ALLOW", "", 0, 1) ","
-					   ERRNO("getppid", 6)),
+	assert_int_equal(run_under(PROFILE("ALLOW", ERRNO("getppid", 5) ","
+					   IF("ALLOW", "", 0, 1) "," ERRNO("getppid", 6)),
 				   call_pairs),
 			 0);
 	assert_int_equal(shared->got[0], -5);
 	assert_int_equal(shared->got[3], -5);
 	/* The same without conditions, the default last: as if it were not there. */
-	assert_int_equal(run_under(PROFILE("ERRNO", RULE("ALLOW", "exit_group") "," RULE("ALLOW", "getppid")
+	assert_int_equal(run_under(PROFILE("ERRNO", EXIT_ALLOWED RULE("ALLOW", "getppid")
 					   "," RULE("ERRNO", "getppid")),
 				   call_pairs),
 			 0);
@@ -359,7 +439,7 @@ static void call_new_ones(void)
 static void test_newer_than_the_profile(void **state)
 {
 	/* 437 is openat2; exit_group is below. */
-	assert_int_equal(run_under(PROFILE("ERRNO", RULE("ALLOW", "exit_group") "," ERRNO("openat2", 71)),
+	assert_int_equal(run_under(PROFILE("ERRNO", EXIT_ALLOWED ERRNO("openat2", 71)),
 				   call_new_ones),
 			 0);
 	assert_int_equal(shared->got[0], -EPERM);
@@ -369,7 +449,7 @@ static void test_newer_than_the_profile(void **state)
 	assert_int_equal(shared->got[4], -ENOSYS);
 	assert_int_equal(shared->got[5], -EPERM); /* what a tracer leaves of a skipped call */
 	/* A call that the profile names as what happens anyway is known to it, too. */
-	assert_int_equal(run_under(PROFILE("ERRNO", RULE("ALLOW", "exit_group") "," RULE("ERRNO", "openat2")),
+	assert_int_equal(run_under(PROFILE("ERRNO", EXIT_ALLOWED RULE("ERRNO", "openat2")),
 				   call_new_ones),
 			 0);
 	assert_int_equal(shared->got[1], -EPERM);
@@ -383,7 +463,7 @@ static void test_names(void **state)
 	struct seccomp_filter f;
 
 	/* Newer than the library. */
-	assert_int_equal(run_under(PROFILE("ERRNO", RULE("ALLOW", "exit_group") "," ERRNO("mseal", 71)
+	assert_int_equal(run_under(PROFILE("ERRNO", EXIT_ALLOWED ERRNO("mseal", 71)
 					   "," RULE("ERRNO", "file_setattr")),
 				   call_new_ones),
 			 0);
@@ -408,7 +488,10 @@ static long old_call(long nr, long a, long b, long c)
 {
 	long r;
 
-	__asm__ volatile("int $0x80" : "=a"(r) : "0"(nr), "b"(a), "c"(b), "d"(c) : "memory", "r8", "r9", "r10", "r11");
+	__asm__ volatile("int $0x80"
+			 : "=a"(r)
+			 : "0"(nr), "b"(a), "c"(b), "d"(c)
+			 : "memory", "r8", "r9", "r10", "r11");
 	return (int)r;
 }
 
@@ -496,7 +579,7 @@ static void test_old_calls_in_two_ways(void **state)
 	assert_int_equal(shared->got[2], -71);
 	/* Allowed under a condition: not this way. */
 	assert_int_equal(run_under("{\"defaultAction\":\"SCMP_ACT_ERRNO\"," ARCHES
-				   "\"syscalls\":[" RULE("ALLOW", "exit_group") "," RULE("ALLOW", "mmap")
+				   "\"syscalls\":[" EXIT_ALLOWED RULE("ALLOW", "mmap")
 				   ",{\"names\":[\"socket\"],\"action\":\"SCMP_ACT_ALLOW\","
 				   "\"args\":[" EQ(0, 77) "]}]}",
 				   call_old_socket),
@@ -620,7 +703,8 @@ static void test_refused(void **state)
 static int set_up(void **state)
 {
 	log_set_sink(test_sink, NULL);
-	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		      -1, 0);
 	return shared == MAP_FAILED ? -1 : 0;
 }
 
@@ -632,6 +716,7 @@ int main(void)
 		cmocka_unit_test(test_kill),
 		cmocka_unit_test(test_trap),
 		cmocka_unit_test(test_trace),
+		cmocka_unit_test(test_notify),
 		cmocka_unit_test(test_operators),
 		cmocka_unit_test(test_conditions_together),
 		cmocka_unit_test(test_several_rules),
