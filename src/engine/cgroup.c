@@ -165,7 +165,7 @@ static int cgroup_make_words(struct cgroup *cg, struct coffer_error *err)
 	bool ok;
 
 	cgroup_free_words(w);
-	if (cg->n == 0)
+	if (cg->n == 0 && !cg->ops->stop)
 		return 0;
 	w->v = calloc(2 + cg->n + 1, sizeof(*w->v));
 	ok = w->v && cgroup_add_word(w, cg->ops->name) && cgroup_add_word(w, cg->unit);

@@ -51,7 +51,8 @@ int cgroup_create(struct cgroup *cg, const struct oci_resources *res, struct cof
 int cgroup_clone_fd(const struct cgroup *cg);
 /* cgroup_needs_place() - Must cgroup_place() follow the clone? (systemd) */
 bool cgroup_needs_place(const struct cgroup *cg);
-/* cgroup_place() - systemd makes the unit only now, around init; limits follow */
+/* cgroup_place() - systemd makes the unit only now, around init, limits follow; else the process that
+ * could not be cloned into the group is moved there */
 int cgroup_place(struct cgroup *cg, pid_t pid, const struct oci_resources *res,
 		 struct coffer_error *err);
 /* cgroup_move() - Any process into every group, made by the manager now if it has not been */
@@ -84,6 +85,20 @@ int cgroup_stats(const struct cgroup *cg, struct engine_stats *out, struct coffe
 /* cgroup_remove() - Wait a bounded time for the processes to be gone, then remove what we made;
  * one that is gone already is fine */
 int cgroup_remove(struct cgroup *cg, struct coffer_error *err);
+
+/* ---- out of memory ---- */
+
+struct cgroup_oom;
+
+int cgroup_oom_open(const struct cgroup *cg, struct cgroup_oom **out, struct coffer_error *err);
+/* cgroup_oom_fd() - Readable when something may have happened; borrowed */
+int cgroup_oom_fd(const struct cgroup_oom *o);
+/* cgroup_oom_read() - How many processes were killed since the last call. Return: 0; -ENODEV when the
+ * group is gone */
+int cgroup_oom_read(struct cgroup_oom *o, uint64_t *killed);
+void cgroup_oom_free(struct cgroup_oom *o);
+
+/* ---- for mounts ---- */
 
 /* The container's group in one hierarchy, for mounts of type "cgroup". */
 struct cgroup_hierarchy {

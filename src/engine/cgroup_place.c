@@ -77,16 +77,16 @@ int cgroup_place(struct cgroup *cg, pid_t pid, const struct oci_resources *res,
 		 struct coffer_error *err)
 {
 	struct cgroup_tree *t;
-	int r;
+	int r = 0;
 
-	if (!cg->ops->start)
-		return 0;
-	cg->exists = true; /* half of a start must be taken down, too */
-	r = cg->ops->start(cg, pid, res, err);
-	if (r == 0)
-		r = cgroup_make_trees(cg, err);
-	if (r == 0)
-		r = cgroup_limit(cg, res, err);
+	if (cg->ops->start) {
+		r = cg->ops->start(cg, pid, res, err);
+		if (r == 0)
+			r = cgroup_make_trees(cg, err);
+		if (r == 0)
+			r = cgroup_limit(cg, res, err);
+		cg->exists = true; /* half of a start must be taken down, too */
+	}
 	t = cgroup_unified(cg);
 	if (r == 0 && t) {
 		autofree char *where = cgroup_tree_where(t, pid, err);

@@ -101,6 +101,16 @@ int engine_stats(struct engine_container *c, struct engine_stats *out, struct co
 	return r < 0 ? err_wrap(err, "statistics of container %s", c->id) : 0;
 }
 
+int engine_oom_open(struct engine_container *c, struct cgroup_oom **out, struct coffer_error *err)
+{
+	int r = control_need_cgroup(c, err);
+
+	*out = NULL;
+	if (r == 0)
+		r = cgroup_oom_open(c->cgroup, out, err);
+	return r < 0 ? err_wrap(err, "memory events of container %s", c->id) : 0;
+}
+
 int engine_pids(struct engine_container *c, pid_t **pids, size_t *n, struct coffer_error *err)
 {
 	int r;

@@ -44,6 +44,7 @@ struct engine_stdio {
 };
 
 struct engine_container;
+struct cgroup_oom;
 struct engine_process {
 	struct child child;     /* the process in our pid namespace; owned */
 	int ptmx;               /* terminal master when spec says terminal; owned, else -1 */
@@ -156,6 +157,9 @@ int engine_paused(struct engine_container *c, struct coffer_error *err);
 int engine_update(struct engine_container *c, const struct oci_resources *res,
 		  struct coffer_error *err);
 int engine_stats(struct engine_container *c, struct engine_stats *out, struct coffer_error *err);
+/* engine_oom_open() - Hears of processes killed for want of memory; cgroup_oom_read() and
+ * cgroup_oom_free() are its functions. Return: -EOPNOTSUPP when nobody counts memory */
+int engine_oom_open(struct engine_container *c, struct cgroup_oom **out, struct coffer_error *err);
 /* engine_pids() - Every process, in our pid namespace's numbers. @pids: malloc'd, the caller frees */
 int engine_pids(struct engine_container *c, pid_t **pids, size_t *n, struct coffer_error *err);
 

@@ -2,9 +2,7 @@
 /*
  * oci/events.c - events: statistics every few seconds, and processes killed for want of memory
  *
- * One line of JSON an event, until the container has ended.  Kills are seen by
- * their count, once a second: the kernel's two ways of telling differ by the
- * cgroup's version, a count does not.
+ * One line of JSON an event, until the container has ended.
  */
 #include <poll.h>
 #include <stdio.h>
@@ -14,11 +12,11 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/json.h"
+#include "engine/cgroup.h"
 #include "oci/handle.h"
 #include "oci/stats.h"
 
 #define EVENTS_INTERVAL (5 * USEC_PER_SEC)
-#define EVENTS_LOOK     USEC_PER_SEC
 
 struct events_opts {
 	bool help, stats;
@@ -78,38 +76,59 @@ static int events_print(const char *type, const char *id, const struct engine_st
 	return 0;
 }
 
-/* @due: print statistics, too. @killed: the count so far, updated */
-static int events_look(struct handle *h, bool due, uint64_t *killed, struct coffer_error *err)
+static int events_stats(struct handle *h, struct coffer_error *err)
 {
 	CLEANUP(engine_stats_free) struct engine_stats stats = { 0 };
 	int r = engine_stats(h->engine, &stats, err);
 
-	if (r == 0 && stats.memory.oom_kill > *killed)
-		r = events_print("oom", h->state.id, NULL, err);
-	*killed = stats.memory.oom_kill;
-	return r == 0 && due ? events_print("stats", h->state.id, &stats, err) : r;
+	return r < 0 ? r : events_print("stats", h->state.id, &stats, err);
+}
+
+static int events_oom(struct handle *h, struct cgroup_oom *oom, struct coffer_error *err)
+{
+	uint64_t killed = 0;
+
+	/* The group is gone: so will be the container. */
+	if (!oom || cgroup_oom_read(oom, &killed) < 0 || killed == 0)
+		return 0;
+	return events_print("oom", h->state.id, NULL, err);
+}
+
+static int events_watch(struct handle *h, struct cgroup_oom *oom, usec_t interval,
+			struct coffer_error *err)
+{
+	const struct child *init = &engine_init(h->engine)->child;
+	struct pollfd p[] = { { .fd = init->pidfd, .events = POLLIN },
+			      { .fd = oom ? cgroup_oom_fd(oom) : -1, .events = POLLIN } };
+	usec_t due = deadline_in(interval);
+	int r = 0;
+
+	while (r == 0) {
+		if (poll(p, ARRAY_SIZE(p), deadline_poll_ms(due)) < 0 && errno != EINTR)
+			return err_sys(err, "wait for events");
+		r = events_oom(h, oom, err);
+		/* Ended: what has happened up to now was still told. */
+		if (p[0].revents)
+			return r;
+		if (r == 0 && deadline_left(due) == 0) {
+			r = events_stats(h, err);
+			due = deadline_in(interval);
+		}
+	}
+	return engine_alive(h->engine) ? r : 0;
 }
 
 static int events_follow(struct handle *h, usec_t interval, struct coffer_error *err)
 {
-	const struct child *init = &engine_init(h->engine)->child;
-	usec_t due = deadline_in(interval);
-	uint64_t killed = UINT64_MAX;
-	int r = events_look(h, false, &killed, err);
+	struct cgroup_oom *oom;
+	int r = engine_oom_open(h->engine, &oom, err);
 
-	while (r == 0) {
-		usec_t look = deadline_in(EVENTS_LOOK);
-
-		/* Ended: what has happened up to now is still told. */
-		if (io_wait(init->pidfd, POLLIN, look < due ? look : due) != 0) {
-			events_look(h, false, &killed, NULL);
-			return 0;
-		}
-		r = events_look(h, clock_now() >= due, &killed, err);
-		if (clock_now() >= due)
-			due = deadline_in(interval);
-	}
-	return engine_alive(h->engine) ? r : 0;
+	/* Nobody counts memory, so nobody is killed for it. */
+	if (r < 0 && r != -EOPNOTSUPP)
+		return r;
+	r = events_watch(h, oom, interval, err);
+	cgroup_oom_free(oom);
+	return r;
 }
 
 static int events_main(const struct oci *oci, const void *data, int nargs, char *args[],
@@ -120,7 +139,6 @@ static int events_main(const struct oci *oci, const void *data, int nargs, char 
 	const struct events_opts *opts = data;
 	autohandle struct handle h = HANDLE_INIT;
 	usec_t interval = EVENTS_INTERVAL;
-	uint64_t killed = UINT64_MAX;
 	int r = opts->interval ? events_duration(opts->interval, &interval, err) : 0;
 
 	if (r == 0)
@@ -129,7 +147,7 @@ static int events_main(const struct oci *oci, const void *data, int nargs, char 
 		r = handle_attach(&h, -1, err);
 	if (r < 0)
 		return r;
-	return opts->stats ? events_look(&h, true, &killed, err) : events_follow(&h, interval, err);
+	return opts->stats ? events_stats(&h, err) : events_follow(&h, interval, err);
 }
 
 static const struct opt_row events_rows[] = {
