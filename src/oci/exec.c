@@ -92,12 +92,23 @@ static int exec_caps(const struct opt_list *caps, struct oci_process *p, struct 
 	return r;
 }
 
+/* A variable takes the place of the container's own: most programs go by the first they find. */
+static int exec_variable(const char *word, struct oci_process *p, struct coffer_error *err)
+{
+	const char *value = strchr(word, '=');
+	autofree char *key = value ? strndup(word, (size_t)(value - word)) : NULL;
+
+	if (!value)
+		return oci_strv_add(&p->env, word, err);
+	return key ? oci_env_set(p, key, value + 1, err) : err_nomem(err);
+}
+
 static int exec_env(const struct opt_list *env, struct oci_process *p, struct coffer_error *err)
 {
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < env->n; i++)
-		r = oci_strv_add(&p->env, env->v[i], err);
+		r = exec_variable(env->v[i], p, err);
 	return r;
 }
 
