@@ -2,11 +2,12 @@
 /*
  * tests/conformance/recvtty.c - takes terminals and reads them empty
  *
- *   recvtty [--pid-file FILE] [--mode null] SOCKET
+ *   recvtty [--pid-file FILE] [--mode null|single] [--no-stdin] SOCKET
  *
  * Listens on SOCKET, accepts the descriptors of any number of console sockets
- * and discards what comes out of them.  In place of the program of the same
- * name that the bats files expect.
+ * and discards what comes out of them, or prints it in mode "single".  Nothing
+ * is ever typed.  In place of the program of the same name that the bats files
+ * expect.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -50,7 +51,9 @@ static int recvtty_receive(int listener)
 	} control;
 	char name[4096];
 	struct iovec iov = { name, sizeof(name) };
-	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
+	struct msghdr message = { .msg_iov = &iov,
+				  .msg_iovlen = 1,
+				  .msg_control = &control,
 				  .msg_controllen = sizeof(control) };
 	int peer = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 	struct cmsghdr *head;
@@ -67,7 +70,7 @@ static int recvtty_receive(int listener)
 	return fd;
 }
 
-static void recvtty_serve(int listener)
+static void recvtty_serve(int listener, int print)
 {
 	struct pollfd fds[RECVTTY_MAX] = { { .fd = listener, .events = POLLIN } };
 	char sink[65536];
@@ -78,7 +81,11 @@ static void recvtty_serve(int listener)
 		if (poll(fds, n, -1) < 0)
 			recvtty_die("poll");
 		for (nfds_t i = n - 1; i > 0; i--) {
-			if (!fds[i].revents || read(fds[i].fd, sink, sizeof(sink)) > 0)
+			ssize_t got = fds[i].revents ? read(fds[i].fd, sink, sizeof(sink)) : 0;
+
+			if (print && got > 0 && write(1, sink, (size_t)got) != got)
+				recvtty_die("write");
+			if (!fds[i].revents || got > 0)
 				continue;
 			close(fds[i].fd);
 			fds[i] = fds[--n];
@@ -93,17 +100,18 @@ static void recvtty_serve(int listener)
 int main(int argc, char **argv)
 {
 	const char *path = NULL, *pid_file = NULL;
+	int print = 0;
 
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--pid-file") == 0 && i + 1 < argc)
 			pid_file = argv[++i];
 		else if (strcmp(argv[i], "--mode") == 0 && i + 1 < argc)
-			i++;
-		else
+			print = strcmp(argv[++i], "single") == 0;
+		else if (strcmp(argv[i], "--no-stdin") != 0)
 			path = argv[i];
 	}
 	if (!path) {
-		fprintf(stderr, "usage: recvtty [--pid-file FILE] [--mode null] SOCKET\n");
+		fprintf(stderr, "usage: recvtty [--pid-file FILE] [--mode null|single] SOCKET\n");
 		return 1;
 	}
 	if (pid_file) {
@@ -112,5 +120,5 @@ int main(int argc, char **argv)
 		if (!f || fprintf(f, "%d\n", (int)getpid()) < 0 || fclose(f) != 0)
 			recvtty_die(pid_file);
 	}
-	recvtty_serve(recvtty_listen(path));
+	recvtty_serve(recvtty_listen(path), print);
 }

@@ -27,7 +27,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 RUNC_FILES = """cgroup_delegation cgroups create cwd delete dev events exec hooks kill list mask mounts
  mounts_recursive no_pivot pause ps root run seccomp spec start start_detached start_hello state tty
  umask update userns""".split()
-FILE_SECONDS = 600
+FILE_SECONDS = 120
 PASS, SKIP, FAIL, NONE = "pass", "skip", "FAIL", "none"
 
 
