@@ -20,6 +20,7 @@
 #define LOG_CATEGORY "hooks"
 #include "engine/hooks.h"
 
+#include <ctype.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -123,6 +124,7 @@ static int hooks_wait(const struct oci_hook *hook, struct child *child, int out,
 {
 	usec_t budget = hook->timeout.set ? (usec_t)hook->timeout.v * USEC_PER_SEC : USEC_INFINITY;
 	char line[HOOKS_LINE_MAX + 3];
+	const char *name;
 	siginfo_t si;
 	int r;
 
@@ -142,7 +144,10 @@ static int hooks_wait(const struct oci_hook *hook, struct child *child, int out,
 	hooks_last_line(out, line);
 	if (si.si_code == CLD_EXITED)
 		return err_internal(err, "%s: exit status %d%s", hook->path, si.si_status, line);
-	return err_internal(err, "%s: killed by signal %d%s", hook->path, si.si_status, line);
+	name = sigdescr_np(si.si_status);
+	name = name ? name : "?";
+	return err_internal(err, "%s: killed by signal %d (%c%s)%s", hook->path, si.si_status,
+			    tolower((unsigned char)name[0]), name + 1, line);
 }
 
 static int hooks_run_one(const struct oci_hook *hook, const struct hook_state *state,
@@ -194,7 +199,7 @@ int hooks_run(const struct oci_hook_list *list, const char *name, const struct h
 		r = hooks_run_one(&list->v[i], state, &why);
 		if (r == 0)
 			continue;
-		err_wrap(&why, "hooks.%s[%zu]", name, i);
+		err_wrap(&why, "error running hook %s[%zu]", name, i);
 		if (!hooks_may_fail(name)) {
 			if (err)
 				*err = why;

@@ -15,7 +15,7 @@
  * - without no_new_privs a seccomp filter takes privilege to load, so it comes
  *   early; with it as late as possible, so that it need allow next to nothing;
  * - startContainer hooks are programs of the container, so they get no more
- *   rights than the program.
+ *   rights than the program, its filter included.
  *
  * Nothing here allocates but the making of missing mount points.
  */
@@ -93,7 +93,7 @@ static int init_stage_sysctl(struct init *i, struct coffer_error *err)
 /*
  * Everything is mounted and the old root still there: the place for these hooks in the spec.  Some
  * mount more, also those of the runtime's side, which join our namespace for it; all of them know
- * the root by its path.
+ * the root by its path, and ours work in it, as with every runtime.
  */
 static int init_stage_create_hooks(struct init *i, struct coffer_error *err)
 {
@@ -108,6 +108,8 @@ static int init_stage_create_hooks(struct init *i, struct coffer_error *err)
 	r = rootfs_show(i->rootfd, i->rootfs, err);
 	if (r == 0 && outside)
 		r = sync_ask(*i->sock, SYNC_HOOKS, -1, err);
+	if (r == 0 && fchdir(i->rootfd) < 0)
+		r = err_sys(err, "change to the root");
 	if (r == 0)
 		r = hooks_run(&h->create_container, "createContainer", &state, err);
 	return r < 0 ? r : rootfs_show(i->rootfd, "/", err);
@@ -180,9 +182,6 @@ static int init_stage_find_root(struct init *i, struct coffer_error *err)
 	{ "user", process_stage_user }, \
 	{ "capabilities", process_stage_capabilities }, \
 	{ "no_new_privs", process_stage_no_new_privs }
-#define INIT_STAGES_EXECUTE \
-	{ NULL, process_stage_last_words }, \
-	{ NULL, process_stage_execute }
 /* clang-format on */
 
 static const struct init_stage init_stages[] = {
@@ -202,7 +201,7 @@ static const struct init_stage init_stages[] = {
 	INIT_STAGES_PREPARE,
 	INIT_STAGES_USER,
 	{ NULL, init_stage_start_hooks },
-	INIT_STAGES_EXECUTE,
+	{ NULL, process_stage_execute },
 };
 
 static const struct init_stage init_exec_stages[] = {
@@ -214,7 +213,7 @@ static const struct init_stage init_exec_stages[] = {
 	{ "processors", init_stage_affinity },
 	INIT_STAGES_PREPARE,
 	INIT_STAGES_USER,
-	INIT_STAGES_EXECUTE,
+	{ NULL, process_stage_execute },
 };
 
 static int init_run(const struct init_stage *stages, size_t n, struct init *i,

@@ -58,8 +58,6 @@ int process_stage_seccomp(struct init *i, struct coffer_error *err);
 int process_stage_user(struct init *i, struct coffer_error *err);
 int process_stage_capabilities(struct init *i, struct coffer_error *err);
 int process_stage_no_new_privs(struct init *i, struct coffer_error *err);
-int process_stage_last_words(struct init *i, struct coffer_error *err);
-int process_stage_last_words(struct init *i, struct coffer_error *err);
 int process_stage_execute(struct init *i, struct coffer_error *err);
 
 #endif /* ENGINE_INIT_H */

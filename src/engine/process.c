@@ -270,13 +270,6 @@ int process_stage_capabilities(struct init *i, struct coffer_error *err)
 
 int process_stage_no_new_privs(struct init *i, struct coffer_error *err)
 {
-	if (i->process->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return err_sys(err, "forbid more privileges");
-	return 0;
-}
-
-int process_stage_last_words(struct init *i, struct coffer_error *err)
-{
 	int r;
 
 	/* The last words but an error; a filter may forbid more. */
@@ -285,6 +278,8 @@ int process_stage_last_words(struct init *i, struct coffer_error *err)
 		return err_sysn(err, r, "report to parent");
 	if (!i->process->no_new_privileges)
 		return 0;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return err_sys(err, "set no_new_privs");
 	r = process_load_filter(i, err);
 	return r < 0 ? err_wrap(err, "seccomp") : 0;
 }

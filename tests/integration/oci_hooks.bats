@@ -102,7 +102,7 @@ nothing_left() {
 		pid=\$(echo \"\$STATE\" | jq .pid) && grep -q $T/bundle/rootfs/fresh /proc/\$pid/mountinfo &&
 		nsenter -t \$pid -m sh -c 'mount -t tmpfs none $T/bundle/rootfs/joined && echo two > $T/bundle/rootfs/joined/file'"
 	hook createContainer "grep -q $T/bundle/rootfs/fresh /proc/self/mountinfo && echo one > $T/bundle/rootfs/fresh/file"
-	hook createContainer "mount -t tmpfs none $T/bundle/rootfs/added && echo three > $T/bundle/rootfs/added/file"
+	hook createContainer "mount -t tmpfs none ./added && echo three > added/file"
 	for propagation in private rslave shared; do
 		configure ".linux.rootfsPropagation = \"$propagation\""
 		run oci run --bundle "$T/bundle" "$ID" < /dev/null
@@ -117,13 +117,16 @@ three" ]
 @test "startContainer has the rights of the program and no more" {
 	configure '.process.user = {uid: 1234, gid: 5678} | .process.noNewPrivileges = true |
 		.hooks.startContainer = [{path: "/payload", args: ["payload", "hook", "/hooks/start",
-			"CapEff", "CapBnd", "NoNewPrivs", "Gid"]}] |
-		.process.args = ["/payload", "hook", "/hooks/program", "CapEff", "CapBnd", "NoNewPrivs", "Gid"]'
+			"CapEff", "CapBnd", "NoNewPrivs", "Gid", "Seccomp:"]}] |
+		.linux.seccomp = {defaultAction: "SCMP_ACT_ALLOW", syscalls: [
+			{names: ["clone3"], action: "SCMP_ACT_ERRNO", errnoRet: 38}]} |
+		.process.args = ["/payload", "hook", "/hooks/program", "CapEff", "CapBnd", "NoNewPrivs", "Gid", "Seccomp:"]'
 	oci run --bundle "$T/bundle" "$ID" < /dev/null
 	cat "$T/bundle/rootfs/hooks/start"
 	grep -q "^pid [2-9]* parent 1 uid 1234" "$T/bundle/rootfs/hooks/start"
 	grep -q "NoNewPrivs:.1" "$T/bundle/rootfs/hooks/start"
-	[ "$(grep -E 'Cap|New|Gid' "$T/bundle/rootfs/hooks/start")" = "$(grep -E 'Cap|New|Gid' "$T/bundle/rootfs/hooks/program")" ]
+	grep -q "Seccomp:.2" "$T/bundle/rootfs/hooks/start"
+	[ "$(grep -E 'Cap|New|Gid|Sec' "$T/bundle/rootfs/hooks/start")" = "$(grep -E 'Cap|New|Gid|Sec' "$T/bundle/rootfs/hooks/program")" ]
 }
 
 @test "a hook that fails ends the creation and leaves nothing" {
@@ -134,7 +137,7 @@ three" ]
 		hook poststop "echo \$STATE > $T/stopped-$list"
 		run oci create --bundle "$T/bundle" "$ID" < /dev/null
 		[ "$status" -eq 1 ]
-		[[ "$output" == *"hooks.$list[0]: /bin/sh: exit status 7: it went wrong"* ]]
+		[[ "$output" == *"error running hook $list[0]: /bin/sh: exit status 7: it went wrong"* ]]
 		[ ! -e "$T/too-far" ]
 		jq -e '.status == "stopped"' "$T/stopped-$list"
 		nothing_left
@@ -147,7 +150,7 @@ three" ]
 	oci create --bundle "$T/bundle" "$ID" < /dev/null
 	run oci start "$ID"
 	[ "$status" -eq 1 ]
-	[[ "$output" == *"hooks.startContainer[0]: /payload: exit status 9"* ]]
+	[[ "$output" == *"error running hook startContainer[0]: /payload: exit status 9"* ]]
 	[ ! -e "$T/bundle/rootfs/hooks/ran" ]
 	[ "$(oci state "$ID" | jq -r .status)" = stopped ]
 	oci delete "$ID"
@@ -162,8 +165,8 @@ three" ]
 	run oci run --bundle "$T/bundle" "$ID" < /dev/null
 	[ "$status" -eq 0 ]
 	[[ "$output" == *hi* ]]
-	[[ "$output" == *"hooks.poststart[0]: /bin/sh: exit status 3"* ]]
-	[[ "$output" == *"hooks.poststop[0]: /bin/sh: exit status 3"* ]]
+	[[ "$output" == *"error running hook poststart[0]: /bin/sh: exit status 3"* ]]
+	[[ "$output" == *"error running hook poststop[0]: /bin/sh: exit status 3"* ]]
 	[ -e "$T/poststart-second" ]
 	[ -e "$T/poststop-second" ]
 	nothing_left
@@ -176,7 +179,7 @@ three" ]
 	run oci create --bundle "$T/bundle" "$ID" < /dev/null
 	[ "$status" -eq 1 ]
 	[ "$SECONDS" -lt 10 ]
-	[[ "$output" == *"hooks.createRuntime[0]: /bin/sh: killed after 1 seconds"* ]]
+	[[ "$output" == *"error running hook createRuntime[0]: /bin/sh: killed after 1 seconds"* ]]
 	pid=$(cat "$T/pid")
 	[ ! -e "/proc/$pid" ] || grep -q "State:.Z" "/proc/$pid/status"
 	nothing_left

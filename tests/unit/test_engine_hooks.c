@@ -158,7 +158,7 @@ static void test_order_and_first_failure(void **state)
 
 	assert_true(hooks_run(&list, "createContainer", &test_state, &e) < 0);
 	assert_string_equal(e.message,
-			    "hooks.createContainer[1]: /bin/sh: exit status 3: it went?wrong");
+			    "error running hook createContainer[1]: /bin/sh: exit status 3: it went?wrong");
 	assert_file("order", "one\ntwo\n");
 	snprintf(path, sizeof(path), "%s/order", test_dir);
 	unlink(path);
@@ -167,7 +167,7 @@ static void test_order_and_first_failure(void **state)
 	assert_int_equal(hooks_run(&list, "poststop", &test_state, &e), 0);
 	assert_file("order", "one\ntwo\nthree\n");
 	assert_string_equal(test_log,
-			    "hooks.poststop[1]: /bin/sh: exit status 3: it went?wrong\n");
+			    "error running hook poststop[1]: /bin/sh: exit status 3: it went?wrong\n");
 }
 
 static void test_other_failures(void **state)
@@ -177,14 +177,14 @@ static void test_other_failures(void **state)
 	struct coffer_error e = COFFER_ERROR_INIT;
 
 	assert_int_equal(hooks_run(&hooks, "prestart", &test_state, &e), -ENOENT);
-	assert_non_null(strstr(e.message, "hooks.prestart[0]: "));
+	assert_non_null(strstr(e.message, "error running hook prestart[0]: "));
 	assert_non_null(strstr(e.message, "/nonexistent/hook: No such file"));
 	assert_true(run("kill -TERM $$", "prestart", 0, &e) < 0);
-	assert_string_equal(e.message, "hooks.prestart[0]: /bin/sh: killed by signal 15");
+	assert_string_equal(e.message, "error running hook prestart[0]: /bin/sh: killed by signal 15 (terminated)");
 	/* One long line: its end is told. */
 	assert_true(run("printf '%01000d' 7; exit 1", "prestart", 0, &e) < 0);
 	assert_int_equal(strlen(e.message),
-			 strlen("hooks.prestart[0]: /bin/sh: exit status 1: ") + 256);
+			 strlen("error running hook prestart[0]: /bin/sh: exit status 1: ") + 256);
 }
 
 /* Neither gone nor a zombie that nobody has asked for yet */
@@ -212,7 +212,7 @@ static void test_timeout_ends_the_group(void **state)
 			 -ETIMEDOUT);
 	assert_in_range(clock_now() - before, USEC_PER_SEC, 5 * USEC_PER_SEC);
 	assert_string_equal(e.message,
-			    "hooks.createRuntime[0]: /bin/sh: killed after 1 seconds: soon");
+			    "error running hook createRuntime[0]: /bin/sh: killed after 1 seconds: soon");
 	text = read_back("pid");
 	for (int i = 0; i < 100 && runs(atoi(text)); i++)
 		usleep(10000);
