@@ -38,7 +38,7 @@ static const char *const command_managers[] = { "cgroupfs", "systemd", "disabled
 #define OCI_OPTS struct command_globals
 #define COMMAND_WORD(name_, member_, arg_, help_, words_)                                       \
 	{ name_, 0, OPT_WORD, offsetof(struct command_globals, member_), arg_, help_,           \
-	  .words = words_ }
+	  .words = (words_) }
 
 static const struct opt_row command_rows[] = {
 	OCI_TEXT("root", 0, root, "DIR", "Directory of the containers' state"),

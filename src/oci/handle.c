@@ -23,24 +23,21 @@ static int handle_refuse(const char *id, enum status status, const char *what,
 int handle_open(const struct oci *oci, const char *id, enum state_lock lock, unsigned allowed,
 		const char *what, struct handle *out, struct coffer_error *err)
 {
-	autohandle struct handle h = HANDLE_INIT;
-	int r = state_dir_open(oci->root, id, lock, false, &h.dir, err);
+	int r = state_dir_open(oci->root, id, lock, false, &out->dir, err);
 
 	if (r < 0)
 		return r;
-	r = state_read(&h.dir, &h.state, err);
+	r = state_read(&out->dir, &out->state, err);
 	if (r == -ENOENT)
 		return err_set(err, COFFER_ERR_NOT_FOUND, ENOENT, "container %s does not exist",
 			       id);
 	if (r == 0)
-		r = status_get(&h.dir, &h.state, err);
+		r = status_get(&out->dir, &out->state, err);
 	if (r < 0)
 		return err_wrap(err, "container %s", id);
-	h.status = (enum status)r;
-	if (what && !(allowed & STATUS_BIT(h.status)))
-		return handle_refuse(id, h.status, what, err);
-	*out = h;
-	h = (struct handle)HANDLE_INIT;
+	out->status = (enum status)r;
+	if (what && !(allowed & STATUS_BIT(out->status)))
+		return handle_refuse(id, out->status, what, err);
 	return 0;
 }
 

@@ -23,6 +23,7 @@ struct handle {
  * handle_open() - Lock, state and status of container @id
  * @allowed:	STATUS_BIT()s; another one is an error that names the status and @what
  * @what:	"start", "exec in" ...: what is done to it; NULL with @allowed 0: every status
+ * @out:	HANDLE_INIT; handle_close() it also after a failure
  */
 int handle_open(const struct oci *oci, const char *id, enum state_lock lock, unsigned allowed,
 		const char *what, struct handle *out, struct coffer_error *err);

@@ -201,7 +201,7 @@ static int update_resources(const struct update_opts *o, struct oci_resources **
 		res = calloc(1, sizeof(*res));
 		r = res ? update_from_options(o, res, err) : err_nomem(err);
 	}
-	if (r < 0)
+	if (r < 0 || !res)
 		return r;
 	update_drop_zeros(res);
 	r = oci_resources_validate(res, "resources", err);
