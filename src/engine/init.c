@@ -120,9 +120,12 @@ static int init_stage_start_hooks(struct init *i, struct coffer_error *err)
 	const struct oci_hooks *h = i->spec->hooks;
 	struct hook_state state = *i->hooks;
 
+	/* Without any, not one call: the filter is loaded. */
+	if (!h || h->start_container.n == 0)
+		return 0;
 	state.pid = getpid();
 	state.status = "created";
-	return h ? hooks_run(&h->start_container, "startContainer", &state, err) : 0;
+	return hooks_run(&h->start_container, "startContainer", &state, err);
 }
 
 /* A working directory that the image lacks is made, as every runtime does. */
