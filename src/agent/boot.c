@@ -28,16 +28,13 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
-#include <net/if.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -46,6 +43,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/spawn.h"
+#include "engine/loopback.h"
 
 #define BOOT_CGROUP	  "/sys/fs/cgroup"
 #define BOOT_AGENT_CGROUP BOOT_CGROUP "/agent"
@@ -104,11 +102,10 @@ static void boot_mount_all(void)
 /* Every machine wants its loopback; a host that asks for it as well finds it up. */
 static void boot_raise_loopback(void)
 {
-	autoclose int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	struct ifreq ifr = { .ifr_name = "lo", .ifr_flags = IFF_UP | IFF_LOOPBACK };
+	struct coffer_error err = COFFER_ERROR_INIT;
 
-	if (sock < 0 || ioctl(sock, SIOCSIFFLAGS, &ifr) < 0)
-		log_warning("bring up lo: %s", strerror(errno));
+	if (loopback_raise(&err) < 0)
+		log_warning("%s", err.message);
 }
 
 static void boot_raise_limits(void)

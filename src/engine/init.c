@@ -22,6 +22,7 @@
 #include "engine/init.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -30,6 +31,7 @@
 #include "base/path.h"
 #include "engine/device.h"
 #include "engine/label.h"
+#include "engine/loopback.h"
 #include "engine/rootfs.h"
 #include "engine/scheduling.h"
 #include "engine/sync.h"
@@ -83,6 +85,11 @@ static int init_stage_names(struct init *i, struct coffer_error *err)
 	if (domain && setdomainname(domain, strlen(domain)) < 0)
 		return err_sys(err, "set domainname %s", domain);
 	return 0;
+}
+
+static int init_stage_loopback(struct init *i, struct coffer_error *err)
+{
+	return i->ns->create & CLONE_NEWNET ? loopback_raise(err) : 0;
 }
 
 static int init_stage_sysctl(struct init *i, struct coffer_error *err)
@@ -195,6 +202,7 @@ static const struct init_stage init_stages[] = {
 	{ "terminal", init_stage_console },
 	{ "sysctl", init_stage_sysctl },
 	{ "hostname", init_stage_names },
+	{ "loopback", init_stage_loopback },
 	{ NULL, init_stage_create_hooks },
 	{ "working directory", init_stage_make_cwd },
 	{ "masked and read-only paths", init_stage_hide },

@@ -17,17 +17,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <net/if.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "engine/loopback.h"
 
 static int restore_prepare(struct engine_container *c, struct coffer_error *err)
 {
@@ -158,13 +157,9 @@ int engine_restore_enter(struct engine_container *c, pid_t pid, struct coffer_er
 /* A new network namespace has its loopback down, and connections over it need it now. */
 static int restore_loopback_child(pid_t pid)
 {
-	struct ifreq ifr = { .ifr_name = "lo", .ifr_flags = IFF_UP | IFF_LOOPBACK };
-	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0), sock;
+	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 
-	if (pidfd < 0 || setns(pidfd, CLONE_NEWNET) < 0)
-		return 1;
-	sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	return sock < 0 || ioctl(sock, SIOCSIFFLAGS, &ifr) < 0;
+	return pidfd < 0 || setns(pidfd, CLONE_NEWNET) < 0 || loopback_raise(NULL) < 0;
 }
 
 static int restore_loopback(const struct engine_container *c, pid_t pid, struct coffer_error *err)

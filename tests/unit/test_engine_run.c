@@ -143,6 +143,15 @@ static void test_home_odd_files(void **state)
 	assert_non_null(strstr(run->out, "HOME=/\n"));
 }
 
+static void test_loopback(void **state)
+{
+	struct run *run = *state;
+
+	run_args(run, "cat", "/proc/net/fib_trie", NULL);
+	assert_int_equal(run_whole(run), 0);
+	assert_non_null(strstr(run->out, "127.0.0.1"));
+}
+
 static void test_directory_outside(void **state)
 {
 	struct run *run = *state;
@@ -367,6 +376,7 @@ int main(void)
 						run_teardown),
 		cmocka_unit_test_setup_teardown(test_home, run_setup, run_teardown),
 		cmocka_unit_test_setup_teardown(test_home_odd_files, run_setup, run_teardown),
+		cmocka_unit_test_setup_teardown(test_loopback, run_setup, run_teardown),
 		cmocka_unit_test_setup_teardown(test_directory_outside, run_setup, run_teardown),
 		cmocka_unit_test_setup_teardown(test_names, run_setup, run_teardown),
 		cmocka_unit_test_setup_teardown(test_signals_are_reset, run_setup, run_teardown),
