@@ -51,8 +51,8 @@ int cgroup_create(struct cgroup *cg, const struct oci_resources *res, struct cof
 int cgroup_clone_fd(const struct cgroup *cg);
 /* cgroup_needs_place() - Must cgroup_place() follow the clone? (systemd) */
 bool cgroup_needs_place(const struct cgroup *cg);
-/* cgroup_place() - systemd makes the unit only now, around init, limits follow; else the process that
- * could not be cloned into the group is moved there */
+/* cgroup_place() - systemd makes the unit only now, around init, limits follow; else the process,
+ * which could not be cloned into the group, is moved there */
 int cgroup_place(struct cgroup *cg, pid_t pid, const struct oci_resources *res,
 		 struct coffer_error *err);
 /* cgroup_move() - Any process into every group, made by the manager now if it has not been */
@@ -93,8 +93,8 @@ struct cgroup_oom;
 int cgroup_oom_open(const struct cgroup *cg, struct cgroup_oom **out, struct coffer_error *err);
 /* cgroup_oom_fd() - Readable when something may have happened; borrowed */
 int cgroup_oom_fd(const struct cgroup_oom *o);
-/* cgroup_oom_read() - How many processes were killed since the last call. Return: 0; -ENODEV when the
- * group is gone */
+/* cgroup_oom_read() - How many processes were killed since the last call. Return: 0; -ENODEV when
+ * the group is gone */
 int cgroup_oom_read(struct cgroup_oom *o, uint64_t *killed);
 void cgroup_oom_free(struct cgroup_oom *o);
 

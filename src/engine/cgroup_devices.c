@@ -18,17 +18,17 @@
 #define DEVICE_RULES_MAX 256
 
 static const struct device_rule cgroup_devices_always[] = {
-	{ true, 'c', DEVICE_ANY, DEVICE_ANY, DEVICE_MKNOD },
-	{ true, 'b', DEVICE_ANY, DEVICE_ANY, DEVICE_MKNOD },
-	{ true, 'c', 1, 3, DEVICE_ALL }, /* null */
-	{ true, 'c', 1, 5, DEVICE_ALL }, /* zero */
-	{ true, 'c', 1, 7, DEVICE_ALL }, /* full */
-	{ true, 'c', 1, 8, DEVICE_ALL }, /* random */
-	{ true, 'c', 1, 9, DEVICE_ALL }, /* urandom */
-	{ true, 'c', 5, 0, DEVICE_ALL }, /* tty */
-	{ true, 'c', 5, 1, DEVICE_ALL }, /* console */
-	{ true, 'c', 5, 2, DEVICE_ALL }, /* ptmx */
-	{ true, 'c', 136, DEVICE_ANY, DEVICE_ALL }, /* pts */
+	{ DEVICE_ANY, DEVICE_ANY, DEVICE_MKNOD, 'c', true },
+	{ DEVICE_ANY, DEVICE_ANY, DEVICE_MKNOD, 'b', true },
+	{ 1, 3, DEVICE_ALL, 'c', true }, /* null */
+	{ 1, 5, DEVICE_ALL, 'c', true }, /* zero */
+	{ 1, 7, DEVICE_ALL, 'c', true }, /* full */
+	{ 1, 8, DEVICE_ALL, 'c', true }, /* random */
+	{ 1, 9, DEVICE_ALL, 'c', true }, /* urandom */
+	{ 5, 0, DEVICE_ALL, 'c', true }, /* tty */
+	{ 5, 1, DEVICE_ALL, 'c', true }, /* console */
+	{ 5, 2, DEVICE_ALL, 'c', true }, /* ptmx */
+	{ 136, DEVICE_ANY, DEVICE_ALL, 'c', true }, /* pts */
 };
 
 int cgroup_parse_access(const char *text, unsigned *access)

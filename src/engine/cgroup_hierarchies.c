@@ -191,9 +191,10 @@ static int cgroup_discover_mounts(struct cgroup *cg, struct coffer_error *err)
 int cgroup_discover(struct cgroup *cg, struct coffer_error *err)
 {
 	char type[] = "cgroup2", root[] = "/", point[] = CGROUP_ROOT;
-	struct cgroup_mount m = { .type = type, .root = root, .point = point };
+	struct cgroup_mount m = { .type = type, .root = root, .point = point, .options = root };
 	struct statfs fs;
 
+	cg->n = 0;
 	cg->trees = calloc(CGROUP_TREES_MAX + 1, sizeof(*cg->trees));
 	if (!cg->trees)
 		return err_nomem(err);

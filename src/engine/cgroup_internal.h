@@ -41,7 +41,7 @@ struct cgroup_tree {
 	char *names;          /* "memory", "cpu,cpuacct", "name=systemd"; "" is v2; owned */
 	unsigned controllers; /* v1: bits by enum cgroup_controller */
 	char *dir;            /* the group: mount point, '/', path; owned; NULL: not decided yet */
-	char *shows;          /* what of the hierarchy is mounted, mostly "/"; owned; for planning */
+	char *shows;          /* what of the hierarchy is mounted, mostly "/"; owned; to plan */
 	size_t root_len;      /* bytes of dir (or of mount) that are the mount point */
 	int fd;               /* directory of the group; owned; -1: not opened (yet) */
 	unsigned made;        /* how many components of the path, from the last, go with it */
@@ -53,7 +53,7 @@ struct cgroup {
 	const struct oci_spec *spec; /* for the driver; borrowed; NULL after cgroup_open() */
 	struct cgroup_tree *trees; /* owned */
 	size_t n;
-	bool exists;               /* made by us, or opened: there is something to kill and remove */
+	bool exists;               /* made by us, or opened: something to kill and remove */
 	bool rootless;
 	bool optional;             /* the document asks for nothing there */
 	bool warned;               /* that limits are left out */
@@ -77,7 +77,7 @@ struct cgroup_ops {
 	/* Tell the manager of changed limits, before the files are written; NULL: nobody to tell */
 	int (*update)(struct cgroup *cg, const struct oci_resources *res,
 		      struct coffer_error *err);
-	/* Have the manager end the unit; what is left of the groups is removed afterwards; or NULL */
+	/* Have the manager end the unit; what is left of the groups is removed after it; or NULL */
 	int (*stop)(struct cgroup *cg, struct coffer_error *err);
 };
 
@@ -200,10 +200,10 @@ uint64_t cgroup_v2_weight(uint64_t shares);
 #define DEVICE_ALL   (DEVICE_MKNOD | DEVICE_READ | DEVICE_WRITE)
 
 struct device_rule {
-	bool allow;
-	char type; /* 'b' or 'c' */
 	int64_t major, minor; /* or DEVICE_ANY */
-	unsigned access; /* DEVICE_READ ... */
+	unsigned access;      /* DEVICE_READ ... */
+	char type;            /* 'b' or 'c' */
+	bool allow;
 };
 
 struct device_rules {

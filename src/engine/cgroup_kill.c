@@ -42,7 +42,7 @@ static int cgroup_add_pid(struct cgroup_pid_list *list, pid_t pid, struct coffer
 
 	if (list->n == CGROUP_PIDS_MAX)
 		return err_sysn(err, E2BIG, "list processes");
-	if (list->n == list->cap) {
+	if (!list->v || list->n == list->cap) {
 		list->cap = list->cap ? list->cap * 2 : 32;
 		v = reallocarray(list->v, list->cap, sizeof(*v));
 		if (!v)

@@ -10,6 +10,7 @@
  */
 #include <dirent.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -115,7 +116,7 @@ int stats_read_raw(struct cgroup_tree *t, struct stats_memory *out)
 	struct stats_value v, *slot;
 
 	for (const char *p = text; p && *p; p += strcspn(p, "\n"), p += *p == '\n') {
-		if (sscanf(p, "%47s %ju", v.key, &v.value) != 2)
+		if (sscanf(p, "%47s %" SCNu64, v.key, &v.value) != 2)
 			continue;
 		slot = stats_grow(&out->raw, out->raw_n, sizeof(*slot));
 		if (!slot)
@@ -143,8 +144,8 @@ static void stats_read_pressure_line(const char *text, const char *key,
 	const char *p = text ? strstr(text, key) : NULL;
 
 	if (p)
-		sscanf(p + strlen(key), " avg10=%lf avg60=%lf avg300=%lf total=%ju", &out->avg10,
-		       &out->avg60, &out->avg300, &out->total);
+		sscanf(p + strlen(key), " avg10=%lf avg60=%lf avg300=%lf total=%" SCNu64,
+		       &out->avg10, &out->avg60, &out->avg300, &out->total);
 }
 
 static void stats_read_pressure(struct cgroup_tree *t, const char *file,

@@ -30,8 +30,8 @@ static int cgroup_v1_set_limit(struct cgroup_tree *t, int64_t limit, struct coff
 	cgroup_get(t, "memory.usage_in_bytes", &usage);
 	cgroup_get(t, "memory.max_usage_in_bytes", &peak);
 	return err_sysn(err, EBUSY,
-			"limit memory to %" PRId64 ": in use are %" PRIu64 ", at most were %" PRIu64,
-			limit, usage, peak);
+			"limit memory to %" PRId64 ": in use are %" PRIu64
+			", at most were %" PRIu64, limit, usage, peak);
 }
 
 static int cgroup_v1_set_swap(struct cgroup_tree *t, int64_t swap, struct coffer_error *err)

@@ -4,6 +4,7 @@
  *
  * Callers: cgroup_stats.c.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +24,7 @@ static int stats_read_usage_all(struct cgroup_tree *t, struct stats_cpu *out)
 	int r = 0;
 
 	for (const char *p = text; r == 0 && p && *p; p += strcspn(p, "\n"), p += *p == '\n') {
-		if (sscanf(p, "%*u %ju %ju", &user, &kernel) != 2)
+		if (sscanf(p, "%*u %" SCNu64 " %" SCNu64, &user, &kernel) != 2)
 			continue;
 		r = stats_add_number(&out->percpu_user, user);
 		if (r == 0)
@@ -155,10 +156,14 @@ static int stats_read_io_file(struct cgroup_tree *t, const char *file,
 	int r = 0;
 
 	for (const char *p = text; r == 0 && p && *p; p += strcspn(p, "\n"), p += *p == '\n') {
-		if (sscanf(p, "%ju:%ju %ju", &major, &minor, &value) == 3)
-			r = stats_add_io(out, major, minor, "", value);
-		else if (sscanf(p, "%ju:%ju %15s %ju", &major, &minor, op, &value) == 4)
-			r = stats_add_io(out, major, minor, op, value);
+		int n = sscanf(p, "%" SCNu64 ":%" SCNu64 " %15[A-Za-z]", &major, &minor, op);
+		const char *number = p + strcspn(p, " \n");
+
+		if (n < 2)
+			continue;
+		number += n == 3 ? strlen(op) + 1 : 0;
+		if (sscanf(number, " %" SCNu64, &value) == 1)
+			r = stats_add_io(out, major, minor, n == 3 ? op : "", value);
 	}
 	return r;
 }

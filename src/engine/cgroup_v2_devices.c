@@ -108,7 +108,8 @@ static void devices_emit_rule(struct devices_program *p, const struct device_rul
 				 (int32_t)(DEVICE_ALL & ~rule->access));
 		skips[n++] = devices_emit_match(p, BPF_REG_3, 0);
 	} else {
-		devices_emit_imm(p, BPF_JMP | BPF_JSET | BPF_K, BPF_REG_3, 1, (int32_t)rule->access);
+		devices_emit_imm(p, BPF_JMP | BPF_JSET | BPF_K, BPF_REG_3, 1,
+				 (int32_t)rule->access);
 		skips[n++] = devices_emit_skip(p);
 	}
 	devices_emit_verdict(p, rule->allow);
@@ -207,7 +208,7 @@ static int devices_install(int cgroup, const struct device_rules *rules, struct 
 {
 	autofree struct bpf_insn *insns = NULL;
 	struct devices_program p = { 0 };
-	uint32_t ids[DEVICES_OLD_MAX];
+	uint32_t ids[DEVICES_OLD_MAX] = { 0 };
 	autoclose int program = -1;
 	int n = devices_query(cgroup, ids, err);
 

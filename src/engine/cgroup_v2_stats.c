@@ -7,6 +7,7 @@
  *
  * Callers: cgroup_stats.c.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,9 +66,12 @@ static int stats_read_v2_io(struct cgroup_tree *t, struct stats_blkio *out)
 		const char *key, *op;
 		struct stats_blkio_list *list;
 	} keys[] = {
-		{ "rbytes", "Read", &out->service_bytes },   { "wbytes", "Write", &out->service_bytes },
-		{ "dbytes", "Discard", &out->service_bytes }, { "rios", "Read", &out->serviced },
-		{ "wios", "Write", &out->serviced },	     { "dios", "Discard", &out->serviced },
+		{ "rbytes", "Read", &out->service_bytes },
+		{ "wbytes", "Write", &out->service_bytes },
+		{ "dbytes", "Discard", &out->service_bytes },
+		{ "rios", "Read", &out->serviced },
+		{ "wios", "Write", &out->serviced },
+		{ "dios", "Discard", &out->serviced },
 	};
 	autofree char *text = stats_read(t, "io.stat");
 	char *line_end = NULL, *word_end;
@@ -76,7 +80,7 @@ static int stats_read_v2_io(struct cgroup_tree *t, struct stats_blkio *out)
 	out->set = text;
 	for (char *line = text ? strtok_r(text, "\n", &line_end) : NULL; line;
 	     line = strtok_r(NULL, "\n", &line_end)) {
-		if (sscanf(line, "%ju:%ju ", &major, &minor) != 2)
+		if (sscanf(line, "%" SCNu64 ":%" SCNu64 " ", &major, &minor) != 2)
 			continue;
 		for (char *w = strtok_r(line, " ", &word_end); w;
 		     w = strtok_r(NULL, " ", &word_end)) {

@@ -10,6 +10,7 @@
 #include "engine/stats_net.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +24,8 @@ static bool stats_net_parse(const char *line, struct stats_interface *out)
 {
 	*out = (struct stats_interface){ 0 };
 	return sscanf(line,
-		      " %15[^: ]: %ju %ju %ju %ju %*u %*u %*u %*u %ju %ju %ju %ju", out->name,
+		      " %15[^: ]: %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64
+		      " %*u %*u %*u %*u %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64, out->name,
 		      &out->rx_bytes, &out->rx_packets, &out->rx_errors, &out->rx_dropped,
 		      &out->tx_bytes, &out->tx_packets, &out->tx_errors, &out->tx_dropped) == 9 &&
 	       strcmp(out->name, "lo") != 0;

@@ -100,7 +100,6 @@ static void test_paths(void **state)
 static void test_relative_path(void **state)
 {
 	struct group *g = *state;
-	autofree char *text = NULL;
 	struct cgroup *inner;
 	struct group below = { .spec = g->spec };
 	int status;

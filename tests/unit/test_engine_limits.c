@@ -490,7 +490,7 @@ static void test_devices(void **state)
 	group_make(g);
 	assert_int_equal(device_try(g), 15);
 	/* None of our rules: no change. */
-	res->devices.n = 0;
+	device_rules(g, NULL, 0);
 	assert_int_equal(cgroup_limit_devices(g->cg, res, &g->err), 0);
 	device_rules(g, RULES(DENY_ALL));
 	assert_int_equal(cgroup_limit_devices(g->cg, res, &g->err), 0);
