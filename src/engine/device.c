@@ -71,7 +71,7 @@ static int device_check(const struct device *d, int dirfd, const char *name,
 
 static int device_bind(const struct device *d, int rootfd, struct coffer_error *err)
 {
-	autoclose int target = mount_target(rootfd, d->path, false, err);
+	autoclose int target = mount_target_itself(rootfd, d->path, false, err);
 	autoclose int tree = -1;
 	struct stat st;
 

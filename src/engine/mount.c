@@ -74,14 +74,14 @@ int mount_target(int rootfd, const char *path, bool dir, struct coffer_error *er
 	return mount_open_target(rootfd, path, dir, 0, &st, err);
 }
 
-/* For what programs trust by its path: a link of the image must not say where it is. */
-static int mount_plain_target(int rootfd, const char *path, struct coffer_error *err)
+int mount_target_itself(int rootfd, const char *path, bool dir, struct coffer_error *err)
 {
 	struct stat st;
-	autoclose int fd = mount_open_target(rootfd, path, true, O_NOFOLLOW, &st, err);
+	autoclose int fd = mount_open_target(rootfd, path, dir, O_NOFOLLOW, &st, err);
 
-	if (fd >= 0 && !S_ISDIR(st.st_mode))
-		return err_sysn(err, ENOTDIR, "%s must be mounted on ordinary directory", path);
+	if (fd >= 0 && (S_ISLNK(st.st_mode) || S_ISDIR(st.st_mode) != dir))
+		return err_sysn(err, dir ? ENOTDIR : EEXIST, "%s must be mounted on ordinary %s",
+				path, dir ? "directory" : "file");
 	return steal_fd(&fd);
 }
 
@@ -346,7 +346,7 @@ static int mount_filesystem(struct mount_plan *m, const struct mount_plans *plan
 	int r = 0;
 
 	if (proc || strcmp(m->type, "sysfs") == 0)
-		target = mount_plain_target(rootfd, m->target, err);
+		target = mount_target_itself(rootfd, m->target, true, err);
 	else
 		target = mount_target(rootfd, m->target, true, err);
 	if (target < 0)

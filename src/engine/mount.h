@@ -68,6 +68,10 @@ int mount_seal(struct mount_plans *plans, struct coffer_error *err);
  */
 int mount_target(int rootfd, const char *path, bool dir, struct coffer_error *err);
 
+/* mount_target_itself() - The same for what programs trust by its path: refused when the image has
+ * a link there, or the other kind */
+int mount_target_itself(int rootfd, const char *path, bool dir, struct coffer_error *err);
+
 /* mount_at() - mount(2) on the place that @target refers to, whatever its path leads to by now */
 int mount_at(int target, const char *source, const char *type, unsigned long flags,
 	     const char *data);

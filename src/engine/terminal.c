@@ -82,7 +82,7 @@ int terminal_open(int rootfd, const struct oci_process *process, struct terminal
 
 int terminal_bind_console(const struct terminal *t, int rootfd, struct coffer_error *err)
 {
-	autoclose int target = mount_target(rootfd, "/dev/console", false, err);
+	autoclose int target = mount_target_itself(rootfd, "/dev/console", false, err);
 	autoclose int tree = -1;
 
 	if (target < 0)

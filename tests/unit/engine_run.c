@@ -156,7 +156,8 @@ int run_start(struct run *run)
 {
 	struct engine_create_args args = { .id = run->id, .bundle = run->bundle,
 					   .spec = run->spec, .gate = -1,
-					   .no_pivot = run->no_pivot };
+					   .no_pivot = run->no_pivot,
+					   .preserve_fds = run->preserve_fds };
 	int r;
 
 	err_clear(&run->err);

@@ -30,6 +30,7 @@ struct run {
 	int code;                  /* its exit code, as a shell says it */
 	int out_fd, in_fd;         /* our ends of init's pipes, or its terminal */
 	bool no_pivot;             /* for engine_create() */
+	unsigned preserve_fds;     /* the same */
 };
 
 /* run_setup(), run_teardown() - cmocka fixtures; the state is a struct run */
