@@ -61,6 +61,9 @@ int cgroup_move(struct cgroup *cg, pid_t pid, const struct oci_resources *res,
 /* cgroup_enter() - By the new process itself, in our mount namespace and with one thread: into the
  * groups that it was not cloned into (v1), after cgroup_place() */
 int cgroup_enter(const struct cgroup *cg, struct coffer_error *err);
+/* cgroup_enter_below() - The calling process goes on into groups below those: see cgroup_below.c */
+int cgroup_enter_below(const struct cgroup *cg, const char *const *words, size_t n,
+		       struct coffer_error *err);
 /* cgroup_join() - A further process that could not be cloned into the group (EBUSY): the container
  * has groups of its own below, init's own group is taken */
 int cgroup_join(struct cgroup *cg, pid_t pid, pid_t init, struct coffer_error *err);

@@ -135,6 +135,8 @@ struct engine_exec_args {
 	struct engine_stdio stdio;
 	unsigned preserve_fds;
 	bool no_new_keyring;
+	const char *const *cgroups; /* "[CONTROLLER,...:]PATH" below the container's; borrowed */
+	size_t ncgroups;
 };
 
 #define ENGINE_EXEC_ARGS_INIT { .stdio = { -1, -1, -1 } }

@@ -45,6 +45,8 @@ static int exec_run(struct engine_container *c, const struct engine_exec_args *a
 		launch->place = exec_place;
 		launch->place_always = cgroup_needs_place(c->cgroup);
 	}
+	launch->below = args->cgroups;
+	launch->nbelow = args->ncgroups;
 	launch->listener = container_pass_listener;
 	launch->parent_data = c;
 	r = scheduling_enter_initial(args->process, &cpus, err);
@@ -66,6 +68,8 @@ int engine_exec(struct engine_container *c, const struct engine_exec_args *args,
 
 	if (init->pid == 0)
 		return err_state(err, "exec in container %s: its init has ended", c->id);
+	if (args->ncgroups > 0 && !c->cgroup)
+		return err_unsupported(err, "exec in container %s: it has no cgroup", c->id);
 	r = support_check_process(args->process, err);
 	if (r == 0)
 		r = ns_plan_join_pid(init->pid, init->pidfd, &ns, err);

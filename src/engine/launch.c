@@ -95,6 +95,8 @@ static _Noreturn void launch_child(const struct launch *l, int sock)
 		r = sync_ask(sock, SYNC_PLACE, -1, &err);
 	if (r == 0 && l->groups)
 		r = cgroup_enter(l->groups, &err);
+	if (r == 0 && l->groups)
+		r = cgroup_enter_below(l->groups, l->below, l->nbelow, &err);
 	if (r == 0 && l->ns->bridge)
 		r = launch_bridge(l, sock, &err);
 	if (r == 0)

@@ -38,6 +38,8 @@ struct launch {
 	int (*listener)(int listener, pid_t pid, void *data, struct coffer_error *err);
 	void *parent_data;        /* for those */
 	bool patient;             /* the child runs hooks: wait for its steps without limit */
+	const char *const *below;    /* groups below those, @nbelow; borrowed */
+	size_t nbelow;
 	/* Filled by launch_start(). */
 	struct engine_process process; /* owned */
 	bool forked;                   /* the helper has handed over; @process is the real child */

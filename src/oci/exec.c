@@ -183,6 +183,8 @@ static int exec_run(struct exec *e, unsigned inherited, struct coffer_error *err
 	args.process = e->h.spec->process;
 	args.stdio = (struct engine_stdio){ 0, 1, 2 };
 	args.preserve_fds = inherited;
+	args.cgroups = opts->cgroup.v;
+	args.ncgroups = opts->cgroup.n;
 	r = engine_exec(e->h.engine, &args, &e->process, err);
 	if (r < 0)
 		return r;
@@ -241,12 +243,8 @@ static int exec_main(const struct oci *oci, const void *data, int nargs, char *a
 {
 	struct exec e = { .opts = data, .h = HANDLE_INIT, .fg = FOREGROUND_INIT,
 			  .process = ENGINE_PROCESS_INIT, .console = -1 };
-	int r;
+	int r = exec_go(&e, oci, nargs, args, err);
 
-	if (e.opts->cgroup.n > 0)
-		return err_unsupported(err, "option --cgroup: not supported: a process joins the "
-					    "cgroup of the container");
-	r = exec_go(&e, oci, nargs, args, err);
 	foreground_free(&e.fg);
 	close_fd(&e.process.ptmx);
 	close_fd(&e.process.child.pidfd);
@@ -272,7 +270,8 @@ static const struct opt_row exec_rows[] = {
 	OCI_TEXT("apparmor", 0, apparmor, "PROFILE", "AppArmor profile"),
 	{ "preserve-fds", 0, OPT_COUNT, offsetof(struct exec_opts, preserve_fds), "N",
 	  "Pass descriptors 3 to 3+N-1 on", 0, CREATION_PRESERVE_MAX },
-	OCI_MANY("cgroup", 0, cgroup, "PATH", "Not supported"),
+	OCI_MANY("cgroup", 0, cgroup, "[CONTROLLER,...:]PATH",
+		 "Go into a group below the container's"),
 	OCI_FLAG("ignore-paused", 0, ignore_paused, "Also in a paused container"),
 	OCI_ROW_HELP,
 };

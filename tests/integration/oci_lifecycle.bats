@@ -118,6 +118,23 @@ teardown() {
 	[ "$(echo typed | oci exec "$ID" /payload cat -)" = typed ]
 }
 
+@test "exec --cgroup: into a group below, and no other" {
+	configure '.linux.resources.pids = {"limit": 50}'
+	detached "$ID"
+	find /sys/fs/cgroup -name "$ID" -type d -exec mkdir {}/sub \;
+	run oci exec --cgroup sub "$ID" /payload cat /proc/self/cgroup
+	[ "$status" -eq 0 ]
+	[[ "$output" == *"/$ID/sub"* ]]
+	! grep -v '^0:' <<< "$output" | grep -v "/$ID/sub\$"
+	for words in ".. sub.cgroup.path" "none/../../x sub.cgroup.path" "none No.such.file" "nope:/ unknown.controller"; do
+		run oci exec --cgroup "${words% *}" "$ID" /payload echo no
+		echo "$words: $status $output"
+		[ "$status" -eq 255 ]
+		[[ "$output" =~ ${words#* } ]]
+	done
+	[ "$(oci exec --cgroup / "$ID" /payload echo yes)" = yes ]
+}
+
 @test "exec --detach leaves the process and writes its pid" {
 	detached "$ID"
 	oci exec -d --pid-file "$T/pid" "$ID" /payload wait > /dev/null
