@@ -136,6 +136,7 @@ static int path_walk_follow(struct path_walk *w, int dir, const char *name)
 static int path_walk_step(struct path_walk *w, const char *name, bool file, mode_t mode)
 {
 	autoclose int dir = -1, fd = path_walk_open(w, name);
+	size_t n;
 	int r;
 
 	if (fd == -ENOENT) {
@@ -151,11 +152,9 @@ static int path_walk_step(struct path_walk *w, const char *name, bool file, mode
 	} else if (fd < 0) {
 		return fd;
 	}
-	if (strlen(w->done) + strlen(name) + 2 > PATH_MAX)
+	n = strlen(w->done);
+	if (snprintf(w->done + n, PATH_MAX - n, "%s%s", n ? "/" : "", name) >= (int)(PATH_MAX - n))
 		return -ENAMETOOLONG;
-	if (w->done[0])
-		strcat(w->done, "/");
-	strcat(w->done, name);
 	return 0;
 }
 

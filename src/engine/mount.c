@@ -76,7 +76,7 @@ int mount_target(int rootfd, const char *path, bool dir, struct coffer_error *er
 
 int mount_target_itself(int rootfd, const char *path, bool dir, struct coffer_error *err)
 {
-	struct stat st;
+	struct stat st = { 0 };
 	autoclose int fd = mount_open_target(rootfd, path, dir, O_NOFOLLOW, &st, err);
 
 	if (fd >= 0 && (S_ISLNK(st.st_mode) || S_ISDIR(st.st_mode) != dir))

@@ -158,7 +158,7 @@ static const char *scheduling_parse_cpu(const char *text, unsigned *cpu)
 static int scheduling_parse_cpus(const char *list, struct scheduling_cpus *out)
 {
 	const unsigned bits = 8 * (unsigned)sizeof(out->mask[0]);
-	unsigned first, last;
+	unsigned first = 0, last;
 
 	*out = (struct scheduling_cpus){ .set = true };
 	for (const char *p = list;; p++) {

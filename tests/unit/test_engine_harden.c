@@ -55,7 +55,7 @@ static void use_dev_of_image(struct run *run)
 static int with_own_mounts(int (*fn)(struct run *run), struct run *run)
 {
 	pid_t pid = fork();
-	int status;
+	int status = 0;
 
 	if (pid == 0) {
 		if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
