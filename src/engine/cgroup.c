@@ -188,6 +188,7 @@ int cgroup_plan(const struct cgroup_plan_args *args, struct cgroup **out, struct
 	cg->ops = cgroup_drivers[args->manager];
 	cg->rootless = args->rootless;
 	cg->optional = !asked;
+	cg->account = args->spec->linux_->cgroups_path && !args->own_kernel && !cg->ops->start;
 	r = cgroup_discover(cg, err);
 	if (r < 0)
 		return r;
@@ -337,11 +338,15 @@ int cgroup_make_trees(struct cgroup *cg, struct coffer_error *err)
 
 int cgroup_create(struct cgroup *cg, const struct oci_resources *res, struct coffer_error *err)
 {
+	struct cgroup_tree *v2;
 	int r;
 
 	if (cg->ops->start)
 		return 0;
 	r = cgroup_make_trees(cg, err);
+	v2 = cgroup_unified(cg);
+	if (r == 0 && cg->account && v2)
+		cgroup_v2_enable_all(v2);
 	if (r == 0)
 		r = cgroup_limit(cg, res, err);
 	if (r < 0 && cg->exists) {

@@ -31,6 +31,7 @@ struct cgroup_plan_args {
 	const char *id;
 	enum engine_cgroup_manager manager;
 	bool rootless; /* what we have no right to is left out, with one warning */
+	bool own_kernel; /* nobody else reads the group's figures */
 };
 
 /* cgroup_plan() - @out is NULL when the container goes without a group: nothing asks for one and

@@ -57,6 +57,7 @@ struct cgroup {
 	bool rootless;
 	bool optional;             /* the document asks for nothing there */
 	bool warned;               /* that limits are left out */
+	bool account;              /* somebody else manages containers and reads their figures */
 	struct oci_strv words;     /* owned */
 };
 
@@ -188,6 +189,8 @@ cgroup_limiter cgroup_v2_limit_memory, cgroup_v2_limit_cpu, cgroup_v2_limit_io,
 	cgroup_v2_limit_hugetlb, cgroup_v2_limit_devices;
 /* cgroup_v2_enable() - Switch @file's controller on for the group, as far as the host lets us */
 void cgroup_v2_enable(const struct cgroup_tree *t, const char *file);
+/* cgroup_v2_enable_all() - Every controller that the host has */
+void cgroup_v2_enable_all(struct cgroup_tree *t);
 /* cgroup_v2_weight() - cpu.shares (2 to 262144) to cpu.weight (1 to 10000) */
 uint64_t cgroup_v2_weight(uint64_t shares);
 

@@ -5,7 +5,8 @@
  * The document speaks cgroup v1; the conversions are those that runc and crun
  * have made customary.  A field that v2 does not know is an error with its
  * name.  Controllers are switched on by cgroup_set() for the limits that need
- * them, not before.
+ * them; all of them only for a program that has named the group, to read what
+ * the container uses.
  *
  * Callers: cgroup_limits.c.
  */
@@ -30,21 +31,45 @@ uint64_t cgroup_v2_weight(uint64_t shares)
 }
 
 /*
- * In each group above the last one.  Only for a limit that needs it: switching
- * a controller on waits for RCU, 15 ms under emulation for the usual set.
+ * In each group above the last one.  Only for what needs it: switching a
+ * controller on waits for RCU, 15 ms under emulation for the usual set.
  */
-void cgroup_v2_enable(const struct cgroup_tree *t, const char *file)
+static void cgroup_v2_enable_word(const struct cgroup_tree *t, const char *word)
 {
-	char word[64], path[PATH_MAX + 32];
+	char path[PATH_MAX + 32];
 	size_t len = t->root_len;
 
-	snprintf(word, sizeof(word), "+%.*s", (int)strcspn(file, "."), file);
 	/* Refused or missing: the limit's own file will tell. */
 	while (t->dir[len]) {
 		snprintf(path, sizeof(path), "%.*s/cgroup.subtree_control", (int)len, t->dir);
 		io_write_file(AT_FDCWD, path, word, NULL);
 		len += strspn(t->dir + len, "/");
 		len += strcspn(t->dir + len, "/");
+	}
+}
+
+void cgroup_v2_enable(const struct cgroup_tree *t, const char *file)
+{
+	char word[64];
+
+	snprintf(word, sizeof(word), "+%.*s", (int)strcspn(file, "."), file);
+	cgroup_v2_enable_word(t, word);
+}
+
+/* One by one, for the kernel refuses all when it refuses one. */
+void cgroup_v2_enable_all(struct cgroup_tree *t)
+{
+	autofree char *all = NULL, *ours = NULL;
+	char path[PATH_MAX + 32], word[64], *save = NULL;
+
+	snprintf(path, sizeof(path), "%.*s/cgroup.controllers", (int)t->root_len, t->dir);
+	if (io_read_file(AT_FDCWD, path, CGROUP_FILE_MAX, &all, NULL, NULL) < 0 ||
+	    io_read_file(cgroup_tree_fd(t), "cgroup.controllers", CGROUP_FILE_MAX, &ours, NULL,
+			 NULL) < 0 || strcmp(all, ours) == 0)
+		return;
+	for (char *c = strtok_r(all, " \n", &save); c; c = strtok_r(NULL, " \n", &save)) {
+		snprintf(word, sizeof(word), "+%s", c);
+		cgroup_v2_enable_word(t, word);
 	}
 }
 

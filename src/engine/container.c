@@ -151,7 +151,8 @@ int container_plan(struct engine_container *c, struct coffer_error *err)
 	const struct cgroup_plan_args cgroup = { .spec = spec,
 						 .id = args->id,
 						 .manager = args->manager,
-						 .rootless = args->rootless };
+						 .rootless = args->rootless,
+						 .own_kernel = args->own_kernel };
 	const char *root;
 	int r;
 

@@ -404,6 +404,19 @@ static void test_unified(void **state)
 	assert_int_equal(cgroup_update(g->cg, res, &g->err), -EINVAL);
 }
 
+/* For a program that names the group everything is counted. */
+static void test_accounting(void **state)
+{
+	struct group *g = *state;
+
+	group_make(g);
+	if (cgroup_find(g->cg, CGROUP_HUGETLB) || !group_has(g, CGROUP_HUGETLB)) {
+		print_message("no controller on v2 here\n");
+		skip();
+	}
+	assert_non_null(group_file(g, CGROUP_HUGETLB, "", "hugetlb.2MB.current"));
+}
+
 /* A limit that cannot be set takes the group with it. */
 static void test_nothing_left(void **state)
 {
@@ -650,7 +663,8 @@ static int all_tests(void)
 		TEST(test_cpu),		  TEST(test_realtime),	  TEST(test_cpuset),
 		TEST(test_cpuset_inherited), TEST(test_pids),	  TEST(test_blkio),
 		TEST(test_hugetlb),	  TEST(test_network),	  TEST(test_unified),
-		TEST(test_nothing_left),  TEST(test_devices),	  TEST(test_devices_wrong),
+		TEST(test_accounting),	  TEST(test_nothing_left),
+		TEST(test_devices),	  TEST(test_devices_wrong),
 		TEST(test_stats),	  TEST(test_oom),
 	};
 
