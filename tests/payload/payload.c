@@ -7,6 +7,8 @@
  * print what the container looks like from inside, one fact a line, and the
  * tests compare.  Exit status 0, or the errno of what failed.
  */
+#include "live.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -492,8 +494,12 @@ static const struct {
 	{ "call", 1, verb_call },
 	{ "cat", 1, verb_cat },
 	{ "clocks", 0, verb_clocks },
+	{ "collect", 2, verb_collect },
+	{ "console", 2, verb_console },
+	{ "count", 1, verb_count },
 	{ "cwd", 0, verb_cwd },
 	{ "device", 3, verb_device },
+	{ "dgram", 1, verb_dgram },
 	{ "echo", 0, verb_echo },
 	{ "env", 0, verb_env },
 	{ "exit", 0, verb_exit },
@@ -505,6 +511,7 @@ static const struct {
 	{ "keyring", 0, verb_keyring },
 	{ "limits", 0, verb_limits },
 	{ "link", 1, verb_link },
+	{ "lock", 2, verb_lock },
 	{ "ls", 1, verb_ls },
 	{ "notify", 1, verb_notify },
 	{ "open", 1, verb_open },
@@ -514,6 +521,7 @@ static const struct {
 	{ "spy", 1, verb_spy },
 	{ "stat", 1, verb_stat },
 	{ "status", 1, verb_status },
+	{ "tcp", 1, verb_tcp },
 	{ "tty", 0, verb_tty },
 	{ "wait", 0, verb_wait },
 	{ "write", 2, verb_write },
