@@ -97,17 +97,37 @@ static int external_tell(const struct external *x, const char *target, const cha
 	return x->fn(place, source, x->data, err);
 }
 
+/* Without a namespace of its own the container sees its groups of v1 by binds: mount_cgroup.c. */
+static int external_cgroups(const struct external *x, const struct cgroup *cg, const char *target,
+			    struct coffer_error *err)
+{
+	struct cgroup_hierarchy h;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && cg && cgroup_hierarchy(cg, i, &h); i++) {
+		autofree char *place = NULL, *mounted = strndup(h.dir, h.mount_len);
+
+		if (!h.names[0])
+			continue;
+		place = mounted ? path_join(target, strrchr(mounted, '/') + 1) : NULL;
+		r = place ? external_tell(x, place, h.dir, err) : err_nomem(err);
+	}
+	return r;
+}
+
 static int external_mounts(const struct external *x, const struct mount_plans *plans,
-			   struct coffer_error *err)
+			   const struct cgroup *cg, struct coffer_error *err)
 {
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < plans->n; i++) {
 		const struct mount_plan *m = &plans->v[i];
 
-		if (m->type || (m->options.flags & MS_REMOUNT))
+		if (m->type && strcmp(m->type, "cgroup") == 0 && !plans->cgroup_namespace)
+			r = external_cgroups(x, cg, m->target, err);
+		else if (m->type || (m->options.flags & MS_REMOUNT))
 			continue;
-		if (m->options.idmap)
+		else if (m->options.idmap)
 			r = err_unsupported(err, "its ids are mapped, which CRIU does not know of");
 		else
 			r = external_tell(x, m->target, m->source, err);
@@ -139,7 +159,7 @@ int engine_external(const struct engine_container *c, int rootfd, engine_externa
 	int r = mount_plan_spec(c->spec, c->bundle, &plans, err);
 
 	if (r == 0)
-		r = external_mounts(&x, &plans, err);
+		r = external_mounts(&x, &plans, c->cgroup, err);
 	return r < 0 ? r : external_devices(&x, c->spec->linux_, err);
 }
 

@@ -169,12 +169,13 @@ static int checkpoint_descriptor(struct checkpoint *c, int fd, char *name, size_
 		return 0;
 	}
 	/* Terminals are criu's business. */
-	if (!S_ISREG(st.st_mode) && !(S_ISCHR(st.st_mode) && major(st.st_rdev) == MEM_MAJOR))
+	if (!S_ISREG(st.st_mode) && !(S_ISCHR(st.st_mode) && st.st_rdev == makedev(MEM_MAJOR, 3)))
 		return 0;
 	id = checkpoint_mount_id(c, fd, err);
 	r = id < 0 ? id : checkpoint_has_mount(c, id, err);
 	if (r == 0)
-		snprintf(name, room, "file[%x:%llx]", (unsigned)id, (unsigned long long)st.st_ino);
+		snprintf(name, room, "%sfile[%x:%llx]", S_ISREG(st.st_mode) ? "" : CRIU_DESCRIPTOR_NULL,
+			 (unsigned)id, (unsigned long long)st.st_ino);
 	return r < 0 ? r : 0;
 }
 
@@ -188,8 +189,9 @@ static int checkpoint_descriptors(struct checkpoint *c, struct coffer_error *err
 		char name[CRIU_TEXT_MAX];
 
 		r = checkpoint_descriptor(c, fd, name, sizeof(name), err);
-		if (r == 0 && strncmp(name, "file[", 5) == 0)
-			criu_set_text(&c->options, CRIU_EXTERNAL, name);
+		/* A link that we made has a name, which criu must be told. */
+		if (r == 0 && strstr(name, "file["))
+			criu_set_text(&c->options, CRIU_EXTERNAL, strstr(name, "file["));
 		if (r == 0)
 			json_object_array_add(names, json_object_new_string(name));
 	}

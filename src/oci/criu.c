@@ -113,9 +113,9 @@ static int criu_receive(const struct criu *c, struct criu_answer *a, int *fd,
 	if (!packet)
 		return err_nomem(err);
 	n = io_recv_fds(c->sock, packet, CRIU_PACKET_MAX, fd, &nfds);
-	if (n < 0)
+	if (n < 0 && n != -ECONNRESET)
 		return err_sysn(err, (int)n, "receive from criu");
-	if (n == 0)
+	if (n <= 0)
 		return err_set(err, COFFER_ERR_INTERNAL, EPIPE, "it ended without an answer");
 	if (n == CRIU_PACKET_MAX)
 		return err_sysn(err, EMSGSIZE, "receive from criu");

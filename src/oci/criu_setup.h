@@ -72,6 +72,7 @@ const char *criu_namespace(const char *type);
 bool criu_ns_key(const struct oci_namespace *ns, char key[CRIU_NS_KEY_MAX]);
 
 /* Standard descriptors that the container shares with outside, by the name CRIU gives them. */
-#define CRIU_DESCRIPTORS "descriptors.json" /* in the images: an array, NULL or a name each */
+#define CRIU_DESCRIPTORS     "descriptors.json" /* in the images: three texts, "" or a name each */
+#define CRIU_DESCRIPTOR_NULL "/dev/null "	/* in front of the name of one that is it */
 
 #endif /* OCI_CRIU_SETUP_H */

@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 
 #include "base/io.h"
@@ -31,7 +32,7 @@
 #define RESTORE_ROOT	   "criu-root" /* in the container's directory */
 #define RESTORE_INVENTORY  "inventory.img"
 #define RESTORE_SMALL	   ((size_t)65536)
-#define RESTORE_JOINED_MAX 4
+#define RESTORE_FDS_MAX	   8 /* three for /dev/null, two for namespaces */
 
 struct restore_opts {
 	struct criu_opts criu;
@@ -49,7 +50,7 @@ struct restore {
 	struct criu criu;
 	char *root;				     /* where criu takes the root from; owned */
 	struct json_object *descriptors;	     /* CRIU_DESCRIPTORS; owned */
-	struct spawn_fd fds[3 + RESTORE_JOINED_MAX]; /* of criu; from the fourth on owned */
+	struct spawn_fd fds[3 + RESTORE_FDS_MAX]; /* of criu; from the fourth on owned */
 	size_t nfds;
 };
 
@@ -123,19 +124,48 @@ static int restore_mounts(struct restore *r, struct coffer_error *err)
 	return engine_external(c->engine, rootfd, restore_external_mount, r, err);
 }
 
-static void restore_descriptors(struct restore *r)
+/* A further descriptor of criu's, for what the images call @key. @fd: owned from here on */
+static int restore_inherit(struct restore *r, const char *key, int fd, struct coffer_error *err)
+{
+	struct spawn_fd *f = &r->fds[r->nfds];
+
+	if (r->nfds == ARRAY_SIZE(r->fds)) {
+		close(fd);
+		return err_invalid(err, "too many descriptors and namespaces from outside");
+	}
+	*f = (struct spawn_fd){ fd, CRIU_FD_FREE + (int)(r->nfds++ - 3) };
+	criu_add_text_number(&r->options, CRIU_INHERIT_FD, key, (uint32_t)f->target);
+	return 0;
+}
+
+/* Our own standard descriptors, but where there was /dev/null: a pipe can't take its place. */
+static int restore_descriptor(struct restore *r, const char *name, int std, struct coffer_error *err)
 {
 	static const char *const shared[] = { "pipe:[", "socket:[", "file[" };
-	size_t n = json_object_array_length(r->descriptors);
-	const char *name;
+	size_t n = strlen(CRIU_DESCRIPTOR_NULL);
+	int fd;
 
-	for (size_t fd = 0; fd < 3 && fd < n; fd++) {
+	for (size_t i = 0; i < ARRAY_SIZE(shared); i++)
+		if (strncmp(name, shared[i], strlen(shared[i])) == 0)
+			criu_add_text_number(&r->options, CRIU_INHERIT_FD, name, (uint32_t)std);
+	if (strncmp(name, CRIU_DESCRIPTOR_NULL, n) != 0)
+		return 0;
+	fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	return fd < 0 ? err_sys(err, "open /dev/null") : restore_inherit(r, name + n, fd, err);
+}
+
+static int restore_descriptors(struct restore *r, struct coffer_error *err)
+{
+	size_t count = json_object_array_length(r->descriptors);
+	const char *name;
+	int n = 0;
+
+	for (size_t fd = 0; n == 0 && fd < 3 && fd < count; fd++) {
 		name = json_object_get_string(json_object_array_get_idx(r->descriptors, fd));
-		for (size_t i = 0; name && i < ARRAY_SIZE(shared); i++)
-			if (strncmp(name, shared[i], strlen(shared[i])) == 0)
-				criu_add_text_number(&r->options, CRIU_INHERIT_FD, name,
-						     (uint32_t)fd);
+		if (name)
+			n = restore_descriptor(r, name, (int)fd, err);
 	}
+	return n;
 }
 
 static int restore_join(struct restore *r, const struct oci_namespace *ns, struct coffer_error *err)
@@ -149,15 +179,9 @@ static int restore_join(struct restore *r, const struct oci_namespace *ns, struc
 		criu_add_texts(&r->options, CRIU_JOIN_NS, criu_namespace(ns->type), ns->path);
 		return 0;
 	}
-	if (r->nfds == ARRAY_SIZE(r->fds))
-		return err_invalid(err, "too many namespaces to join");
 	fd = open(ns->path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return err_sys(err, "%s namespace %s", ns->type, ns->path);
-	r->fds[r->nfds] = (struct spawn_fd){ fd, CRIU_FD_FREE + (int)(r->nfds - 3) };
-	criu_add_text_number(&r->options, CRIU_INHERIT_FD, key, (uint32_t)r->fds[r->nfds].target);
-	r->nfds++;
-	return 0;
+	return fd < 0 ? err_sys(err, "%s namespace %s", ns->type, ns->path)
+		      : restore_inherit(r, key, fd, err);
 }
 
 static int restore_namespaces(struct restore *r, struct coffer_error *err)
@@ -213,7 +237,6 @@ static int restore_word(struct restore *r, struct coffer_error *err)
 	criu_set_number(o, CRIU_EVASIVE_DEVICES, 1);
 	criu_set_text(o, CRIU_LSM_PROFILE, r->opts->lsm_profile);
 	criu_set_text(o, CRIU_LSM_MOUNT_CONTEXT, r->opts->lsm_mount_context);
-	restore_descriptors(r);
 	return 0;
 }
 
@@ -236,7 +259,8 @@ static int restore_step(const struct criu_answer *step, int *fd, void *data,
 }
 
 /*
- * In criu's process before it is criu.  It mounts in the directory it works in, which must
+ * In criu's process before it is criu.  No new privileges for it means none for its children, of
+ * which criu itself would forget it.  It mounts in the directory it works in, which must
  * therefore be seen through the mounts that it now has; and it takes the directories from our
  * descriptors.
  */
@@ -246,6 +270,9 @@ static int restore_enter_root(void *data, struct coffer_error *err)
 	struct restore *r = data;
 	int n = engine_restore_root(r->creation.engine, r->root, err);
 
+	if (n == 0 && r->creation.spec->process->no_new_privileges &&
+	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		n = err_sys(err, "no_new_privs");
 	if (n == 0)
 		n = criu_dirs_open(&r->opts->criu, false, &dirs, err);
 	return n < 0 ? n : criu_dirs_send(&dirs, CRIU_FD_FREE - 1, err);
@@ -302,25 +329,37 @@ static int restore_request(struct restore *r, struct coffer_error *err)
 	return n < 0 ? n : criu_request(&r->criu, &call, err);
 }
 
+static int restore_check(const struct restore *r, struct coffer_error *err)
+{
+	const struct creation *c = &r->creation;
+
+	if (!engine_alive(c->engine))
+		return err_internal(err, "its first process has ended");
+	if (c->spec->process->terminal && engine_init(c->engine)->ptmx < 0)
+		return err_invalid(err, "the checkpoint has no terminal");
+	return 0;
+}
+
 static int restore_make(struct creation *c, const struct engine_create_args *args,
 			struct coffer_error *err)
 {
 	struct restore *r = container_of(c, struct restore, creation);
 	int n = engine_restore(args, &c->engine, err);
 
+	if (n < 0)
+		return n;
+	n = restore_descriptors(r, err);
 	if (n == 0)
 		n = restore_namespaces(r, err);
 	if (n == 0)
 		n = restore_start(r, err);
 	if (n == 0)
 		n = restore_request(r, err);
+	if (n == 0)
+		n = restore_check(r, err);
 	if (n < 0)
-		return n;
+		return err_wrap(err, "restore container %s", c->id);
 	unlinkat(c->dir.fd, RESTORE_ROOT, AT_REMOVEDIR);
-	if (!engine_alive(c->engine))
-		return err_internal(err, "the first process has ended");
-	if (c->spec->process->terminal && engine_init(c->engine)->ptmx < 0)
-		return err_invalid(err, "the checkpoint has no terminal");
 	return 0;
 }
 
