@@ -6,6 +6,7 @@
  * the options over it.  The exit code is the process's; 255 when there was
  * none.
  */
+#define LOG_CATEGORY "exec"
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include <termios.h>
 
 #include "base/io.h"
+#include "base/log.h"
 #include "oci/console.h"
 #include "oci/creation.h"
 #include "oci/foreground.h"
@@ -196,6 +198,8 @@ static int exec_run(struct exec *e, unsigned inherited, struct coffer_error *err
 		r = inherit_write_pid(opts->pid_file, e->process.child.pid, err);
 	if (r < 0)
 		child_end(&e->process.child);
+	else
+		log_debug("process %d in container %s", (int)e->process.child.pid, e->h.state.id);
 	return r;
 }
 
@@ -205,10 +209,12 @@ static int exec_prepare(struct exec *e, const struct oci *oci, int nargs, char *
 	const struct exec_opts *opts = e->opts;
 	unsigned allowed = STATUS_BIT(STATUS_CREATED) | STATUS_BIT(STATUS_RUNNING) |
 			   (opts->ignore_paused ? STATUS_BIT(STATUS_PAUSED) : 0);
+	/* What goes into a paused container waits there for the one who ends the pause. */
+	enum state_lock lock = opts->ignore_paused ? STATE_UNLOCKED : STATE_SHARED;
 	int r = inherit_prepare(opts->preserve_fds, NULL, inherited, err);
 
 	if (r == 0)
-		r = handle_open(oci, args[0], STATE_SHARED, allowed, "exec in", &e->h, err);
+		r = handle_open(oci, args[0], lock, allowed, "exec in", &e->h, err);
 	if (r == 0)
 		r = handle_attach(&e->h, -1, err);
 	if (r == 0)

@@ -17,7 +17,7 @@ static int handle_refuse(const char *id, enum status status, const char *what,
 {
 	if (status == STATUS_STOPPED)
 		return err_state(err, "cannot %s container %s: container not running", what, id);
-	return err_state(err, "cannot %s container %s: it is %s", what, id, status_str(status));
+	return err_state(err, "cannot %s a %s container: %s", what, status_str(status), id);
 }
 
 int handle_open(const struct oci *oci, const char *id, enum state_lock lock, unsigned allowed,

@@ -3,8 +3,7 @@
  * oci/ps.c - ps: the processes of a container
  *
  * The table is that of ps -ef, made from /proc.  Other columns are left to
- * ps(1): it takes the pids of --format json.  A process that ends meanwhile is
- * left out.
+ * ps(1), see ps_columns.c.  A process that ends meanwhile is left out.
  */
 #include "oci/handle.h"
 
@@ -18,6 +17,7 @@
 #include <time.h>
 
 #include "base/io.h"
+#include "oci/ps_columns.h"
 #include "oci/table.h"
 
 #define PS_COMMAND_MAX 4096
@@ -171,9 +171,6 @@ static int ps_main(const struct oci *oci, const void *data, int nargs, char *arg
 	size_t n = 0;
 	int r;
 
-	if (nargs > 1)
-		return err_unsupported(err, "ps: options of ps(1) are not supported: give it the "
-					    "pids of --format json");
 	r = handle_open(oci, args[0], STATE_UNLOCKED, 0, NULL, &h, err);
 	if (r == 0)
 		r = handle_attach(&h, -1, err);
@@ -181,10 +178,11 @@ static int ps_main(const struct oci *oci, const void *data, int nargs, char *arg
 		r = engine_pids(h.engine, &pids, &n, err);
 	if (r < 0)
 		return r;
-	if (!opts->format || strcmp(opts->format, "table") == 0)
-		return ps_table(pids, n, err);
-	ps_json(pids, n);
-	return 0;
+	if (opts->format && strcmp(opts->format, "json") == 0) {
+		ps_json(pids, n);
+		return 0;
+	}
+	return nargs > 1 ? ps_columns(args + 1, nargs - 1, pids, n, err) : ps_table(pids, n, err);
 }
 
 static const struct opt_row ps_rows[] = {
@@ -195,7 +193,7 @@ static const struct opt_row ps_rows[] = {
 
 const struct oci_command oci_ps = {
 	.name = "ps",
-	.usage = "[OPTION...] ID",
+	.usage = "[OPTION...] ID [OPTION-OF-PS...]",
 	.help = "List the processes of a container",
 	.fn = ps_main,
 	.rows = ps_rows,

@@ -64,7 +64,7 @@ both() {
 		oci create -b "$B" "$ID" < /dev/null > /dev/null
 		both start "$ID" -- start "$ID"
 		[ $((first + second)) -eq 1 ]
-		cat "$T/first" "$T/second" | grep -q 'it is running'
+		cat "$T/first" "$T/second" | grep -q 'a running container'
 		oci delete -f "$ID"
 	done
 }
