@@ -63,7 +63,7 @@ def apt_proxy():
     return {"http_proxy": found.group(1)} if found else {}
 
 
-def bootstrap(target):
+def bootstrap(target, packages):
     uri, suite = mirror()
     if not shutil.which("debootstrap"):
         raise Skip("debootstrap is not installed")
@@ -71,7 +71,7 @@ def bootstrap(target):
         raise Skip("debootstrap needs root")
     partial = target + ".partial"
     shutil.rmtree(partial, ignore_errors=True)
-    log = subprocess.run(["debootstrap", "--variant=minbase", "--include=python3-minimal",
+    log = subprocess.run(["debootstrap", "--variant=minbase", "--include=" + packages,
                           suite, partial, uri], stdout=subprocess.PIPE,
                          stderr=subprocess.STDOUT, text=True, timeout=BOOTSTRAP,
                          env={**os.environ, **apt_proxy()}, check=False)
@@ -81,14 +81,14 @@ def bootstrap(target):
     os.rename(partial, target)
 
 
-def rootfs():
+def rootfs(name="debian", packages="python3-minimal"):
     cache = cache_dir()
     os.makedirs(cache, exist_ok=True)
-    target = os.path.join(cache, "debian")
+    target = os.path.join(cache, name)
     with open(os.path.join(cache, "lock"), "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not os.path.isdir(target):
-            bootstrap(target)
+            bootstrap(target, packages)
     return target
 
 

@@ -24,6 +24,7 @@ rootless_setup() {
 
 # as_user COMMAND...: with nothing of root's but the descriptors
 as_user() {
+	# shellcheck disable=SC2016
 	unshare -m --propagation private sh -eu -c '
 		etc=$1; user=$2; home=$3; xdg=$4; path=$5; shift 5
 		for file in passwd group subuid subgid; do
