@@ -21,6 +21,8 @@
 #include "base/log.h"
 #include "engine/cgroup_internal.h"
 
+#define CGROUP_END_BUDGET (5 * USEC_PER_SEC)
+
 #define CGROUP_DEFAULT_PARENT "coffer"
 #define CGROUP_V2_WORD	      "cgroup2" /* in the place of controllers */
 
@@ -315,7 +317,7 @@ static int cgroup_make_all(struct cgroup *cg, struct coffer_error *err)
 		return 0;
 	/* What was made before the failure goes again; the rest was never ours. */
 	while (done-- > 0)
-		cgroup_tree_remove(&cg->trees[done], NULL);
+		cgroup_tree_remove(&cg->trees[done], deadline_in(0), NULL);
 	return r;
 }
 
@@ -369,6 +371,8 @@ int cgroup_update(struct cgroup *cg, const struct oci_resources *res, struct cof
 
 int cgroup_remove(struct cgroup *cg, struct coffer_error *err)
 {
+	/* One for all: a process that stays does so in every hierarchy. */
+	usec_t deadline = deadline_in(clock_budget(CGROUP_END_BUDGET));
 	int r = 0, step;
 
 	if (!cg->exists)
@@ -376,7 +380,7 @@ int cgroup_remove(struct cgroup *cg, struct coffer_error *err)
 	if (cg->ops->stop)
 		r = cg->ops->stop(cg, err);
 	for (size_t i = 0; i < cg->n; i++) {
-		step = cgroup_tree_remove(&cg->trees[i], r < 0 ? NULL : err);
+		step = cgroup_tree_remove(&cg->trees[i], deadline, r < 0 ? NULL : err);
 		r = r < 0 ? r : step;
 	}
 	return r < 0 ? err_wrap(err, "cgroup") : 0;

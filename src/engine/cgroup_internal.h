@@ -135,9 +135,9 @@ int cgroup_tree_fd(struct cgroup_tree *t);
 int cgroup_tree_add(struct cgroup_tree *t, pid_t pid, struct coffer_error *err);
 /* cgroup_tree_enter() - v1: move the calling process, which has one thread, into it */
 int cgroup_tree_enter(struct cgroup_tree *t, struct coffer_error *err);
-/* cgroup_tree_remove() - With groups below and parents that are ours; waits for processes that
- * are on their way out */
-int cgroup_tree_remove(struct cgroup_tree *t, struct coffer_error *err);
+/* cgroup_tree_remove() - With groups below and parents that are ours; waits until @deadline for
+ * processes that are on their way out */
+int cgroup_tree_remove(struct cgroup_tree *t, usec_t deadline, struct coffer_error *err);
 
 /* A callback for each group; the first -errno is the walk's, which goes on */
 typedef int (*cgroup_visit)(int fd, void *data, struct coffer_error *err);

@@ -23,7 +23,6 @@
 
 #define CGROUP_DEPTH_MAX  256
 #define CGROUP_RETRIES    8
-#define CGROUP_END_BUDGET (5 * USEC_PER_SEC)
 #define CGROUP_NAP_MAX	  32000 /* microseconds */
 #define CGROUP_PATIENCE	  2000
 
@@ -356,9 +355,8 @@ static void cgroup_tree_empty(struct cgroup_tree *t, usec_t deadline, useconds_t
 	*nap = *nap < CGROUP_NAP_MAX ? *nap * 2 : *nap;
 }
 
-int cgroup_tree_remove(struct cgroup_tree *t, struct coffer_error *err)
+int cgroup_tree_remove(struct cgroup_tree *t, usec_t deadline, struct coffer_error *err)
 {
-	usec_t deadline = deadline_in(clock_budget(CGROUP_END_BUDGET));
 	useconds_t nap = 250;
 	int r;
 
