@@ -80,17 +80,17 @@ static int mount_cgroup_v2(const struct mount_cgroup *c, const char *dir, size_t
 static int mount_cgroup_v1(const struct mount_cgroup *c, const struct cgroup_hierarchy *h,
 			   int target, struct coffer_error *err)
 {
-	bool named = strncmp(h->names, "name=", 5) == 0;
+	bool named = strncmp(h->names, "name=", 5) == 0, whole = strlen(h->dir) == h->mount_len;
 	char data[256];
 
 	if (!c->own)
-		return mount_cgroup_bind(c, h->dir, false, target, err);
+		return mount_cgroup_bind(c, h->dir, whole, target, err);
 	snprintf(data, sizeof(data), "%s%s", named ? "none," : "", h->names);
 	if (mount_at(target, "cgroup", "cgroup", mount_cgroup_flags(c->plan), data) == 0)
 		return 0;
 	if (!mount_cgroup_refused(errno))
 		return err_sys(err, "cgroup \"%s\"", data);
-	return mount_cgroup_bind(c, h->dir, strlen(h->dir) == h->mount_len, target, err);
+	return mount_cgroup_bind(c, h->dir, whole, target, err);
 }
 
 /* "cpu,cpuacct" is also found as "cpu" and as "cpuacct". */
