@@ -98,6 +98,9 @@ static int cgroup_limit_unified(struct cgroup_tree *t, const struct oci_resource
 		if (!cgroup_is_setting(u->key))
 			return err_invalid(err, "unified: %s is not a controller's file", u->key);
 		r = cgroup_set(t, u->key, err, "%s", u->value);
+		/* As with v1, where another hierarchy may have it. */
+		if (r == -EOPNOTSUPP)
+			err_wrap(err, "unified: invalid configuration");
 	}
 	return r;
 }

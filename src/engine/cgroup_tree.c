@@ -233,9 +233,10 @@ int cgroup_tree_check(struct cgroup_tree *t, struct coffer_error *err)
 	if (fd < 0)
 		return errno == ENOENT ? 0 : err_sys(err, "open %s", t->dir);
 	if (cgroup_tree_is_populated(t, fd))
-		return err_set(err, COFFER_ERR_ALREADY_EXISTS, 0, "%s: it has processes", t->dir);
+		return err_set(err, COFFER_ERR_ALREADY_EXISTS, 0,
+			       "container's cgroup is not empty: %s: it has processes", t->dir);
 	if (cgroup_tree_is_frozen(t, fd))
-		return err_state(err, "%s: it is frozen", t->dir);
+		return err_state(err, "container's cgroup unexpectedly frozen: %s", t->dir);
 	return 0;
 }
 

@@ -184,7 +184,7 @@ static void test_left_over(void **state)
 	group_make(g);
 	assert_int_equal(cgroup_freeze(g->cg, true, &g->err), 0);
 	assert_int_equal(group_plan(&other), -EBUSY);
-	assert_non_null(strstr(other.err.message, "it is frozen"));
+	assert_non_null(strstr(other.err.message, "unexpectedly frozen"));
 	assert_int_equal(cgroup_freeze(g->cg, false, &g->err), 0);
 	group_make(&other);
 	assert_int_equal(cgroup_remove(other.cg, &g->err), 0);

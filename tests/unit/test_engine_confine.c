@@ -331,7 +331,8 @@ static void test_limits(void **state)
 	r = run_start(run);
 	if (r < 0) {
 		assert_int_equal(r, -EOPNOTSUPP);
-		assert_non_null(strstr(run->err.message, "linux.resources: limit memory."));
+		assert_non_null(strstr(run->err.message, "linux.resources: "));
+		assert_non_null(strstr(run->err.message, "limit memory."));
 		assert_non_null(strstr(run->err.message, "controller \"memory\" is not available"));
 		return;
 	}
