@@ -329,3 +329,20 @@ with_descriptors() {
 	wait $!
 	[ "$(head -n 1 "$T/events" | jq -r '.type + " " + .id')" = "stats $ID" ]
 }
+
+@test "events: a process killed for want of memory" {
+	configure '.linux.resources.memory = {"limit": 20971520, "swap": 20971520}'
+	detached "$ID"
+	oci events --interval 1h "$ID" > "$T/events" &
+	events=$!
+	# The first may come before somebody listens.
+	hog_is_told() {
+		run oci exec "$ID" /payload hog 100
+		[ "$status" -eq 137 ] || exit 1
+		grep -q oom "$T/events"
+	}
+	until_true hog_is_told
+	oci kill "$ID" KILL
+	wait $events
+	[ "$(jq -r '.type + " " + .id' "$T/events" | sort -u)" = "oom $ID" ]
+}

@@ -346,6 +346,17 @@ static int verb_wait(int argc, char **argv)
 	return 0;
 }
 
+/* hog MIB: takes that much memory and uses it, then waits */
+static int verb_hog(int argc, char **argv)
+{
+	size_t n = (size_t)atoi(argv[1]) << 20;
+	volatile char *p = malloc(n);
+
+	for (size_t i = 0; p && i < n; i += 4096)
+		p[i] = 1;
+	return verb_wait(argc, argv);
+}
+
 /* notify TEXT: to $NOTIFY_SOCKET, then wait */
 static int verb_notify(int argc, char **argv)
 {
@@ -504,6 +515,7 @@ static const struct {
 	{ "env", 0, verb_env },
 	{ "exit", 0, verb_exit },
 	{ "fds", 0, verb_fds },
+	{ "hog", 1, verb_hog },
 	{ "hold", 1, verb_hold },
 	{ "hook", 1, verb_hook },
 	{ "host", 0, verb_host },
