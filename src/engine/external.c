@@ -97,26 +97,35 @@ static int external_tell(const struct external *x, const char *target, const cha
 	return x->fn(place, source, x->data, err);
 }
 
-/* Without a namespace of its own the container sees its groups of v1 by binds: mount_cgroup.c. */
-static int external_cgroups(const struct external *x, const struct cgroup *cg, const char *target,
-			    struct coffer_error *err)
+/*
+ * Without a cgroup namespace the container sees its groups of v1 by binds, and in a user namespace
+ * v2 as well: mount_cgroup.c.
+ */
+static int external_cgroups(const struct external *x, const struct engine_container *c,
+			    const char *target, struct coffer_error *err)
 {
-	struct cgroup_hierarchy h;
+	bool user = oci_namespace_find(c->spec, "user") != NULL;
+	struct cgroup_hierarchy h, second;
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && cg && cgroup_hierarchy(cg, i, &h); i++) {
+	for (size_t i = 0; r == 0 && cgroup_hierarchy(c->cgroup, i, &h); i++) {
 		autofree char *place = NULL, *mounted = strndup(h.dir, h.mount_len);
+		bool v2 = !h.names[0];
 
-		if (!h.names[0])
+		if (v2 && !user)
 			continue;
-		place = mounted ? path_join(target, strrchr(mounted, '/') + 1) : NULL;
-		r = place ? external_tell(x, place, h.dir, err) : err_nomem(err);
+		if (v2 && i == 0 && !cgroup_hierarchy(c->cgroup, 1, &second))
+			place = strdup(target);
+		else if (mounted)
+			place = path_join(target, strrchr(mounted, '/') + 1);
+		r = place && mounted ? external_tell(x, place, v2 ? mounted : h.dir, err)
+				     : err_nomem(err);
 	}
 	return r;
 }
 
 static int external_mounts(const struct external *x, const struct mount_plans *plans,
-			   const struct cgroup *cg, struct coffer_error *err)
+			   const struct engine_container *c, struct coffer_error *err)
 {
 	int r = 0;
 
@@ -124,7 +133,7 @@ static int external_mounts(const struct external *x, const struct mount_plans *p
 		const struct mount_plan *m = &plans->v[i];
 
 		if (m->type && strcmp(m->type, "cgroup") == 0 && !plans->cgroup_namespace)
-			r = external_cgroups(x, cg, m->target, err);
+			r = external_cgroups(x, c, m->target, err);
 		else if (m->type || (m->options.flags & MS_REMOUNT))
 			continue;
 		else if (m->options.idmap)
@@ -159,7 +168,7 @@ int engine_external(const struct engine_container *c, int rootfd, engine_externa
 	int r = mount_plan_spec(c->spec, c->bundle, &plans, err);
 
 	if (r == 0)
-		r = external_mounts(&x, &plans, c->cgroup, err);
+		r = external_mounts(&x, &plans, c, err);
 	return r < 0 ? r : external_devices(&x, c->spec->linux_, err);
 }
 

@@ -23,6 +23,7 @@
 #include "base/path.h"
 #include "oci/criu_setup.h"
 #include "oci/handle.h"
+#include "oci/notify.h"
 
 #define CHECKPOINT_LOG	    "dump.log"
 #define CHECKPOINT_INFO_MAX ((size_t)4 << 20)
@@ -47,8 +48,11 @@ struct checkpoint {
 	struct criu_options options;
 };
 
-#define CHECKPOINT_INIT \
-	{ .h = HANDLE_INIT, .rootfd = -1, .dirs = CRIU_DIRS_INIT, .options = CRIU_OPTIONS_INIT }
+#define CHECKPOINT_INIT                                                                            \
+	{                                                                                          \
+		.h = HANDLE_INIT, .rootfd = -1, .dirs = CRIU_DIRS_INIT,                            \
+		.options = CRIU_OPTIONS_INIT                                                       \
+	}
 
 static void checkpoint_free(struct checkpoint *c)
 {
@@ -174,8 +178,9 @@ static int checkpoint_descriptor(struct checkpoint *c, int fd, char *name, size_
 	id = checkpoint_mount_id(c, fd, err);
 	r = id < 0 ? id : checkpoint_has_mount(c, id, err);
 	if (r == 0)
-		snprintf(name, room, "%sfile[%x:%llx]", S_ISREG(st.st_mode) ? "" : CRIU_DESCRIPTOR_NULL,
-			 (unsigned)id, (unsigned long long)st.st_ino);
+		snprintf(name, room, "%sfile[%x:%llx]",
+			 S_ISREG(st.st_mode) ? "" : CRIU_DESCRIPTOR_NULL, (unsigned)id,
+			 (unsigned long long)st.st_ino);
 	return r < 0 ? r : 0;
 }
 
@@ -205,6 +210,8 @@ static int checkpoint_outside(struct checkpoint *c, struct coffer_error *err)
 {
 	int r;
 
+	if (faccessat(c->h.dir.fd, NOTIFY_DIR, F_OK, 0) == 0)
+		criu_add_texts(&c->options, CRIU_EXT_MNT, NOTIFY_INSIDE, NOTIFY_INSIDE);
 	r = engine_external(c->h.engine, c->rootfd, checkpoint_external_mount, c, err);
 	if (r == 0)
 		r = checkpoint_masked(c, err);
@@ -259,6 +266,8 @@ static int checkpoint_parent(struct checkpoint *c, struct coffer_error *err)
 static int checkpoint_prepare(struct checkpoint *c, struct coffer_error *err)
 {
 	const struct checkpoint_opts *opts = c->opts;
+	/* The root of a user namespace will look for names in there; files are for ours only. */
+	mode_t mode = oci_namespace_find(c->h.spec, "user") ? 0711 : 0700;
 	char root[64];
 	int r;
 
@@ -267,7 +276,7 @@ static int checkpoint_prepare(struct checkpoint *c, struct coffer_error *err)
 	c->rootfd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (c->rootfd < 0)
 		return err_sys(err, "open %s", root);
-	r = criu_dirs_open(&opts->criu, true, &c->dirs, err);
+	r = criu_dirs_open(&opts->criu, mode, &c->dirs, err);
 	if (r == 0)
 		r = criu_setup(&c->options, &opts->criu, &c->dirs, CHECKPOINT_LOG, c->h.spec, err);
 	if (r == 0)

@@ -78,9 +78,9 @@ void criu_dirs_close(struct criu_dirs *dirs)
 	close_fd(&dirs->work);
 }
 
-static int criu_open_dir(const char *path, bool make, int *fd, struct coffer_error *err)
+static int criu_open_dir(const char *path, mode_t mode, int *fd, struct coffer_error *err)
 {
-	int r = make ? path_mkdirs(path, 0700, err) : 0;
+	int r = mode ? path_mkdirs(path, mode, err) : 0;
 
 	if (r < 0)
 		return r;
@@ -88,16 +88,16 @@ static int criu_open_dir(const char *path, bool make, int *fd, struct coffer_err
 	return *fd < 0 ? err_sys(err, "open %s", path) : 0;
 }
 
-int criu_dirs_open(const struct criu_opts *opts, bool make, struct criu_dirs *out,
+int criu_dirs_open(const struct criu_opts *opts, mode_t mode, struct criu_dirs *out,
 		   struct coffer_error *err)
 {
 	const char *images = opts->image_path ? opts->image_path : CRIU_DEFAULT_IMAGES;
-	int r = criu_open_dir(images, make, &out->images, err);
+	int r = criu_open_dir(images, mode, &out->images, err);
 
 	out->log_in = opts->work_path ? opts->work_path : images;
 	if (r < 0 || !opts->work_path)
 		return r;
-	return criu_open_dir(opts->work_path, true, &out->work, err);
+	return criu_open_dir(opts->work_path, 0700, &out->work, err);
 }
 
 int criu_dirs_send(const struct criu_dirs *dirs, int sock, struct coffer_error *err)

@@ -44,8 +44,8 @@ struct criu_dirs {
 void criu_dirs_close(struct criu_dirs *dirs);
 #define autocriudirs CLEANUP(criu_dirs_close)
 
-/* criu_dirs_open() - @make: those that are missing are made */
-int criu_dirs_open(const struct criu_opts *opts, bool make, struct criu_dirs *out,
+/* criu_dirs_open() - @mode: of the images' directory, made when it is missing; 0: it must be there */
+int criu_dirs_open(const struct criu_opts *opts, mode_t mode, struct criu_dirs *out,
 		   struct coffer_error *err);
 
 /* criu_dirs_send(), criu_dirs_receive() - Those that another process has opened in place of ours */

@@ -26,9 +26,7 @@
 #include "base/io.h"
 #include "base/log.h"
 
-#define NOTIFY_DIR     "notify"
 #define NOTIFY_SOCKET  "notify/notify.sock"
-#define NOTIFY_INSIDE  "/run/notify"
 #define NOTIFY_MESSAGE 4096
 
 static const char *notify_host(void)

@@ -12,6 +12,9 @@
 #include "base/spawn.h"
 #include "spec/spec.h"
 
+#define NOTIFY_DIR    "notify"      /* in the container's directory, when it has a socket */
+#define NOTIFY_INSIDE "/run/notify" /* where the container sees it */
+
 /* notify_prepare() - With $NOTIFY_SOCKET: the directory, a mount of it, the program's variable */
 int notify_prepare(const char *root, const char *id, int dirfd, struct oci_spec *spec,
 		   struct coffer_error *err);

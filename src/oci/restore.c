@@ -26,13 +26,14 @@
 #include "base/json.h"
 #include "base/path.h"
 #include "oci/criu_setup.h"
+#include "oci/notify.h"
 #include "oci/run.h"
 
-#define RESTORE_LOG	   "restore.log"
-#define RESTORE_ROOT	   "criu-root" /* in the container's directory */
-#define RESTORE_INVENTORY  "inventory.img"
-#define RESTORE_SMALL	   ((size_t)65536)
-#define RESTORE_FDS_MAX	   8 /* three for /dev/null, two for namespaces */
+#define RESTORE_LOG	  "restore.log"
+#define RESTORE_ROOT	  "criu-root" /* in the container's directory */
+#define RESTORE_INVENTORY "inventory.img"
+#define RESTORE_SMALL	  ((size_t)65536)
+#define RESTORE_FDS_MAX	  8 /* three for /dev/null, two for namespaces */
 
 struct restore_opts {
 	struct criu_opts criu;
@@ -48,8 +49,8 @@ struct restore {
 	struct criu_dirs dirs;
 	struct criu_options options;
 	struct criu criu;
-	char *root;				     /* where criu takes the root from; owned */
-	struct json_object *descriptors;	     /* CRIU_DESCRIPTORS; owned */
+	char *root;				  /* where criu takes the root from; owned */
+	struct json_object *descriptors;	  /* CRIU_DESCRIPTORS; owned */
 	struct spawn_fd fds[3 + RESTORE_FDS_MAX]; /* of criu; from the fourth on owned */
 	size_t nfds;
 };
@@ -89,7 +90,7 @@ static int restore_read_descriptors(struct restore *r, struct coffer_error *err)
 
 static int restore_look(struct restore *r, struct coffer_error *err)
 {
-	int n = criu_dirs_open(&r->opts->criu, false, &r->dirs, err);
+	int n = criu_dirs_open(&r->opts->criu, 0, &r->dirs, err);
 
 	if (n < 0)
 		return n;
@@ -112,16 +113,34 @@ static int restore_external_mount(const char *place, const char *source, void *d
 	return 0;
 }
 
+/* A container that had a socket for notifications gets one, though nobody listens any more. */
+static int restore_notify(struct restore *r, struct coffer_error *err)
+{
+	const struct creation *c = &r->creation;
+	autofree char *path = NULL;
+
+	if (mkdirat(c->dir.fd, NOTIFY_DIR, 0755) < 0)
+		return errno == EEXIST ? 0 : err_sys(err, "create %s", NOTIFY_DIR);
+	if (asprintf(&path, "%s/%s/" NOTIFY_DIR, c->oci->root, c->id) < 0) {
+		path = NULL;
+		return err_nomem(err);
+	}
+	criu_add_texts(&r->options, CRIU_EXT_MNT, NOTIFY_INSIDE, path);
+	return 0;
+}
+
 static int restore_mounts(struct restore *r, struct coffer_error *err)
 {
 	const struct creation *c = &r->creation;
 	autoclose int rootfd = open(c->state.rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int n;
 
 	if (rootfd < 0)
 		return err_sys(err, "open %s", c->state.rootfs);
 	if (c->spec->linux_->masked_paths.n > 0)
 		criu_add_texts(&r->options, CRIU_EXT_MNT, "/dev/null", "/dev/null");
-	return engine_external(c->engine, rootfd, restore_external_mount, r, err);
+	n = restore_notify(r, err);
+	return n < 0 ? n : engine_external(c->engine, rootfd, restore_external_mount, r, err);
 }
 
 /* A further descriptor of criu's, for what the images call @key. @fd: owned from here on */
@@ -139,7 +158,8 @@ static int restore_inherit(struct restore *r, const char *key, int fd, struct co
 }
 
 /* Our own standard descriptors, but where there was /dev/null: a pipe can't take its place. */
-static int restore_descriptor(struct restore *r, const char *name, int std, struct coffer_error *err)
+static int restore_descriptor(struct restore *r, const char *name, int std,
+			      struct coffer_error *err)
 {
 	static const char *const shared[] = { "pipe:[", "socket:[", "file[" };
 	size_t n = strlen(CRIU_DESCRIPTOR_NULL);
@@ -274,7 +294,7 @@ static int restore_enter_root(void *data, struct coffer_error *err)
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		n = err_sys(err, "no_new_privs");
 	if (n == 0)
-		n = criu_dirs_open(&r->opts->criu, false, &dirs, err);
+		n = criu_dirs_open(&r->opts->criu, 0, &dirs, err);
 	return n < 0 ? n : criu_dirs_send(&dirs, CRIU_FD_FREE - 1, err);
 }
 

@@ -52,6 +52,20 @@ static int live_address(const char *path, struct sockaddr_un *sa)
 	return 0;
 }
 
+/* To sd_notify(3)'s socket, if there is one. */
+static int live_ready(void)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	int fd = path ? socket(AF_UNIX, SOCK_DGRAM, 0) : -1;
+	struct sockaddr_un sa;
+
+	if (fd < 0 || live_address(path, &sa) != 0)
+		return 0;
+	if (sendto(fd, "READY=1", 7, 0, (struct sockaddr *)&sa, sizeof(sa)) != 7)
+		return live_fail(path);
+	return close(fd);
+}
+
 /* count FILE [MEGABYTES]: also says each number; holds so much memory that is not zero */
 int verb_count(int argc, char **argv)
 {
@@ -60,6 +74,8 @@ int verb_count(int argc, char **argv)
 
 	if (memory)
 		memset(memory, 'm', size);
+	if (live_ready() != 0)
+		return 1;
 	for (unsigned long n = 1;; n++) {
 		if (live_keep(argv[1], n) != 0 || (memory && memory[n % size] != 'm'))
 			return 1;
