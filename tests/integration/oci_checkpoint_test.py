@@ -492,6 +492,42 @@ class Checkpoint(InMachine):
             cmp /img/before /img/after || { diff /img/before /img/after; exit 1; }
             """)
 
+    def test_notify_socket(self):
+        """The place of a socket for sd_notify(3) is there again, with and without a listener."""
+        self.bundle("count", "/vol/n", mounts=[bind("/vol", "/vol", "rw")])
+        self.script("""
+            export NOTIFY_SOCKET=/img/nobody
+            oci run -d c1
+            grows /vol/n 5
+            oci checkpoint --image-path /img/a c1
+            n=$(number /vol/n)
+            unset NOTIFY_SOCKET
+            oci restore -d --image-path /img/a c1
+            grows /vol/n $n
+            coffer-oci exec c1 /payload stat /run/notify
+            oci checkpoint --image-path /img/b c1
+            """)
+        self.expect_nothing()
+
+    def test_user_namespace(self):
+        """Its root is nobody outside: nodes are bound, and the control groups."""
+        ids = [{"containerID": 0, "hostID": 100000, "size": 65536}]
+        self.script("chown -R 100000:100000 /b/rootfs")
+        self.bundle("count", "/run/n",
+                    namespaces=["pid", "network", "ipc", "uts", "mount", "user"],
+                    linux={"uidMappings": ids, "gidMappings": ids})
+        self.script("""
+            oci run -d c1 2>/dev/null
+            number() { echo $((10#$(coffer-oci exec c1 /payload cat $1 || echo 0))); }
+            grows /run/n 5
+            oci checkpoint --leave-running --image-path /img/x c1
+            n=$(number /run/n)
+            oci checkpoint --image-path /img/a c1
+            oci restore -d --image-path /img/a c1 2>/img/err || fail "$(cat /img/err)"
+            grows /run/n $n
+            grep -q '^Uid:.*100000' /proc/$(pid c1)/status
+            """)
+
     def test_cgroup_modes(self):
         self.start("count", "/vol/n", mounts=[bind("/vol", "/vol", "rw")])
         self.script("""
@@ -612,6 +648,36 @@ class Checkpoint(InMachine):
             """)
         self.expect_nothing()
         self.script("n=$(number /vol/n); oci restore -d --image-path /img/a c1; grows /vol/n $n")
+
+    def test_killed_anywhere(self):
+        """At no time does it leave processes that stand still, or something that stays."""
+        self.bundle("count", "/vol/n", mounts=[bind("/vol", "/vol", "rw")])
+        self.script("oci run -d c1; grows /vol/n 5; oci checkpoint --image-path /img/good c1")
+        for hundredths in (2, 5, 10, 20, 30, 45, 60, 80, 100):
+            wait = f"sleep {hundredths / 100}; kill -9 $p 2>/dev/null || true"
+            with self.subTest(hundredths):
+                self.script(f"""
+                    rm -rf /img/x /vol/n
+                    oci run -d c1
+                    grows /vol/n 0
+                    coffer-oci checkpoint --image-path /img/x c1 >/dev/null 2>&1 & p=$!
+                    {wait}
+                    for i in $(seq 100); do
+                        ps -o args | grep -q '[c]riu swrk' || break
+                        sleep 0.05
+                    done
+                    ! ps -o args | grep '[c]riu swrk' || fail "criu is still there"
+                    case $(status c1) in
+                    running) grows /vol/n $(number /vol/n) ;;
+                    stopped | "") ;;
+                    *) fail "it is $(status c1)" ;;
+                    esac
+                    coffer-oci delete --force c1
+                    coffer-oci restore -d --image-path /img/good c1 >/dev/null 2>&1 & p=$!
+                    {wait}
+                    coffer-oci delete --force c1
+                    """)
+                self.expect_nothing()
 
     # --- memory by other ways ---
 

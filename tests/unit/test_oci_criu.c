@@ -103,7 +103,7 @@ static void test_answers(void **state)
 	assert_int_equal(a.type, 9);
 	assert_true(a.success);
 
-	assert_int_equal(criu_read_answer(NULL, 0, &a, NULL), 0);
+	assert_int_equal(criu_read_answer(notify, 0, &a, NULL), 0);
 	assert_false(a.success);
 }
 
