@@ -50,8 +50,18 @@ static int init_stage_session(struct init *i, struct coffer_error *err)
 	return 0;
 }
 
+/* Others live in a mount namespace that was joined: their root is not ours to change. */
+static bool init_shares_mounts(const struct init *i)
+{
+	return (i->ns->join & CLONE_NEWNS) != 0;
+}
+
 static int init_stage_root(struct init *i, struct coffer_error *err)
 {
+	if (init_shares_mounts(i)) {
+		i->rootfd = rootfs_prepare_shared(i->rootfs, i->mounts->root, err);
+		return i->rootfd < 0 ? i->rootfd : 0;
+	}
 	i->rootfd = rootfs_prepare(i->rootfs, i->mounts->root,
 				   i->spec->linux_->rootfs_propagation, err);
 	return i->rootfd < 0 ? i->rootfd : 0;
@@ -112,14 +122,14 @@ static int init_stage_create_hooks(struct init *i, struct coffer_error *err)
 	if (!outside && (!h || h->create_container.n == 0))
 		return 0;
 	state.pid = getpid();
-	r = rootfs_show(i->rootfd, i->rootfs, err);
+	r = init_shares_mounts(i) ? 0 : rootfs_show(i->rootfd, i->rootfs, err);
 	if (r == 0 && outside)
 		r = sync_ask(*i->sock, SYNC_HOOKS, -1, err);
 	if (r == 0 && fchdir(i->rootfd) < 0)
 		r = err_sys(err, "change to the root");
 	if (r == 0)
 		r = hooks_run(&h->create_container, "createContainer", &state, err);
-	return r < 0 ? r : rootfs_show(i->rootfd, "/", err);
+	return r < 0 || init_shares_mounts(i) ? r : rootfs_show(i->rootfd, "/", err);
 }
 
 static int init_stage_start_hooks(struct init *i, struct coffer_error *err)
@@ -167,6 +177,8 @@ static int init_stage_affinity(struct init *i, struct coffer_error *err)
 
 static int init_stage_enter(struct init *i, struct coffer_error *err)
 {
+	if (init_shares_mounts(i))
+		return rootfs_enter_shared(i->rootfd, err);
 	return rootfs_enter(i->rootfd, i->no_pivot, i->spec->linux_->rootfs_propagation, err);
 }
 

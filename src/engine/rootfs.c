@@ -59,16 +59,13 @@ static int rootfs_propagate(const char *word, struct coffer_error *err)
 	return 0;
 }
 
-int rootfs_prepare(const char *path, int tree, const char *word, struct coffer_error *err)
+/* Return: descriptor of the root, a mount of its own now, on @target */
+static int rootfs_mount(const char *path, int tree, const char *target, struct coffer_error *err)
 {
 	struct mount_attr private = { .propagation = MS_PRIVATE };
 	autoclose int root = -1;
 	struct stat st;
-	int r;
 
-	r = rootfs_propagate(word, err);
-	if (r < 0)
-		return r;
 	if (tree >= 0)
 		root = fcntl(tree, F_DUPFD_CLOEXEC, 0);
 	else
@@ -80,9 +77,21 @@ int rootfs_prepare(const char *path, int tree, const char *word, struct coffer_e
 		return err_sysn(err, ENOTDIR, "open root.path %s", path);
 	if (mount_setattr(root, "", AT_EMPTY_PATH, &private, sizeof(private)) < 0)
 		return err_sys(err, "make the root private");
-	if (move_mount(root, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0)
+	if (move_mount(root, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) < 0)
 		return err_sys(err, "mount root.path %s", path);
 	return steal_fd(&root);
+}
+
+int rootfs_prepare(const char *path, int tree, const char *word, struct coffer_error *err)
+{
+	int r = rootfs_propagate(word, err);
+
+	return r < 0 ? r : rootfs_mount(path, tree, "/", err);
+}
+
+int rootfs_prepare_shared(const char *path, int tree, struct coffer_error *err)
+{
+	return rootfs_mount(path, tree, path, err);
 }
 
 /* The mount that @path is on, or nothing mounted there would stay within this namespace. */
@@ -368,5 +377,12 @@ int rootfs_enter(int rootfd, bool no_pivot, const char *word, struct coffer_erro
 	if (word && mount_propagation_parse(word, &flags) == 0 &&
 	    mount(NULL, "/", NULL, flags, NULL) < 0)
 		return err_sys(err, "linux.rootfsPropagation: set %s", word);
+	return 0;
+}
+
+int rootfs_enter_shared(int rootfd, struct coffer_error *err)
+{
+	if (fchdir(rootfd) < 0 || chroot(".") < 0)
+		return err_sys(err, "change to the root");
 	return 0;
 }

@@ -20,6 +20,12 @@
  */
 int rootfs_prepare(const char *path, int tree, const char *word, struct coffer_error *err);
 
+/**
+ * rootfs_prepare_shared() - The same in a mount namespace that others live in: the root stays in
+ *			     its place and nothing of theirs changes
+ */
+int rootfs_prepare_shared(const char *path, int tree, struct coffer_error *err);
+
 /* rootfs_show() - Move the root mount over @path, where names lead into it: for hooks that know it
  * by its place outside. Over "/" again before anything else is done */
 int rootfs_show(int rootfd, const char *path, struct coffer_error *err);
@@ -33,5 +39,7 @@ int rootfs_set_readonly(int rootfd, struct coffer_error *err);
 /* rootfs_enter() - Make it "/", with nothing of the old root left in the namespace. @no_pivot: the
  * old root is a ramdisk, which stays below, without its mounts */
 int rootfs_enter(int rootfd, bool no_pivot, const char *word, struct coffer_error *err);
+/* rootfs_enter_shared() - Make it "/" for us alone */
+int rootfs_enter_shared(int rootfd, struct coffer_error *err);
 
 #endif /* ENGINE_ROOTFS_H */
