@@ -256,6 +256,32 @@ teardown() {
 	done
 }
 
+@test "while it is being created" {
+	mkfifo "$T/go"
+	configure ".hooks = {\"createRuntime\": [{\"path\": \"/bin/sh\", \"args\": [\"sh\", \"-c\", \"read x < $T/go\"]}]}"
+	args wait
+	"$COFFER_OCI" --root "$T/run" create -b "$B" "$ID" < /dev/null > /dev/null &
+	creator=$!
+	until_true is "$ID" creating
+	[ "$(oci list -f json | jq -r '.[0].status')" = creating ]
+	for words in "kill $ID KILL" "events --stats $ID"; do
+		run oci $words
+		echo "$words: $status $output"
+		[ "$status" -eq 1 ]
+		[ "$(status_of "$ID")" = creating ]
+	done
+	run oci create -b "$B" "$ID"
+	[ "$status" -eq 1 ]
+	# What changes it waits for its turn.
+	oci start "$ID" &
+	sleep 0.2
+	[ "$(status_of "$ID")" = creating ]
+	echo > "$T/go"
+	wait $creator
+	wait $!
+	[ "$(status_of "$ID")" = running ]
+}
+
 @test "kill: names and numbers, and what is none" {
 	args wait
 	for signal in 9 KILL SIGKILL kill; do
