@@ -2,8 +2,9 @@
 /*
  * engine/device.c - the nodes and links of /dev
  *
- * A node is made with mknod(2); where that is refused (user namespaces) the
- * node of the same path outside is bound onto an empty file.  A node that is
+ * A node is made with mknod(2); where that is refused (user namespaces) one
+ * that the parent has made (device_tree.c), or the node of the same path
+ * outside, is bound onto an empty file.  A node that is
  * there already must be the same device, or it is an error: an image does not
  * get to choose what /dev/null is.  When the spec binds a whole /dev from
  * outside, nothing is made in it.
@@ -105,7 +106,21 @@ static int device_make_at(const struct device *d, int rootfd, int dirfd, const c
 	return 0;
 }
 
-static int device_make_spec(const struct oci_device *spec, int rootfd, struct coffer_error *err)
+/* A node that the parent has made. */
+static int device_attach(const struct oci_device *spec, int tree, int rootfd,
+			 struct coffer_error *err)
+{
+	autoclose int target = mount_target_itself(rootfd, spec->path, false, err);
+
+	if (target < 0)
+		return target;
+	if (mount_attach(tree, target) < 0)
+		return err_sys(err, "mount %s", spec->path);
+	return 0;
+}
+
+static int device_make_spec(const struct oci_device *spec, int tree, int rootfd,
+			    struct coffer_error *err)
 {
 	struct device d = {
 		.path = spec->path,
@@ -122,6 +137,8 @@ static int device_make_spec(const struct oci_device *spec, int rootfd, struct co
 	/* It belongs to the container's own devpts: a link, made with the others. */
 	if (strcmp(spec->path, "/dev/ptmx") == 0)
 		return 0;
+	if (tree >= 0)
+		return device_attach(spec, tree, rootfd, err);
 	switch (spec->type[0]) {
 	case 'c':
 	case 'u':
@@ -188,7 +205,8 @@ static bool device_dev_is_bound(const struct oci_spec *spec)
 	return false;
 }
 
-int device_make_all(const struct oci_spec *spec, int rootfd, struct coffer_error *err)
+int device_make_all(const struct oci_spec *spec, const int *trees, int rootfd,
+		    struct coffer_error *err)
 {
 	autoclose int dirfd = -1;
 	int r;
@@ -200,7 +218,8 @@ int device_make_all(const struct oci_spec *spec, int rootfd, struct coffer_error
 		return dirfd;
 	/* Before the defaults, which leave what is there: mode and owner are the document's. */
 	for (size_t i = 0; i < spec->linux_->devices.n; i++) {
-		r = device_make_spec(&spec->linux_->devices.v[i], rootfd, err);
+		r = device_make_spec(&spec->linux_->devices.v[i], trees ? trees[i] : -1, rootfd,
+				     err);
 		if (r < 0)
 			return err_wrap(err, "linux.devices[%zu]", i);
 	}

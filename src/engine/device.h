@@ -8,10 +8,21 @@
 #include <stddef.h>
 
 #include "base/error.h"
+#include "engine/namespaces.h"
 #include "spec/spec.h"
 
-/* device_make_all() - Default nodes, linux.devices, default links; below @rootfd */
-int device_make_all(const struct oci_spec *spec, int rootfd, struct coffer_error *err);
+/**
+ * device_tree_open() - In the parent: nodes that a user namespace's root may not make
+ * @out:	Set to a descriptor for each of linux.devices, -1: left to the child; NULL: all are.
+ *		The caller frees it
+ */
+int device_tree_open(const struct oci_spec *spec, const struct ns_plan *ns, int **out,
+		     struct coffer_error *err);
+
+/* device_make_all() - linux.devices, default nodes, default links; below @rootfd. @trees: as
+ * device_tree_open() left them */
+int device_make_all(const struct oci_spec *spec, const int *trees, int rootfd,
+		    struct coffer_error *err);
 
 /* device_default() - Path of the @i-th node that every container has, NULL after the last */
 const char *device_default(size_t i);

@@ -74,7 +74,7 @@ static int init_stage_mounts(struct init *i, struct coffer_error *err)
 
 static int init_stage_devices(struct init *i, struct coffer_error *err)
 {
-	return device_make_all(i->spec, i->rootfd, err);
+	return device_make_all(i->spec, i->mounts->devices, i->rootfd, err);
 }
 
 static int init_stage_console(struct init *i, struct coffer_error *err)

@@ -31,6 +31,8 @@ struct mount_plans {
 	struct mount_plan *v; /* owned */
 	size_t n;
 	int root;             /* owned; root.path, where only the parent may open it; else -1 */
+	int *devices;         /* owned, with its descriptors; see device_tree_open() */
+	size_t ndevices;
 	const char *label;    /* linux.mountLabel; borrowed */
 	const struct cgroup *cgroup; /* borrowed; NULL: the container has none of its own */
 	bool cgroup_namespace;

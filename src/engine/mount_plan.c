@@ -16,6 +16,7 @@
 
 #include "base/cleanup.h"
 #include "base/path.h"
+#include "engine/device.h"
 #include "engine/mount_internal.h"
 
 static bool mount_plan_is(const struct mount_plan *m, const char *type)
@@ -148,6 +149,9 @@ int mount_plan_open(struct mount_plans *plans, const char *root, const struct oc
 			err_wrap(err, "mounts[%zu] on %s", i, m->target);
 	}
 	close_fd(&cache.ns);
+	if (r == 0)
+		r = device_tree_open(spec, ns, &plans->devices, err);
+	plans->ndevices = plans->devices ? spec->linux_->devices.n : 0;
 	return r;
 }
 
@@ -158,6 +162,9 @@ void mount_plans_free(struct mount_plans *plans)
 		close_fd(&plans->v[i].tree);
 		free(plans->v[i].owned);
 	}
+	for (size_t i = 0; i < plans->ndevices; i++)
+		close_fd(&plans->devices[i]);
+	free(plans->devices);
 	close_fd(&plans->root);
 	free(plans->v);
 	*plans = (struct mount_plans)MOUNT_PLANS_INIT;

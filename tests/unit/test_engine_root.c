@@ -179,7 +179,7 @@ static void test_masked_and_readonly_paths(void **state)
 	assert_int_equal(run->code, 0);
 	run_args(run, "stat", "/secret", NULL);
 	assert_int_equal(run_whole(run), 0);
-	assert_string_equal(run_line(run, "/secret: "), "c 0666 0:0 1:3");
+	assert_non_null(strstr(run_line(run, "/secret: "), " 1:3"));
 	run_args(run, "write", "/fixed/f", "x", NULL);
 	assert_int_equal(run_whole(run), 0);
 	assert_int_equal(run->code, EROFS);
