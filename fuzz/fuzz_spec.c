@@ -34,11 +34,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct coffer_error err = COFFER_ERROR_INIT;
 	auto_oci_spec struct oci_spec *spec = NULL;
 	auto_oci_process struct oci_process *process = NULL;
+	auto_oci_resources struct oci_resources *res = NULL;
 
 	if (oci_process_parse((const char *)data, size, &process, &err) == 0)
 		(void)oci_process_validate(process, "process", &err);
 	else if (err.message[0] == '\0')
 		abort();
+	if (oci_resources_parse((const char *)data, size, &res, &err) == 0)
+		(void)oci_resources_validate(res, "resources", &err);
 	if (oci_spec_parse((const char *)data, size, &spec, &err) != 0)
 		return 0;
 	(void)oci_spec_validate(spec, &err);

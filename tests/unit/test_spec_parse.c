@@ -327,6 +327,36 @@ static void test_failure_midway_frees(void **state)
 		     "linux.resources.rdma[\"b\"]: expected object, got array");
 }
 
+/* A lone linux.resources, as update is given it. */
+static void test_resources(void **state)
+{
+	static const char good[] = "{\"memory\":{\"limit\":5},\"pids\":{\"limit\":-1},\"nope\":1}";
+	static const struct {
+		const char *json, *message;
+	} bad[] = {
+		{ "{\"pids\":{\"limit\":\"1\"}}", "resources.pids.limit: expected integer, got string" },
+		{ "[]", "resources: expected object, got array" },
+	};
+	struct coffer_error err = COFFER_ERROR_INIT;
+	struct oci_resources *res;
+
+	assert_int_equal(oci_resources_parse(good, strlen(good), &res, &err), 0);
+	assert_int_equal(res->memory->limit.v, 5);
+	assert_int_equal(res->pids->limit, -1);
+	assert_null(res->cpu);
+	assert_int_equal(oci_resources_validate(res, "resources", &err), 0);
+	assert_int_equal(oci_pairs_set(&res->unified, "../x", "1", &err), 0);
+	assert_int_equal(oci_resources_validate(res, "resources", &err), -EINVAL);
+	assert_ptr_equal(strstr(err.message, "resources.unified"), err.message);
+	oci_resources_free(res);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		assert_int_equal(oci_resources_parse(bad[i].json, strlen(bad[i].json), &res, &err),
+				 -EINVAL);
+		assert_null(res);
+		assert_string_equal(err.message, bad[i].message);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -344,6 +374,7 @@ int main(void)
 		cmocka_unit_test(test_counts),
 		cmocka_unit_test(test_map_count),
 		cmocka_unit_test(test_size),
+		cmocka_unit_test(test_resources),
 		cmocka_unit_test(test_hostile_key),
 		cmocka_unit_test(test_failure_midway_frees),
 	};
