@@ -146,6 +146,22 @@ int cgroup_kill(const struct cgroup *cg, int sig, struct coffer_error *err)
 	return cgroup_signal_all(cg, t, sig, err);
 }
 
+void cgroup_rescue(const struct cgroup *cg)
+{
+	struct cgroup_tree *freezer = cgroup_find(cg, CGROUP_FREEZER);
+	struct cgroup_pid_list list = { 0 };
+
+	for (size_t i = 0; freezer && cg->exists && i < cg->n; i++) {
+		if (&cg->trees[i] != freezer)
+			cgroup_tree_pids(&cg->trees[i], &list, NULL);
+	}
+	for (size_t i = 0; i < list.n; i++) {
+		if (cgroup_tree_add(freezer, list.v[i], NULL) == 0)
+			kill(list.v[i], SIGKILL);
+	}
+	free(list.v);
+}
+
 static int cgroup_thaw_visit(int fd, void *data, struct coffer_error *err)
 {
 	io_write_file(fd, "freezer.state", "THAWED", NULL);

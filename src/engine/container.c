@@ -32,6 +32,7 @@
 #include "engine/sysctl.h"
 
 #define CONTAINER_END_BUDGET (5 * USEC_PER_SEC)
+#define CONTAINER_STUCK_BUDGET (USEC_PER_SEC / 2) /* until we look for what holds init */
 
 int container_alloc(const char *id, const char *bundle, const struct oci_spec *spec,
 		  struct engine_container **out, struct coffer_error *err)
@@ -342,22 +343,33 @@ int engine_start(struct engine_container *c, struct coffer_error *err)
 
 /* ---- the end ---- */
 
-static int container_reap(struct engine_container *c, struct coffer_error *err)
+static int container_await_end(struct engine_container *c, usec_t budget)
 {
-	usec_t deadline = deadline_in(clock_budget(CONTAINER_END_BUDGET));
+	usec_t deadline = deadline_in(clock_budget(budget));
 	struct child *init = &c->launch.process.child;
 	siginfo_t si;
+	int r;
+
+	if (!c->adopted)
+		return child_wait(init, deadline, &si);
+	r = io_wait(init->pidfd, POLLIN, deadline);
+	return r == 0 ? -ETIMEDOUT : r;
+}
+
+static int container_reap(struct engine_container *c, struct coffer_error *err)
+{
+	struct child *init = &c->launch.process.child;
 	int r;
 
 	if (init->pid == 0)
 		return 0;
 	child_kill(init, SIGKILL);
-	if (c->adopted)
-		r = io_wait(init->pidfd, POLLIN, deadline);
-	else
-		r = child_wait(init, deadline, &si);
-	if (c->adopted && r == 0)
-		r = -ETIMEDOUT;
+	r = container_await_end(c, CONTAINER_STUCK_BUDGET);
+	if (r == -ETIMEDOUT) {
+		if (c->cgroup)
+			cgroup_rescue(c->cgroup);
+		r = container_await_end(c, CONTAINER_END_BUDGET);
+	}
 	return r < 0 ? err_sysn(err, r, "wait for init") : 0;
 }
 

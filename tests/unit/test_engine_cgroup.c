@@ -351,6 +351,37 @@ static void test_kill_frozen_by_v1(void **state)
 	assert_int_equal(group_reap(pid), 128 + SIGKILL);
 }
 
+/* Somebody has moved a process to a frozen group of his. */
+static void test_rescue(void **state)
+{
+	struct group *g = *state;
+	struct cgroup_tree *v1;
+	char foreign[256], file[300], number[16];
+	pid_t pid;
+
+	group_make(g);
+	v1 = cgroup_find(g->cg, CGROUP_FREEZER);
+	cgroup_rescue(g->cg); /* nobody */
+	if (!v1) {
+		print_message("no v1 freezer here\n");
+		skip();
+	}
+	pid = group_spawn(g, NULL);
+	snprintf(foreign, sizeof(foreign), "%s-foreign", v1->dir);
+	assert_int_equal(mkdir(foreign, 0755), 0);
+	snprintf(file, sizeof(file), "%s/cgroup.procs", foreign);
+	snprintf(number, sizeof(number), "%d", (int)pid);
+	assert_int_equal(io_write_file(AT_FDCWD, file, number, &g->err), 0);
+	snprintf(file, sizeof(file), "%s/freezer.state", foreign);
+	assert_int_equal(io_write_file(AT_FDCWD, file, "FROZEN", &g->err), 0);
+	assert_int_equal(cgroup_kill(g->cg, SIGKILL, &g->err), 0);
+	usleep(20000);
+	assert_int_equal(waitpid(pid, NULL, WNOHANG), 0);
+	cgroup_rescue(g->cg);
+	assert_int_equal(group_reap(pid), 128 + SIGKILL);
+	assert_int_equal(rmdir(foreign), 0);
+}
+
 /* ---- the end ---- */
 
 static int fork_bomb(void)
@@ -505,7 +536,7 @@ static int all_tests(void)
 		TEST(test_left_over),	   TEST(test_place),
 		TEST(test_join_busy),	   TEST(test_hierarchies),
 		TEST(test_freeze),	   TEST(test_kill_frozen),
-		TEST(test_kill_frozen_by_v1),
+		TEST(test_kill_frozen_by_v1), TEST(test_rescue),
 		TEST(test_fork_bomb),	   TEST(test_nested),
 		TEST(test_stray),	   TEST(test_rootless),
 	};
