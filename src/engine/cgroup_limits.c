@@ -23,10 +23,18 @@
 
 #define CGROUP_VALUE_MAX 4096
 
+/* In crun's words, which programs look for. */
+static int cgroup_not_available(const char *file, const char *value, struct coffer_error *err)
+{
+	return err_unsupported(err,
+			       "limit %s=%s: the requested cgroup controller `%.*s` is not available",
+			       file, value, (int)strcspn(file, "."), file);
+}
+
 int cgroup_set(struct cgroup_tree *t, const char *file, struct coffer_error *err, const char *fmt,
 	       ...)
 {
-	int len = (int)strcspn(file, "."), fd, n, r = -ENOENT;
+	int fd, n, r = -ENOENT;
 	char text[CGROUP_VALUE_MAX];
 	va_list ap;
 
@@ -36,8 +44,7 @@ int cgroup_set(struct cgroup_tree *t, const char *file, struct coffer_error *err
 	if (n >= (int)sizeof(text))
 		return err_invalid(err, "value for %s is too long", file);
 	if (!t)
-		return err_unsupported(err, "limit %s=%s: controller \"%.*s\" is not available",
-				       file, text, len, file);
+		return cgroup_not_available(file, text, err);
 	fd = cgroup_tree_fd(t);
 	if (fd < 0)
 		return err_sysn(err, fd, "open %s", t->dir);
@@ -49,8 +56,7 @@ int cgroup_set(struct cgroup_tree *t, const char *file, struct coffer_error *err
 	if (r != -ENOENT)
 		return r;
 	if (cgroup_tree_is_v2(t))
-		return err_unsupported(err, "limit %s=%s: controller \"%.*s\" is not available",
-				       file, text, len, file);
+		return cgroup_not_available(file, text, err);
 	return err_unsupported(err, "limit %s=%s: this kernel does not have it", file, text);
 }
 
@@ -96,7 +102,8 @@ static int cgroup_limit_unified(struct cgroup_tree *t, const struct oci_resource
 		const struct oci_pair *u = &res->unified.v[i];
 
 		if (!cgroup_is_setting(u->key))
-			return err_invalid(err, "unified: %s is not a controller's file", u->key);
+			return err_invalid(err, "unified: %s: the specified key has not the form "
+					   "CONTROLLER.VALUE `%s`", u->key, u->key);
 		r = cgroup_set(t, u->key, err, "%s", u->value);
 		/* As with v1, where another hierarchy may have it. */
 		if (r == -EOPNOTSUPP)

@@ -333,7 +333,7 @@ static void test_limits(void **state)
 		assert_int_equal(r, -EOPNOTSUPP);
 		assert_non_null(strstr(run->err.message, "linux.resources: "));
 		assert_non_null(strstr(run->err.message, "limit memory."));
-		assert_non_null(strstr(run->err.message, "controller \"memory\" is not available"));
+		assert_non_null(strstr(run->err.message, "controller `memory` is not available"));
 		return;
 	}
 	expect_setting(run, "memory.max", "67108864\n");

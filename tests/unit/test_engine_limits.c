@@ -54,7 +54,7 @@ static bool limits_make(struct group *g, enum cgroup_controller controller)
 		return true;
 	}
 	assert_int_equal(r, -EOPNOTSUPP);
-	snprintf(text, sizeof(text), "controller \"%s\" is not available", name);
+	snprintf(text, sizeof(text), "controller `%s` is not available", name);
 	assert_non_null(strstr(g->err.message, text));
 	assert_non_null(strstr(g->err.message, "linux.resources: "));
 	return false;
