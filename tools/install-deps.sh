@@ -10,7 +10,7 @@ build="gcc make meson ninja-build pkgconf binutils protobuf-c-compiler protobuf-
 run="qemu-system-x86 e2fsprogs ca-certificates"
 test="libcmocka-dev bats clang clang-tidy clang-format cppcheck libclang-rt-14-dev
  python3-grpcio python3-protobuf strace procps util-linux debootstrap attr libcap2-bin socat
- iproute2 xz-utils busybox-static cpio jq"
+ iproute2 xz-utils busybox-static cpio jq uidmap"
 conformance="crun runc jq gawk dpkg-dev bsdutils"
 [ "${1-}" = conformance ] || conformance=
 
