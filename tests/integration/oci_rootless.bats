@@ -145,6 +145,18 @@ refused() {
 	oci delete --force "$ID"
 }
 
+@test "clock offsets" {
+	[ -e /proc/self/ns/time ] || skip "this kernel has no time namespaces"
+	configure '.linux.namespaces += [{type: "time"}] | .linux.timeOffsets = {boottime: {secs: 100000}}'
+	chown "$USER_ID:$USER_ID" "$B/config.json"
+	args cat /proc/uptime
+	uptime=$(oci run -b "$B" "$ID")
+	[ "${uptime%%.*}" -ge $(($(cut -d. -f1 /proc/uptime) + 99000)) ]
+	map_range
+	[ -n "$(oci run -b "$B" "$ID")" ]
+	gone "$ID"
+}
+
 @test "limits are left out with one warning" {
 	args echo ran
 	configure '.linux.resources = {memory: {limit: 33554432}, pids: {limit: 50}, cpu: {shares: 7}}'

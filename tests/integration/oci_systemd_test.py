@@ -135,6 +135,7 @@ def fill(root):
     bundle(root, "/plain")
     bundle(root, "/annotated", annotated)
     bundle(root, "/sliced", in_slice("one-two.slice:pre:fix"))
+    bundle(root, "/a-slice", in_slice("one.slice::coffer-pod.slice"))
     bundle(root, "/not-sliced", in_slice("/a/b"))
     bundle(root, "/no-annotation", bad_annotation)
     bundle(root, "/no-program", no_program)
@@ -265,6 +266,11 @@ def slices_and_annotations(vm):
     expect_properties(vm.properties("coffer-c4.scope", "TimeoutStopUSec", "Description"),
                       {"TimeoutStopUSec": "7s", "Description": "of the document"})
     vm.run("coffer-oci delete --force c3; coffer-oci delete --force c4")
+    vm.expect_clean()
+    vm.run("$OCI run -d -b /a-slice c4 >/dev/null")
+    vm.expect_files("coffer.slice/coffer-pod.slice", V2_FILES)
+    vm.run("test $(wc -l </sys/fs/cgroup/coffer.slice/coffer-pod.slice/cgroup.procs) -eq 1;"
+           "coffer-oci delete --force c4; systemctl stop coffer.slice one.slice")
     vm.expect_clean()
 
 
