@@ -84,6 +84,7 @@ struct hook_state container_hook_state(const struct engine_container *c, const c
 		.bundle = c->bundle,
 		.annotations = &c->spec->annotations,
 		.oci_version = c->spec->oci_version,
+		.env = (const char *const *)environ,
 	};
 }
 

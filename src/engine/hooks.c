@@ -160,7 +160,7 @@ static int hooks_run_one(const struct oci_hook *hook, const struct hook_state *s
 	struct spawn_args args = {
 		.path = hook->path,
 		.argv = hook->args.n > 0 ? (const char *const *)hook->args.v : bare,
-		.envp = (const char *const *)hook->env.v,
+		.envp = hook->env.n > 0 ? (const char *const *)hook->env.v : state->env,
 		.fds = fds,
 		.nfds = ARRAY_SIZE(fds),
 		.pdeathsig = SIGKILL,

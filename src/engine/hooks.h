@@ -20,6 +20,7 @@ struct hook_state {
 	pid_t pid;	    /* of init, as the hook's namespace counts; 0: none any more */
 	const char *bundle; /* absolute */
 	const struct oci_pairs *annotations; /* may be NULL */
+	const char *const *env; /* of hooks that name none; NULL: empty */
 };
 
 /* hook_state_json() - The specification's state object; the caller puts it. NULL: no memory */
@@ -30,11 +31,11 @@ struct json_object *hook_state_json(const struct hook_state *state);
  * @list:	May be empty
  * @name:	The list's name in the document: "prestart", "createRuntime" ...
  *
- * A hook gets the state on standard input and exactly its own environment; it
- * is a session of its own and dies with the calling thread.  What it writes is
- * seen by nobody, but a failure's message ends with its last line.  Works in a
- * container's init, also with a seccomp filter loaded that lets clone(2),
- * memfd_create(2) and waitid(2) pass.
+ * A hook gets the state on standard input, and just its own environment when it
+ * has one; it is a session of its own and dies with the calling thread.  What
+ * it writes is seen by nobody, but a failure's message ends with its last line.
+ * Works in a container's init, also with a seccomp filter loaded that lets
+ * clone(2), memfd_create(2) and waitid(2) pass.
  *
  * Return: 0, or negative errno of the first that failed; poststart and poststop
  *	   hooks that fail are warnings, and those after them run too

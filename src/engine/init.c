@@ -142,6 +142,8 @@ static int init_stage_start_hooks(struct init *i, struct coffer_error *err)
 		return 0;
 	state.pid = getpid();
 	state.status = "created";
+	state.env = (const char *const *)i->process->env.v;
+	state.env = (const char *const *)i->process->env.v;
 	return hooks_run(&h->start_container, "startContainer", &state, err);
 }
 

@@ -186,12 +186,15 @@ three" ]
 }
 
 @test "a hook's environment is its own, its output nobody's" {
-	configure '.hooks.prestart = [{path: "/usr/bin/env", env: ["ONLY=this"]}]'
 	hook prestart "env > $T/env; echo noise; echo noise >&2"
-	SECRET=leak run oci run --bundle "$T/bundle" "$ID" < /dev/null
+	configure ".hooks.createRuntime = [{path: \"/bin/sh\", args: [\"sh\", \"-c\", \"env > $T/inherited\"]}]"
+	export SECRET=leak
+	run oci run --bundle "$T/bundle" "$ID" < /dev/null
 	[ "$status" -eq 0 ]
 	[ "$output" = hi ]
 	! grep -q SECRET "$T/env"
+	# One that names none has the runtime's.
+	grep -q SECRET "$T/inherited"
 }
 
 @test "a hook may ask the runtime about the container" {

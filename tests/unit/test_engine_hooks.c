@@ -143,6 +143,25 @@ static void test_without_arguments_the_path_is_the_name(void **state)
 	assert_int_equal(hooks_run(&hooks, "prestart", &test_state, &e), 0);
 }
 
+static void test_without_environment_the_callers_choice(void **state)
+{
+	static const char *const inherited[] = { "INHERITED=yes", NULL };
+	struct hook_state s = test_state;
+	char *args[5], *env[2];
+	struct oci_hook hook = shell(args, env, "/usr/bin/env > $0/env");
+	struct oci_hook_list hooks = { &hook, 1 };
+	char *text;
+
+	hook.env.n = 0;
+	hook.env.v = NULL;
+	s.env = inherited;
+	assert_int_equal(hooks_run(&hooks, "prestart", &s, NULL), 0);
+	text = read_back("env");
+	assert_non_null(strstr(text, "INHERITED=yes\n"));
+	assert_null(strstr(text, "WORD="));
+	free(text);
+}
+
 static void test_order_and_first_failure(void **state)
 {
 	char *args[3][5], *env[3][2];
@@ -290,6 +309,7 @@ int main(void)
 		cmocka_unit_test(test_stopped_has_no_pid),
 		cmocka_unit_test(test_environment_is_exact),
 		cmocka_unit_test(test_without_arguments_the_path_is_the_name),
+		cmocka_unit_test(test_without_environment_the_callers_choice),
 		cmocka_unit_test(test_order_and_first_failure),
 		cmocka_unit_test(test_other_failures),
 		cmocka_unit_test(test_timeout_ends_the_group),
