@@ -89,7 +89,11 @@ static int creation_record(const struct engine_record *rec, void *data, struct c
 	if (rec->cgroup &&
 	    oci_strv_set(&c->state.cgroup, (const char *const *)rec->cgroup->v, err) < 0)
 		return -ENOMEM;
-	return state_write(&c->dir, &c->state, err);
+	/*
+	 * Before there is an init a power cut leaves nothing to be found again, and what ends with
+	 * us has no more to tell than we.
+	 */
+	return state_write(&c->dir, &c->state, rec->pid && (c->detach || c->opts->keep), err);
 }
 
 static int creation_engine(struct creation *c, unsigned inherited, struct coffer_error *err)

@@ -292,7 +292,8 @@ static struct json_object *state_to_json(const struct state *state)
 	return obj;
 }
 
-int state_write(const struct state_dir *dir, const struct state *state, struct coffer_error *err)
+int state_write(const struct state_dir *dir, const struct state *state, bool sync,
+		struct coffer_error *err)
 {
 	autojson struct json_object *obj = state_to_json(state);
 	const char *text;
@@ -303,9 +304,7 @@ int state_write(const struct state_dir *dir, const struct state *state, struct c
 	text = json_object_to_json_string_length(obj, JSON_C_TO_STRING_NOSLASHESCAPE, &len);
 	if (!text)
 		return err_nomem(err);
-	/* Before there is an init a power cut leaves nothing that would have to be found again. */
-	return (state->pid ? io_replace_file : io_swap_file)(dir->fd, STATE_FILE, text, len, 0600,
-							     err);
+	return (sync ? io_replace_file : io_swap_file)(dir->fd, STATE_FILE, text, len, 0600, err);
 }
 
 static int state_bad(const char *member, struct coffer_error *err)

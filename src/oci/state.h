@@ -79,8 +79,10 @@ int state_fill(const char *id, const char *bundle, const struct oci_spec *spec, 
 #define STATE_CREATED_MAX 80
 /* state_created() - The time of creation in words: RFC 3339, UTC */
 void state_created(const struct state *state, char text[static STATE_CREATED_MAX]);
-/* state_write() - Replace STATE_FILE: a reader sees the old or the new one */
-int state_write(const struct state_dir *dir, const struct state *state, struct coffer_error *err);
+/* state_write() - Replace STATE_FILE: a reader sees the old or the new one. @sync: also after a power
+ * cut */
+int state_write(const struct state_dir *dir, const struct state *state, bool sync,
+		struct coffer_error *err);
 /* state_read() - Return: 0, -ENOENT when nothing was made yet ... */
 int state_read(const struct state_dir *dir, struct state *out, struct coffer_error *err);
 

@@ -137,7 +137,8 @@ static void test_round_trip(void **state)
 	assert_int_equal(oci_strv_add(&a.cgroup, "", &err), 0);
 	assert_int_equal(state_dir_create(test_root, "c", &dir, &err), 0);
 	assert_int_equal(state_read(&dir, &b, &err), -ENOENT);
-	assert_int_equal(state_write(&dir, &a, &err), 0);
+	assert_int_equal(state_write(&dir, &a, false, &err), 0);
+	assert_int_equal(state_write(&dir, &a, true, &err), 0);
 	assert_int_equal(state_read(&dir, &b, &err), 0);
 	assert_string_equal(b.id, "c");
 	assert_string_equal(b.bundle, "/a bundle");
