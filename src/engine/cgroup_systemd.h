@@ -3,7 +3,7 @@
  * engine/cgroup_systemd.h - between the files of the systemd driver
  *
  *	_names.c    "slice:prefix:name" to a slice, a unit and its path
- *	_props.c    limits and annotations to the unit's properties
+ *	_props.c    limits to the unit's properties; _devices.c, _variant.c: devices, annotations
  *	_bus.c      systemd itself, over D-Bus
  *	(cgroup_systemd.c)  the driver
  */
@@ -43,11 +43,11 @@ char *systemd_unit_path(const struct systemd_names *names, struct coffer_error *
 /* One of a(sv); what holds the value depends on the signature. */
 struct systemd_prop {
 	char name[64];
-	const char
-	    *sig;   /* static: "b" "s" "y" "n" "q" "i" "u" "x" "t" "d" "as" "ay" "au" "a(ss)" */
-	uint64_t n; /* b and whole numbers, signed ones as two's complement; au: its one element */
+	/* Static: "b" "s" "y" "n" "q" "i" "u" "x" "t" "d" "as" "ay" "au" "a(ss)" */
+	const char *sig;
+	uint64_t n;     /* b and whole numbers, signed ones as two's complement; au: its one element */
 	double d;
-	char **strv;	/* s: one; as; a(ss): pairs. Owned, NULL-terminated */
+	char **strv;    /* s: one; as; a(ss): pairs. Owned, NULL-terminated */
 	uint8_t *bytes; /* ay; owned */
 	size_t nbytes;
 };
