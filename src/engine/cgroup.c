@@ -190,6 +190,7 @@ int cgroup_plan(const struct cgroup_plan_args *args, struct cgroup **out, struct
 	cg->ops = cgroup_drivers[args->manager];
 	cg->rootless = args->rootless;
 	cg->optional = !asked;
+	cg->owned = !cg->rootless && cgroup_find_owner(args->spec, &cg->owner);
 	cg->account = args->spec->linux_->cgroups_path && !args->own_kernel && !cg->ops->start;
 	r = cgroup_discover(cg, err);
 	if (r < 0)
@@ -321,7 +322,7 @@ static int cgroup_make_all(struct cgroup *cg, struct coffer_error *err)
 	return r;
 }
 
-int cgroup_make_trees(struct cgroup *cg, struct coffer_error *err)
+static int cgroup_make_trees(struct cgroup *cg, struct coffer_error *err)
 {
 	int r = cgroup_make_all(cg, err);
 
@@ -338,19 +339,24 @@ int cgroup_make_trees(struct cgroup *cg, struct coffer_error *err)
 	return cgroup_make_words(cg, err);
 }
 
-int cgroup_create(struct cgroup *cg, const struct oci_resources *res, struct coffer_error *err)
+int cgroup_set_up(struct cgroup *cg, const struct oci_resources *res, struct coffer_error *err)
 {
-	struct cgroup_tree *v2;
-	int r;
+	int r = cgroup_make_trees(cg, err);
+	struct cgroup_tree *v2 = cgroup_unified(cg);
 
-	if (cg->ops->start)
-		return 0;
-	r = cgroup_make_trees(cg, err);
-	v2 = cgroup_unified(cg);
 	if (r == 0 && cg->account && v2)
 		cgroup_v2_enable_all(v2);
 	if (r == 0)
 		r = cgroup_limit(cg, res, err);
+	if (r == 0 && cg->owned && v2 && cg->n == 1)
+		r = cgroup_delegate(v2, cg->owner, err);
+	return r;
+}
+
+int cgroup_create(struct cgroup *cg, const struct oci_resources *res, struct coffer_error *err)
+{
+	int r = cg->ops->start ? 0 : cgroup_set_up(cg, res, err);
+
 	if (r < 0 && cg->exists) {
 		cgroup_remove(cg, NULL);
 		cgroup_forget(cg);

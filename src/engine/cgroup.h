@@ -77,8 +77,8 @@ int cgroup_update(struct cgroup *cg, const struct oci_resources *res, struct cof
 /* cgroup_kill() - Signal every process in it, also in groups below; frozen ones are thawed for
  * SIGKILL. Return: -ENOENT when the group is gone */
 int cgroup_kill(const struct cgroup *cg, int sig, struct coffer_error *err);
-/* cgroup_rescue() - Whoever does not end may have been moved to a foreign frozen group of v1: back to
- * ours, which lets go of it, and killed */
+/* cgroup_rescue() - Whoever does not end may have been moved to a foreign frozen group of v1: back
+ * to ours, which lets go of it, and killed */
 void cgroup_rescue(const struct cgroup *cg);
 /* cgroup_freeze() - Waits a bounded time until it has taken effect */
 int cgroup_freeze(const struct cgroup *cg, bool on, struct coffer_error *err);

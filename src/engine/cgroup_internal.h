@@ -57,6 +57,8 @@ struct cgroup {
 	bool rootless;
 	bool optional;             /* the document asks for nothing there */
 	bool warned;               /* that limits are left out */
+	bool owned;                /* by @owner, who may divide it: v2 alone */
+	uint32_t owner;
 	bool account;              /* somebody else manages containers and reads their figures */
 	struct oci_strv words;     /* owned */
 };
@@ -92,13 +94,19 @@ struct cgroup_tree *cgroup_unified(const struct cgroup *cg);
 /* cgroup_find() - The v1 group of a controller, or NULL */
 struct cgroup_tree *cgroup_find(const struct cgroup *cg, enum cgroup_controller controller);
 
-/* cgroup_make_trees() - Every group; cg->n is 0 afterwards when we go without */
-int cgroup_make_trees(struct cgroup *cg, struct coffer_error *err);
+/* cgroup_set_up() - Every group with its limits; cg->n is 0 afterwards when we go without */
+int cgroup_set_up(struct cgroup *cg, const struct oci_resources *res, struct coffer_error *err);
 
 /* ---- cgroup_place.c ---- */
 
 /* cgroup_tree_may_enter() - v2, rootless: may we move a process from here to there? */
 int cgroup_tree_may_enter(const struct cgroup_tree *t, struct coffer_error *err);
+
+/* ---- cgroup_delegate.c ---- */
+
+/* cgroup_find_owner() - Whose the group is to be, the host's number. Return: false: ours */
+bool cgroup_find_owner(const struct oci_spec *spec, uint32_t *uid);
+int cgroup_delegate(struct cgroup_tree *t, uint32_t uid, struct coffer_error *err);
 
 /* ---- cgroup_hierarchies.c ---- */
 

@@ -82,9 +82,7 @@ int cgroup_place(struct cgroup *cg, pid_t pid, const struct oci_resources *res,
 	if (cg->ops->start) {
 		r = cg->ops->start(cg, pid, res, err);
 		if (r == 0)
-			r = cgroup_make_trees(cg, err);
-		if (r == 0)
-			r = cgroup_limit(cg, res, err);
+			r = cgroup_set_up(cg, res, err);
 		cg->exists = true; /* half of a start must be taken down, too */
 	}
 	t = cgroup_unified(cg);

@@ -480,6 +480,11 @@ static void test_stray(void **state)
 
 /* ---- ordinary users ---- */
 
+static int exit_well(void)
+{
+	return 0;
+}
+
 static int warnings;
 
 static void count_warnings(enum log_level level, const char *category, const char *msg, void *data)
@@ -509,6 +514,52 @@ static int rootless_child(struct group *g, bool rootless)
 	return warnings == 1 ? 0 : 94;
 }
 
+/* A group that is his, with his process below it: as systemd delegates. */
+static int rootless_delegated(struct group *g)
+{
+	struct cgroup_plan_args args = { .spec = g->spec, .id = "inner", .rootless = true };
+	const char *v2 = cgroup_unified(g->cg)->dir;
+	char file[320], leaf[300];
+
+	snprintf(leaf, sizeof(leaf), "%s/leaf", v2);
+	snprintf(file, sizeof(file), "%s/cgroup.procs", leaf);
+	if (mkdir(leaf, 0755) < 0 || io_write_file(AT_FDCWD, file, "0", NULL) < 0 ||
+	    chown(v2, 65534, 65534) < 0)
+		return 80;
+	snprintf(file, sizeof(file), "%s/cgroup.procs", v2);
+	if (chown(file, 65534, 65534) < 0 || setgid(65534) < 0 || setuid(65534) < 0)
+		return 81;
+	oci_str_set(&g->spec->linux_->cgroups_path, NULL, NULL);
+	if (cgroup_plan(&args, &g->cg, &g->err) < 0 || !g->cg)
+		return 82;
+	snprintf(file, sizeof(file), "%s/coffer/inner", v2);
+	if (strcmp(cgroup_unified(g->cg)->dir, file) != 0)
+		return 83;
+	if (cgroup_create(g->cg, NULL, &g->err) < 0 || cgroup_clone_fd(g->cg) < 0)
+		return 84;
+	if (group_reap(group_spawn(g, exit_well)) != 0)
+		return 85;
+	return cgroup_remove(g->cg, NULL) < 0 || access(file, F_OK) == 0 ? 86 : 0;
+}
+
+static void test_rootless_delegated(void **state)
+{
+	struct group *g = *state;
+	int status;
+	pid_t pid;
+
+	group_make(g);
+	if (g->cg->n != 1) {
+		print_message("v1 cannot be delegated\n");
+		skip();
+	}
+	pid = fork();
+	if (pid == 0)
+		_exit(rootless_delegated(g));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status >> 8, 0);
+}
+
 static void test_rootless(void **state)
 {
 	struct group *g = *state;
@@ -526,6 +577,56 @@ static void test_rootless(void **state)
 	}
 }
 
+static unsigned owner_of(const char *dir, const char *file)
+{
+	char path[300];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, file);
+	assert_int_equal(stat(path, &st), 0);
+	return st.st_uid;
+}
+
+/* A container that may divide its group. */
+static void test_owner(void **state)
+{
+	struct group *g = *state;
+	struct oci_linux *l = g->spec->linux_;
+	uint32_t uid;
+	size_t i;
+
+	assert_false(cgroup_find_owner(g->spec, &uid));
+	oci_namespace_add(g->spec, "user", NULL, &g->err);
+	l->uid_mappings.v = calloc(2, sizeof(*l->uid_mappings.v));
+	l->uid_mappings.n = 2;
+	l->uid_mappings.v[0] = (struct oci_id_mapping){ 0, 100000, 10 };
+	l->uid_mappings.v[1] = (struct oci_id_mapping){ 10, 200000, 5 };
+	/* The default document's mount is read-only. */
+	assert_false(cgroup_find_owner(g->spec, &uid));
+	for (i = 0; i < g->spec->mounts.n; i++) {
+		if (strcmp(g->spec->mounts.v[i].destination, CGROUP_ROOT) == 0)
+			break;
+	}
+	assert_true(i < g->spec->mounts.n);
+	oci_strv_set(&g->spec->mounts.v[i].options, NULL, &g->err);
+	assert_true(cgroup_find_owner(g->spec, &uid));
+	assert_int_equal(uid, 100000);
+	g->spec->process->user.uid = 12;
+	assert_true(cgroup_find_owner(g->spec, &uid));
+	assert_int_equal(uid, 200002);
+	group_make(g);
+	assert_int_equal(owner_of(cgroup_unified(g->cg) ? cgroup_unified(g->cg)->dir :
+							  g->cg->trees[0].dir, "."),
+			 g->cg->n == 1 ? 200002 : 0);
+	if (g->cg->n > 1)
+		return;
+	assert_int_equal(owner_of(g->cg->trees[0].dir, "cgroup.procs"), 200002);
+	assert_int_equal(owner_of(g->cg->trees[0].dir, "cgroup.subtree_control"), 200002);
+	assert_int_equal(owner_of(g->cg->trees[0].dir, "cgroup.kill"), 0);
+	g->spec->process->user.uid = 15;
+	assert_false(cgroup_find_owner(g->spec, &uid));
+}
+
 static int all_tests(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, group_setup, group_teardown)
@@ -539,6 +640,7 @@ static int all_tests(void)
 		TEST(test_kill_frozen_by_v1), TEST(test_rescue),
 		TEST(test_fork_bomb),	   TEST(test_nested),
 		TEST(test_stray),	   TEST(test_rootless),
+		TEST(test_rootless_delegated), TEST(test_owner),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
