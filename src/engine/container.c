@@ -169,7 +169,7 @@ int container_plan(struct engine_container *c, struct coffer_error *err)
 		r = mount_plan_spec(spec, args->bundle, &c->mounts, err);
 	if (r == 0)
 		r = container_compile_filter(c, err);
-	if (r == 0)
+	if (r == 0 && c->args->manager != ENGINE_NO_CGROUP)
 		r = cgroup_plan(&cgroup, &c->cgroup, err);
 	if (r < 0)
 		return r;
