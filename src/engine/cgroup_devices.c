@@ -45,6 +45,8 @@ int cgroup_parse_access(const char *text, unsigned *access)
 		case 'm':
 			*access |= DEVICE_MKNOD;
 			break;
+		case 'a': /* grants nothing more; see spec/rules.c */
+			break;
 		default:
 			return -EINVAL;
 		}

@@ -104,9 +104,10 @@ static bool rule_cpu_list(const char *s)
 }
 RULE_FUNC(cpu_list, "a list of numbers such as 0-3,7");
 
+/* "a" says nothing, but is found in documents: in the kernel's own rules it is a type. */
 static bool rule_access(const char *s)
 {
-	return s[strspn(s, "rwm")] == '\0';
+	return s[strspn(s, "rwma")] == '\0';
 }
 RULE_FUNC(access, "made of r, w and m");
 
