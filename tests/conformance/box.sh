@@ -3,9 +3,9 @@
 # box.sh TREE DIRECTORY COMMAND... - run a command where a runtime under test can break nothing.
 #
 # The command gets mount, pid, network, ipc, uts and cgroup namespaces of its own, a /dev of its own
-# and below /sys/fs/cgroup the TREE it asks for: "unified" (one cgroup2), "v1" (a mount for each v1
-# controller) or "hybrid" (both).  All its cgroups lie below one that is removed in the end, and what
-# still runs then is ended.  DIRECTORY is empty and ours.
+# and below /sys/fs/cgroup the TREE it asks for: "unified" (one cgroup2), "v1" (a mount for each
+# controller of v1) or "hybrid" (both).  All its cgroups lie below one that is removed in the end,
+# and what still runs then is ended.  DIRECTORY is empty and ours.
 set -eu
 
 case ${COFFER_BOX-} in
@@ -13,6 +13,7 @@ case ${COFFER_BOX-} in
 	# Outside: a cgroup in every hierarchy, seen as the root from inside.
 	name=coffer-conformance-$$
 	roots=$(awk '$3 ~ /^cgroup2?$/ { print $2 }' /proc/mounts)
+	# shellcheck disable=SC2317 # called by the trap
 	tidy()
 	{
 		trap '' INT TERM
@@ -45,7 +46,7 @@ case ${COFFER_BOX-} in
 	done
 	COFFER_BOX=cgroup COFFER_BOX_ROOTS=$roots COFFER_BOX_NAME=$name sh "$0" "$@" &
 	wait $! && status=0 || status=$?
-	exit $status
+	exit "$status"
 	;;
 cgroup)
 	for root in $COFFER_BOX_ROOTS; do
@@ -68,6 +69,7 @@ shift 2
 v1_tree()
 {
 	mount -t tmpfs -o mode=755 cgroup /sys/fs/cgroup
+	# shellcheck disable=SC2013 # words have no blanks
 	for words in $(awk -F: '$1 > 0 { print $2 }' /proc/self/cgroup); do
 		mkdir "/sys/fs/cgroup/${words#name=}"
 		case $words in
@@ -94,7 +96,8 @@ esac
 
 mkdir "$dir/dev"
 mount -t tmpfs -o mode=755 tmpfs "$dir/dev"
-for node in null:1:3 zero:1:5 full:1:7 random:1:8 urandom:1:9 kmsg:1:11 tty:5:0 ptmx:5:2 fuse:10:229; do
+for node in null:1:3 zero:1:5 full:1:7 random:1:8 urandom:1:9 kmsg:1:11 tty:5:0 ptmx:5:2 \
+	fuse:10:229; do
 	number=${node#*:}
 	mknod -m 666 "$dir/dev/${node%%:*}" c "${number%:*}" "${number#*:}"
 done
@@ -116,4 +119,4 @@ unset COFFER_BOX COFFER_BOX_ROOTS COFFER_BOX_NAME
 find /sys/fs/cgroup -name freezer.state | while read -r f; do
 	echo THAWED > "$f" || :
 done 2>/dev/null
-exit $status
+exit "$status"

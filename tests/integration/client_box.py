@@ -35,8 +35,8 @@ def enter(*needed, tree="hybrid"):
         # The machine's daemons and the state of its containers are out of sight.
         subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run"], check=True)
         return os.environ[INSIDE], os.path.abspath(runtime)
-    why = next((f"{name} is not installed" for name in (*needed, "busybox", "unshare", "gawk")
-                if not shutil.which(name) and name != "gawk"), None)
+    why = next((f"{name} is not installed" for name in (*needed, "busybox", "unshare")
+                if not shutil.which(name)), None)
     if os.geteuid() != 0:
         why = "needs root"
     if why:
@@ -60,7 +60,7 @@ def busybox_tar(where):
     for name in names.stdout.split():
         if name != "busybox":
             os.symlink("busybox", os.path.join(tree, "bin", name))
-    for name, text in (("passwd", "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/tmp:/bin/sh\n"),
+    for name, text in (("passwd", "root:x:0:0::/root:/bin/sh\nuser:x:1000:1000::/tmp:/bin/sh\n"),
                        ("group", "root:x:0:\nuser:x:1000:\n")):
         with open(os.path.join(tree, "etc", name), "w", encoding="ascii") as f:
             f.write(text)

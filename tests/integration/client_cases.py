@@ -320,5 +320,5 @@ def sysctl(client):
 
 CASES = {f.__name__.strip("_").replace("_", " "): f for f in (
     run, exit_codes, terminal, exec_, stop, kill, pause, stats, update, limits, logs, copy, init,
-    user, host_untouched, capabilities, privileged, unprivileged, read_only, volumes, devices, seccomp,
-    network_none, network_bridge, joined, sysctl)}
+    user, host_untouched, capabilities, privileged, unprivileged, read_only, volumes, devices,
+    seccomp, network_none, network_bridge, joined, sysctl)}

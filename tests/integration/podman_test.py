@@ -14,7 +14,7 @@ from client_box import Client, expect_equal, expect_soon
 from faults_box import expect, run_all
 
 WHERE, RUNTIME = client_box.enter("podman", "conmon")
-# A limit above the machine's hard one cannot be set without CAP_SYS_RESOURCE; root's default is one.
+# Without CAP_SYS_RESOURCE no limit above the machine's own can be set; root's default is one.
 CONFIG = f"""[containers]
 default_ulimits = ["nofile=1024:2048", "nproc=1024:2048"]
 log_driver = "k8s-file"
