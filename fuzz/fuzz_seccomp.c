@@ -2,8 +2,8 @@
 /*
  * fuzz/fuzz_seccomp.c - a profile to a filter program, against the profile read rule by rule
  *
- * Input: default action, interfaces, rules; see take_rule().  Every program is checked as the kernel
- * would, then run for calls that the rules name, with arguments around their values.
+ * Input: default action, interfaces, rules; see take_rule().  Every program is checked as the
+ * kernel would, then run for calls that the rules name, with arguments around their values.
  */
 #include <errno.h>
 #include <linux/audit.h>
@@ -34,7 +34,7 @@ static uint8_t take(struct input *in)
 	return *in->data++;
 }
 
-/* In two ways on 32-bit x86, on one interface only, new, unknown, and plain ones that are neighbours. */
+/* In two ways on 32-bit x86, on one interface only, new, unknown, and plain neighbours. */
 static const char *const names[] = {
 	"read", "write", "open", "stat", "poll", "mmap", "personality", "clone", "clone3",
 	"openat2", "socket", "connect", "accept", "sendmsg", "recvmmsg", "socketcall", "ipc", "shmat",
@@ -265,8 +265,8 @@ static uint32_t program_says(const struct seccomp_filter *f, const struct seccom
 	abort();
 }
 
-static void probe(const struct profile *p, const struct seccomp_filter *f, uint32_t arch, int64_t nr,
-		  struct input *in)
+static void probe(const struct profile *p, const struct seccomp_filter *f, uint32_t arch,
+		  int64_t nr, struct input *in)
 {
 	struct seccomp_data d = { .nr = (int)(uint32_t)nr, .arch = arch };
 

@@ -93,6 +93,19 @@ start_agent() {
 		"$T/agent/state.1"
 }
 
+@test "a start by another process passes the listener on" {
+	start_agent
+	notify getppid mkdir
+	configure '.process.args = ["/payload", "call", "mkdir"]'
+	oci create --bundle "$T/bundle" "$ID" < /dev/null > "$T/out" 2>&1
+	[ ! -e "$T/agent/state.0" ]
+	pid=$(oci state "$ID" | jq .pid)
+	oci start "$ID"
+	for i in $(seq 50); do [ "$(oci state "$ID" | jq -r .status)" = stopped ] && break; sleep 0.1; done
+	[ "$(cat "$T/out")" = "mkdir -1 Invalid cross-device link" ]
+	jq -e --argjson pid "$pid" '.pid == $pid and .state.pid == $pid' "$T/agent/state.0"
+}
+
 @test "calls that the set-up makes itself may be asked for" {
 	start_agent
 	notify read recvmsg sendmsg close execve setresuid setgroups capset prctl openat newfstatat
