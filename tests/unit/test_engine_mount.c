@@ -197,6 +197,31 @@ static void test_user_namespace_devices(void **state)
 	assert_non_null(strstr(run->err.message, "linux.devices[0]: 100000:11 is nobody"));
 }
 
+/* What its root may not mount is the host's: a /sys without a network; a group nobody has. */
+static void test_user_namespace_fallbacks(void **state)
+{
+	struct run *run = *state;
+
+	add_user_namespace(run);
+	run->spec->linux_->uid_mappings.v[0].size = 1;
+	run->spec->linux_->gid_mappings.v[0].size = 1;
+	run_drop_namespace(run, "network");
+	run_args(run, "cat", "/proc/self/mountinfo", NULL);
+	assert_int_equal(run_whole(run), 0);
+	for (char *line = strtok(run->out, "\n"); line; line = strtok(NULL, "\n")) {
+		if (strstr(line, " / /sys "))
+			assert_non_null(strstr(line, " / /sys ro,"));
+		if (strstr(line, " /dev/pts "))
+			assert_null(strstr(line, "gid="));
+	}
+	run_args(run, "ls", "/sys/class/net", NULL);
+	assert_int_equal(run_whole(run), 0);
+	assert_int_equal(run->code, 0);
+	run_args(run, "stat", "/dev/pts/ptmx", NULL);
+	assert_int_equal(run_whole(run), 0);
+	assert_true(run_line(run, "/dev/pts/ptmx: ")[0] == 'c');
+}
+
 /* ---- tmpcopyup ---- */
 
 static void test_copy_up(void **state)
@@ -524,6 +549,7 @@ int main(void)
 		TEST(test_idmap_refused),
 		TEST(test_user_namespace_inaccessible),
 		TEST(test_user_namespace_devices),
+		TEST(test_user_namespace_fallbacks),
 		TEST(test_copy_up),
 		TEST(test_copy_up_keeps_names_and_attributes),
 		TEST(test_copy_up_readonly),
