@@ -394,14 +394,18 @@ static void test_unified(void **state)
 	struct group *g = *state;
 	struct oci_resources *res = oci_resources_get(g->spec);
 
+	oci_pairs_set(&res->unified, "cgroup.procs", "0", &g->err);
+	assert_int_equal(group_plan(g), 0);
+	assert_int_equal(cgroup_create(g->cg, res, &g->err), -EINVAL);
+	cgroup_free(g->cg);
+	free(res->unified.v[0].key);
+	res->unified.v[0].key = strdup("hugetlb.2MB.max");
 	oci_pairs_set(&res->unified, "hugetlb.2MB.max", "2097152", &g->err);
 	assert_int_equal(group_plan(g), 0);
 	if (cgroup_create(g->cg, res, &g->err) == 0)
 		expect_file(g, CGROUP_NET_PRIO, "", "hugetlb.2MB.max", "2097152");
 	else
 		assert_non_null(strstr(g->err.message, "hugetlb"));
-	oci_pairs_set(&res->unified, "cgroup.procs", "0", &g->err);
-	assert_int_equal(cgroup_update(g->cg, res, &g->err), -EINVAL);
 }
 
 /* For a program that names the group everything is counted. */
@@ -650,7 +654,6 @@ static void test_oom(void **state)
 	assert_int_equal(cgroup_oom_read(oom, &killed), 0);
 	assert_int_equal(killed, 1);
 	assert_int_equal(cgroup_remove(g->cg, &g->err), 0);
-	assert_int_equal(io_wait(cgroup_oom_fd(oom), POLLIN, deadline_in(USEC_PER_SEC)), POLLIN);
 	assert_int_equal(cgroup_oom_read(oom, &killed), -ENODEV);
 	cgroup_oom_free(oom);
 }
