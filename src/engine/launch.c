@@ -10,8 +10,9 @@
  * taken whenever the plan allows.  The first clone goes straight into the
  * cgroup: nothing of the container ever runs outside of it.
  *
- * Where control groups are of another kind, or busy, the child's first question
- * is to be placed.
+ * Groups of version 1 are entered by the child itself, before anything else.
+ * Where groups are systemd's to make, or busy, its first question is to be
+ * placed.
  *
  * The clone is raw, without the C library's fork handlers, and memory is
  * copied, not shared.  So the child may allocate only if the parent had one
