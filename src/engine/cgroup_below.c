@@ -18,7 +18,7 @@
 
 static int cgroup_below_enter(struct cgroup_tree *t, const char *path, struct coffer_error *err)
 {
-	const char *file = cgroup_tree_is_v2(t) ? "cgroup.procs" : "tasks";
+	static const char file[] = "cgroup.procs";
 	int dir = cgroup_tree_fd(t);
 	autofree char *inside = NULL;
 	autoclose int fd = -1;
@@ -32,6 +32,9 @@ static int cgroup_below_enter(struct cgroup_tree *t, const char *path, struct co
 	fd = path_open_beneath(dir, inside, O_WRONLY, 0, err);
 	if (fd == -EXDEV)
 		return err_invalid(err, "%s is not a sub cgroup path", path);
+	if (fd == -ENOENT)
+		return err_set(err, COFFER_ERR_NOT_FOUND, ENOENT,
+			       "adding pid to %s/%s: no such file or directory", t->dir, inside);
 	if (fd < 0)
 		return err_wrap(err, "%s", t->dir);
 	return write(fd, "0", 1) < 0 ? err_sys(err, "enter %s/%s", t->dir, path) : 0;
