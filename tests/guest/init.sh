@@ -49,6 +49,10 @@ after_root() {
 	mount -t devpts -o ptmxmode=666 devpts /dev/pts
 	if grep -q cgroup=v1 /proc/cmdline; then
 		cgroups_v1
+	elif grep -q cgroup=both /proc/cmdline; then
+		cgroups_v1
+		mkdir /sys/fs/cgroup/unified
+		mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified
 	else
 		mount -t cgroup2 cgroup /sys/fs/cgroup
 	fi

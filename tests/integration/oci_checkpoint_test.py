@@ -456,5 +456,11 @@ class CheckpointV1(InMachine):
             """)
 
 
+class CheckpointBoth(CheckpointV1):
+    """The same with version 2 beside them, which then freezes."""
+
+    WORDS = "cgroup=both"
+
+
 if __name__ == "__main__":
     main()
