@@ -4,7 +4,7 @@
  *
  *	read and check the document             nothing is made
  *	directory, lock, copy of the document   "delete --force" removes them
- *	engine_create(), state.json written     and finds the cgroup and init by it
+ *	engine_create(): creating, state.json   and finds the cgroup and init by them
  *	terminal to its receiver, pid file
  *	creating removed                        complete
  *
@@ -47,14 +47,6 @@ static int creation_read(struct creation *c, const char *bundle, char **text, si
 
 /* ---- the directory ---- */
 
-static int creation_touch(struct creation *c, struct coffer_error *err)
-{
-	autoclose int fd =
-	    openat(c->dir.fd, STATE_CREATING, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-
-	return fd < 0 ? err_sys(err, "create %s", STATE_CREATING) : 0;
-}
-
 /* Not through a rename: nobody reads it before the state, which is written later. */
 static int creation_copy(struct creation *c, const char *text, size_t len,
 			 struct coffer_error *err)
@@ -73,8 +65,7 @@ static int creation_dir(struct creation *c, const char *text, size_t len, struct
 	if (r < 0)
 		return r;
 	c->made = true;
-	r = creation_touch(c, err);
-	return r < 0 ? r : creation_copy(c, text, len, err);
+	return creation_copy(c, text, len, err);
 }
 
 /* ---- the container ---- */
@@ -89,11 +80,10 @@ static int creation_record(const struct engine_record *rec, void *data, struct c
 	if (rec->cgroup &&
 	    oci_strv_set(&c->state.cgroup, (const char *const *)rec->cgroup->v, err) < 0)
 		return -ENOMEM;
-	/*
-	 * Before there is an init a power cut leaves nothing to be found again, and what ends with
-	 * us has no more to tell than we.
-	 */
-	return state_write(&c->dir, &c->state, rec->pid && (c->detach || c->opts->keep), err);
+	if (rec->pid == 0)
+		return state_write_first(&c->dir, &c->state, err);
+	/* What ends with us has no more to tell after a power cut than we. */
+	return state_write(&c->dir, &c->state, c->detach || c->opts->keep, err);
 }
 
 static int creation_engine(struct creation *c, unsigned inherited, struct coffer_error *err)

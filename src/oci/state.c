@@ -5,7 +5,7 @@
  *	<root>/<id>/lock          flock(2): held while a command changes the container
  *	            config.json   the document it was created with
  *	            state.json    replaced by rename, so that readers need no lock
- *	            creating      there until the creation is complete
+ *	            creating      its first form, without init; there until the creation is complete
  *	            gate          the engine's: where a created init waits for start
  *
  * mkdir(2) decides who owns an id.  Who has waited for the lock looks whether
@@ -292,18 +292,42 @@ static struct json_object *state_to_json(const struct state *state)
 	return obj;
 }
 
+/* As text that lives as long as *@obj. */
+static int state_text(const struct state *state, struct json_object **obj, const char **text,
+		      size_t *len, struct coffer_error *err)
+{
+	*obj = state_to_json(state);
+	*text = *obj ? json_object_to_json_string_length(*obj, JSON_C_TO_STRING_NOSLASHESCAPE, len)
+		     : NULL;
+	return *text ? 0 : err_nomem(err);
+}
+
+int state_write_first(const struct state_dir *dir, const struct state *state,
+		      struct coffer_error *err)
+{
+	autojson struct json_object *obj = NULL;
+	autoclose int fd = -1;
+	const char *text;
+	size_t len;
+	int r = state_text(state, &obj, &text, &len, err);
+
+	if (r < 0)
+		return r;
+	fd = openat(dir->fd, STATE_CREATING, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	r = fd < 0 ? -errno : io_write_full(fd, text, len);
+	return r < 0 ? err_sysn(err, r, "write %s", STATE_CREATING) : 0;
+}
+
 int state_write(const struct state_dir *dir, const struct state *state, bool sync,
 		struct coffer_error *err)
 {
-	autojson struct json_object *obj = state_to_json(state);
+	autojson struct json_object *obj = NULL;
 	const char *text;
 	size_t len;
+	int r = state_text(state, &obj, &text, &len, err);
 
-	if (!obj)
-		return err_nomem(err);
-	text = json_object_to_json_string_length(obj, JSON_C_TO_STRING_NOSLASHESCAPE, &len);
-	if (!text)
-		return err_nomem(err);
+	if (r < 0)
+		return r;
 	return (sync ? io_replace_file : io_swap_file)(dir->fd, STATE_FILE, text, len, 0600, err);
 }
 
@@ -354,12 +378,27 @@ static int state_from_json(struct json_object *obj, struct state *out, struct co
 	return r;
 }
 
+static int state_read_latest(const struct state_dir *dir, char **text, struct coffer_error *err)
+{
+	/* Once more at the end: the second takes the first's place behind our back. */
+	static const char *const names[] = { STATE_FILE, STATE_CREATING, STATE_FILE };
+	int r = -ENOENT;
+
+	for (size_t i = 0; r == -ENOENT && i < ARRAY_SIZE(names); i++) {
+		r = io_read_file(dir->fd, names[i], STATE_MAX, text, NULL, err);
+		/* Its maker got no further, and has made nothing yet. */
+		if (r == 0 && i == 1 && !(*text)[0])
+			return err_sysn(err, ENOENT, "read %s", names[i]);
+	}
+	return r;
+}
+
 int state_read(const struct state_dir *dir, struct state *out, struct coffer_error *err)
 {
 	autojson struct json_object *obj = NULL;
 	autostate struct state state = { 0 };
 	autofree char *text = NULL;
-	int r = io_read_file(dir->fd, STATE_FILE, STATE_MAX, &text, NULL, err);
+	int r = state_read_latest(dir, &text, err);
 
 	if (r < 0)
 		return r;

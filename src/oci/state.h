@@ -18,7 +18,7 @@
 #define STATE_LOCK     "lock"
 #define STATE_FILE     "state.json"
 #define STATE_CONFIG   "config.json"
-#define STATE_CREATING "creating" /* there until the creation is complete */
+#define STATE_CREATING "creating" /* the same before there is an init; until the creation is complete */
 
 enum state_lock {
 	STATE_UNLOCKED,  /* a reader */
@@ -79,11 +79,14 @@ int state_fill(const char *id, const char *bundle, const struct oci_spec *spec, 
 #define STATE_CREATED_MAX 80
 /* state_created() - The time of creation in words: RFC 3339, UTC */
 void state_created(const struct state *state, char text[static STATE_CREATED_MAX]);
+/* state_write_first() - STATE_CREATING: what is to be found again although there is no init yet */
+int state_write_first(const struct state_dir *dir, const struct state *state,
+		      struct coffer_error *err);
 /* state_write() - Replace STATE_FILE: a reader sees the old or the new one. @sync: also after a power
  * cut */
 int state_write(const struct state_dir *dir, const struct state *state, bool sync,
 		struct coffer_error *err);
-/* state_read() - Return: 0, -ENOENT when nothing was made yet ... */
+/* state_read() - The latest of the two. Return: 0, -ENOENT when nothing was made yet ... */
 int state_read(const struct state_dir *dir, struct state *out, struct coffer_error *err);
 
 #endif /* OCI_STATE_H */

@@ -137,6 +137,13 @@ static void test_round_trip(void **state)
 	assert_int_equal(oci_strv_add(&a.cgroup, "", &err), 0);
 	assert_int_equal(state_dir_create(test_root, "c", &dir, &err), 0);
 	assert_int_equal(state_read(&dir, &b, &err), -ENOENT);
+	/* Without init; then with it, over and over. */
+	a.pid = 0;
+	assert_int_equal(state_write_first(&dir, &a, &err), 0);
+	assert_int_equal(state_read(&dir, &b, &err), 0);
+	assert_int_equal(b.pid, 0);
+	state_free(&b);
+	a.pid = 17;
 	assert_int_equal(state_write(&dir, &a, false, &err), 0);
 	assert_int_equal(state_write(&dir, &a, true, &err), 0);
 	assert_int_equal(state_read(&dir, &b, &err), 0);
@@ -193,6 +200,7 @@ static void test_status(void **state)
 	fd = openat(dir.fd, STATE_CREATING, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
 	assert_true(fd >= 0);
 	close(fd);
+	assert_int_equal(state_read(&reader, &s, NULL), -ENOENT);
 	/* Its maker is at work, or was killed. */
 	assert_int_equal(status_get(&reader, &s, NULL), STATUS_CREATING);
 	assert_int_equal(status_get(&dir, &s, NULL), STATUS_STOPPED);
