@@ -27,7 +27,8 @@
 static int cgroup_not_available(const char *file, const char *value, struct coffer_error *err)
 {
 	return err_unsupported(err, "limit %s=%s: the requested cgroup controller `%.*s` is not "
-			       "available", file, value, (int)strcspn(file, "."), file);
+			       "available: no such file or directory", file, value,
+			       (int)strcspn(file, "."), file);
 }
 
 int cgroup_set(struct cgroup_tree *t, const char *file, struct coffer_error *err, const char *fmt,
