@@ -17,53 +17,28 @@
  *
  * Callers: the child's stages (init.c); parsing in the parent.
  */
-#define LOG_CATEGORY "engine"
 #include "engine/caps.h"
 
 #include <linux/capability.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/log.h"
-
-/* The index is the kernel's number. */
-static const char *const caps_names[] = {
-	"CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID",
-	"SETPCAP", "LINUX_IMMUTABLE", "NET_BIND_SERVICE", "NET_BROADCAST", "NET_ADMIN", "NET_RAW",
-	"IPC_LOCK", "IPC_OWNER", "SYS_MODULE", "SYS_RAWIO", "SYS_CHROOT", "SYS_PTRACE",
-	"SYS_PACCT", "SYS_ADMIN", "SYS_BOOT", "SYS_NICE", "SYS_RESOURCE", "SYS_TIME",
-	"SYS_TTY_CONFIG", "MKNOD", "LEASE", "AUDIT_WRITE", "AUDIT_CONTROL", "SETFCAP",
-	"MAC_OVERRIDE", "MAC_ADMIN", "SYSLOG", "WAKE_ALARM", "BLOCK_SUSPEND", "AUDIT_READ",
-	"PERFMON", "BPF", "CHECKPOINT_RESTORE",
-};
-_Static_assert(ARRAY_SIZE(caps_names) == 41, "CAP_CHECKPOINT_RESTORE is number 40");
-
-const char *caps_name(size_t cap)
-{
-	return cap < ARRAY_SIZE(caps_names) ? caps_names[cap] : NULL;
-}
 
 static uint64_t caps_parse_set(const struct oci_strv *names)
 {
+	const char *const *known = oci_words(OCI_WORDS_CAPABILITY);
 	uint64_t set = 0;
 	size_t i, cap;
 
 	for (i = 0; i < names->n; i++) {
-		const char *name = names->v[i];
-
-		if (strncasecmp(name, "CAP_", 4) == 0)
-			name += 4;
-		for (cap = 0; cap < ARRAY_SIZE(caps_names); cap++)
-			if (strcasecmp(caps_names[cap], name) == 0)
+		for (cap = 0; known[cap]; cap++)
+			if (strcmp(known[cap], names->v[i]) == 0)
 				break;
-		if (cap < ARRAY_SIZE(caps_names))
+		if (known[cap])
 			set |= UINT64_C(1) << cap;
-		else
-			log_warning("unknown capability \"%s\" left out", names->v[i]);
 	}
 	return set;
 }
@@ -104,14 +79,16 @@ int caps_keep(struct coffer_error *err)
 
 static int caps_apply_ambient(uint64_t ambient, struct coffer_error *err)
 {
+	const char *const *known = oci_words(OCI_WORDS_CAPABILITY);
+
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
 		return err_sys(err, "clear ambient capabilities");
-	for (unsigned cap = 0; cap < ARRAY_SIZE(caps_names); cap++) {
+	for (unsigned cap = 0; known[cap]; cap++) {
 		if (!(ambient & UINT64_C(1) << cap))
 			continue;
 		/* EPERM: not in both other sets; it can't be granted, so it is left out. */
 		if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0) < 0 && errno != EPERM)
-			return err_sys(err, "raise ambient capability %s", caps_names[cap]);
+			return err_sys(err, "raise ambient capability %s", known[cap]);
 	}
 	return 0;
 }

@@ -15,11 +15,9 @@ struct caps {
 	uint64_t bounding, effective, inheritable, permitted, ambient;
 };
 
-/* caps_parse() - NULL gives empty sets. Names that nobody knows are logged and left out. */
+/* caps_parse() - NULL gives empty sets. Names have been validated: others are left out. */
 void caps_parse(const struct oci_capabilities *spec, struct caps *out);
 
-/* caps_name() - "CHOWN" ... by the kernel's number; NULL after the last one we know */
-const char *caps_name(size_t cap);
 /* caps_limit_bounding() - First, while the process still may */
 int caps_limit_bounding(const struct caps *caps, struct coffer_error *err);
 /* caps_keep() - Keep the permitted set over the change of user that follows */

@@ -8,7 +8,6 @@
 #include <stdio.h>
 
 #include "base/json.h"
-#include "engine/caps.h"
 #include "engine/mount_options.h"
 #include "oci/oci.h"
 #include "spec/spec.h"
@@ -30,18 +29,6 @@ static struct json_object *features_mount_options(void)
 
 	for (size_t i = 0; mount_options_word(i); i++)
 		json_object_array_add(list, json_object_new_string(mount_options_word(i)));
-	return list;
-}
-
-static struct json_object *features_capabilities(void)
-{
-	struct json_object *list = json_object_new_array();
-	char name[64];
-
-	for (size_t i = 0; caps_name(i); i++) {
-		snprintf(name, sizeof(name), "CAP_%s", caps_name(i));
-		json_object_array_add(list, json_object_new_string(name));
-	}
 	return list;
 }
 
@@ -82,7 +69,8 @@ static struct json_object *features_linux(void)
 	struct json_object *obj = json_object_new_object(), *mounts = json_object_new_object();
 
 	json_object_object_add(obj, "namespaces", features_words(oci_words(OCI_WORDS_NAMESPACE)));
-	json_object_object_add(obj, "capabilities", features_capabilities());
+	json_object_object_add(obj, "capabilities",
+			       features_words(oci_words(OCI_WORDS_CAPABILITY)));
 	json_object_object_add(obj, "cgroup", features_flags(cgroup, true));
 	json_object_object_add(obj, "seccomp", features_seccomp());
 	json_object_object_add(obj, "apparmor", features_enabled(true));

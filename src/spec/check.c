@@ -37,13 +37,28 @@ int spec_check_console(const struct spec_where *at, const void *obj, struct coff
 	return r < 0 ? r : check_range(at, "width", c->width, 0, CHECK_WINSIZE, err);
 }
 
+/* check_id() - The last number is none: for the kernel it means "as it was" */
+static int check_id(const struct spec_where *at, const char *member, uint32_t id,
+		    struct coffer_error *err)
+{
+	if (id != UINT32_MAX)
+		return 0;
+	return spec_fail(at, member, err, "%" PRIu32 " is no id", id);
+}
+
 int spec_check_user(const struct spec_where *at, const void *obj, struct coffer_error *err)
 {
+	struct spec_where list = { .up = at, .name = "additionalGids" }, here = { .up = &list };
 	const struct oci_user *u = obj;
 
 	if (u->umask.set && u->umask.v > 0777)
 		return spec_fail(at, "umask", err, "%" PRIo32 " is more than 777 (octal)",
 				 u->umask.v);
+	if (check_id(at, "uid", u->uid, err) < 0 || check_id(at, "gid", u->gid, err) < 0)
+		return -EINVAL;
+	for (; here.index < u->additional_gids.n; here.index++)
+		if (check_id(&here, NULL, u->additional_gids.v[here.index], err) < 0)
+			return -EINVAL;
 	return 0;
 }
 

@@ -22,6 +22,17 @@
 /* clang-format off */
 RULE_WORDS(namespace, "a known namespace type",
 	"pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time");
+/* By the kernel's number. */
+RULE_WORDS(capability, "a capability name (CAP_...)",
+	"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID",
+	"CAP_KILL", "CAP_SETGID", "CAP_SETUID", "CAP_SETPCAP", "CAP_LINUX_IMMUTABLE",
+	"CAP_NET_BIND_SERVICE", "CAP_NET_BROADCAST", "CAP_NET_ADMIN", "CAP_NET_RAW",
+	"CAP_IPC_LOCK", "CAP_IPC_OWNER", "CAP_SYS_MODULE", "CAP_SYS_RAWIO", "CAP_SYS_CHROOT",
+	"CAP_SYS_PTRACE", "CAP_SYS_PACCT", "CAP_SYS_ADMIN", "CAP_SYS_BOOT", "CAP_SYS_NICE",
+	"CAP_SYS_RESOURCE", "CAP_SYS_TIME", "CAP_SYS_TTY_CONFIG", "CAP_MKNOD", "CAP_LEASE",
+	"CAP_AUDIT_WRITE", "CAP_AUDIT_CONTROL", "CAP_SETFCAP", "CAP_MAC_OVERRIDE",
+	"CAP_MAC_ADMIN", "CAP_SYSLOG", "CAP_WAKE_ALARM", "CAP_BLOCK_SUSPEND", "CAP_AUDIT_READ",
+	"CAP_PERFMON", "CAP_BPF", "CAP_CHECKPOINT_RESTORE");
 RULE_WORDS(rlimit, "a known resource limit",
 	"RLIMIT_AS", "RLIMIT_CORE", "RLIMIT_CPU", "RLIMIT_DATA", "RLIMIT_FSIZE", "RLIMIT_LOCKS",
 	"RLIMIT_MEMLOCK", "RLIMIT_MSGQUEUE", "RLIMIT_NICE", "RLIMIT_NOFILE", "RLIMIT_NPROC",
@@ -89,14 +100,6 @@ static bool rule_hostname(const char *s)
 	return strlen(s) <= 64;
 }
 RULE_FUNC(hostname, "at most 64 bytes long");
-
-static bool rule_capability(const char *s)
-{
-	static const char set[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
-
-	return strncmp(s, "CAP_", 4) == 0 && s[4] != '\0' && s[4 + strspn(s + 4, set)] == '\0';
-}
-RULE_FUNC(capability, "a capability name (CAP_...)");
 
 static bool rule_cpu_list(const char *s)
 {
@@ -185,6 +188,7 @@ const char *const *oci_words(enum oci_words which)
 		[OCI_WORDS_SECCOMP_OPERATOR] = &spec_rule_operator,
 		[OCI_WORDS_SECCOMP_ARCH] = &spec_rule_arch,
 		[OCI_WORDS_SECCOMP_FLAG] = &spec_rule_seccomp_flag,
+		[OCI_WORDS_CAPABILITY] = &spec_rule_capability,
 	};
 	_Static_assert(ARRAY_SIZE(rules) == OCI_WORDS_COUNT, "one list per name");
 

@@ -45,6 +45,8 @@ refused() {
 	bad '.process.user.uid = 4294967296' 'process.user.uid'
 	bad '.process.user.uid = 1.5' 'process.user.uid: expected integer'
 	bad '.process.capabilities.bounding = ["chown"]' 'process.capabilities.bounding[0]'
+	bad '.process.capabilities.ambient = ["CAP_FOO"]' 'process.capabilities.ambient[0]'
+	bad '.process.user.gid = 4294967295' 'process.user.gid: 4294967295 is no id'
 	bad '.process.rlimits[0].type = "RLIMIT_LUCK"' 'process.rlimits[0].type'
 	bad '.process.terminal = "yes"' 'process.terminal: expected boolean, got string'
 	bad '.linux.namespaces[0].type = "nope"' 'linux.namespaces[0].type'

@@ -146,7 +146,7 @@ static void test_propagation(void **state)
 static void test_caps(void **state)
 {
 	struct oci_capabilities spec = {
-		.bounding = *WORDS("CAP_CHOWN", "cap_kill", "CAP_CHECKPOINT_RESTORE"),
+		.bounding = *WORDS("CAP_CHOWN", "CAP_KILL", "CAP_CHECKPOINT_RESTORE"),
 		.effective = *WORDS("CAP_SYS_ADMIN", "CAP_TELEPORT"),
 	};
 	struct caps caps;

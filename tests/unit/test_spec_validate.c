@@ -79,6 +79,13 @@ static void test_process(void **state)
 		"process.capabilities.ambient[1]: \"cap_kill\" is not a capability name (CAP_...)");
 	invalid(PROCESS("'capabilities':{'bounding':['CAP_']}"),
 		"process.capabilities.bounding[0]: \"CAP_\" is not a capability name (CAP_...)");
+	invalid(PROCESS("'capabilities':{'effective':['CAP_CHECKPOINT_RESTORE','CAP_TELEPORT']}"),
+		"process.capabilities.effective[1]: \"CAP_TELEPORT\" is not a capability name "
+		"(CAP_...)");
+	invalid(PROCESS("'user':{'uid':4294967295}"), "process.user.uid: 4294967295 is no id");
+	invalid(PROCESS("'user':{'gid':4294967295}"), "process.user.gid: 4294967295 is no id");
+	invalid(PROCESS("'user':{'additionalGids':[1,4294967295]}"),
+		"process.user.additionalGids[1]: 4294967295 is no id");
 	invalid(PROCESS("'rlimits':[{'type':'RLIMIT_X','soft':0,'hard':0}]"),
 		"process.rlimits[0].type: \"RLIMIT_X\" is not a known resource limit");
 	invalid(PROCESS("'rlimits':[{'type':'RLIMIT_CPU','soft':18446744073709551615,'hard':1}]"),
