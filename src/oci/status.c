@@ -6,11 +6,12 @@
  *
  *	init is no process any more              stopped
  *	STATE_CREATING is there, lock is held    creating
- *	somebody accepts at the gate             created
  *	the cgroup is frozen                     paused
+ *	somebody accepts at the gate             created
  *	else                                     running
  *
- * A pid counts only with its start time.  A connection that says nothing does
+ * One that is paused before its start answers to nobody, and is created again
+ * when it is resumed.  A pid counts only with its start time.  A connection that says nothing does
  * not bother init.
  *
  * Callers: the commands, with or without the lock.
@@ -83,9 +84,9 @@ int status_get(const struct state_dir *dir, const struct state *state, struct co
 			return STATUS_CREATING;
 		if (state->pid == 0)
 			return STATUS_STOPPED;
-		if (status_at_gate(dir))
-			return STATUS_CREATED;
-		return status_frozen(state) ? STATUS_PAUSED : STATUS_RUNNING;
+		if (status_frozen(state))
+			return STATUS_PAUSED;
+		return status_at_gate(dir) ? STATUS_CREATED : STATUS_RUNNING;
 	}
 	return STATUS_STOPPED;
 }

@@ -129,7 +129,7 @@ teardown() {
 	[ "$status" -eq 0 ]
 	[[ "$output" == *"/$ID/sub"* ]]
 	! grep -v '^0:' <<< "$output" | grep -v "/$ID/sub\$"
-	for words in ".. sub.cgroup.path" "sub/../../x sub.cgroup.path" "none No.such.file" "nope:/ unknown.controller"; do
+	for words in ".. sub.cgroup.path" "sub/../../x sub.cgroup.path" "none no.such.file" "nope:/ unknown.controller"; do
 		run oci exec --cgroup "${words% *}" "$ID" /payload echo no
 		echo "$words: $status $output"
 		[ "$status" -eq 255 ]
@@ -187,6 +187,24 @@ teardown() {
 	oci kill "$ID" KILL
 	until_true is "$ID" stopped
 	oci delete "$ID"
+	gone "$ID"
+}
+
+@test "paused before its start: created again when it is resumed" {
+	args wait
+	oci create -b "$B" "$ID" < /dev/null > /dev/null
+	oci pause "$ID"
+	[ "$(status_of "$ID")" = paused ]
+	for c in "start $ID" "exec $ID /payload exit" "delete $ID"; do
+		run oci $c
+		[ "$status" -ne 0 ]
+		[[ "$output" == *"paused"* ]]
+	done
+	oci resume "$ID"
+	[ "$(status_of "$ID")" = created ]
+	oci start "$ID"
+	[ "$(status_of "$ID")" = running ]
+	oci delete -f "$ID"
 	gone "$ID"
 }
 
