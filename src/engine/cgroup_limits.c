@@ -26,9 +26,10 @@
 /* In crun's words, which programs look for. */
 static int cgroup_not_available(const char *file, const char *value, struct coffer_error *err)
 {
-	return err_unsupported(err, "limit %s=%s: the requested cgroup controller `%.*s` is not "
-			       "available: no such file or directory", file, value,
-			       (int)strcspn(file, "."), file);
+	return err_unsupported(err,
+			       "limit %s=%s: the requested cgroup controller `%.*s` is not "
+			       "available: no such file or directory",
+			       file, value, (int)strcspn(file, "."), file);
 }
 
 int cgroup_set(struct cgroup_tree *t, const char *file, struct coffer_error *err, const char *fmt,
@@ -102,8 +103,10 @@ static int cgroup_limit_unified(struct cgroup_tree *t, const struct oci_resource
 		const struct oci_pair *u = &res->unified.v[i];
 
 		if (!cgroup_is_setting(u->key))
-			return err_invalid(err, "unified: %s: the specified key has not the form "
-					   "CONTROLLER.VALUE `%s`", u->key, u->key);
+			return err_invalid(err,
+					   "unified: %s: the specified key has not the form "
+					   "CONTROLLER.VALUE `%s`",
+					   u->key, u->key);
 		r = cgroup_set(t, u->key, err, "%s", u->value);
 		/* As with v1, where another hierarchy may have it. */
 		if (r == -EOPNOTSUPP)
@@ -175,8 +178,7 @@ static const struct cgroup_part {
 /* Rootless. Return: 0 when @r only says that it is not ours to limit */
 static int cgroup_excuse(struct cgroup *cg, int r, struct coffer_error *err)
 {
-	if (!cg->rootless ||
-	    (r != -EOPNOTSUPP && r != -EACCES && r != -EPERM && r != -EROFS))
+	if (!cg->rootless || (r != -EOPNOTSUPP && r != -EACCES && r != -EPERM && r != -EROFS))
 		return r;
 	if (!cg->warned)
 		log_warning("resource limits are left out, control groups are not ours to use: %s",
@@ -220,8 +222,8 @@ int cgroup_limit_devices(const struct cgroup *cg, const struct oci_resources *re
 	/* Rootless nobody can limit them, nor needs to: no device node is within reach. */
 	if (!res || res->devices.n == 0 || cg->rootless)
 		return 0;
-	r = v1 ? cgroup_v1_limit_devices(v1, res, err) :
-	    v2 ? cgroup_v2_limit_devices(v2, res, err) :
-		 err_unsupported(err, "controller \"devices\" is not available");
+	r = v1	 ? cgroup_v1_limit_devices(v1, res, err)
+	    : v2 ? cgroup_v2_limit_devices(v2, res, err)
+		 : err_unsupported(err, "controller \"devices\" is not available");
 	return r < 0 ? err_wrap(err, "linux.resources.devices") : 0;
 }
