@@ -180,21 +180,19 @@ int cgroup_set(struct cgroup_tree *t, const char *file, struct coffer_error *err
 	       ...) __attribute__((format(printf, 4, 5)));
 /* cgroup_get() - The number that a file begins with; "max" is UINT64_MAX. Return: 0 or -errno */
 int cgroup_get(struct cgroup_tree *t, const char *file, uint64_t *value);
-int cgroup_check_page_size(const char *page_size, struct coffer_error *err);
 
 typedef int cgroup_limiter(struct cgroup_tree *t, const struct oci_resources *res,
 			   struct coffer_error *err);
 
 /* cgroup_v1_limits.c, cgroup_v1_devices.c */
 cgroup_limiter cgroup_v1_limit_memory, cgroup_v1_limit_cpu, cgroup_v1_limit_blkio,
-	cgroup_v1_limit_hugetlb, cgroup_v1_limit_net_cls, cgroup_v1_limit_net_prio,
-	cgroup_v1_limit_devices;
+	cgroup_v1_limit_net_cls, cgroup_v1_limit_net_prio, cgroup_v1_limit_devices;
 /* cgroup_v1_inherit_cpuset() - A group without processors and memory takes no process */
 int cgroup_v1_inherit_cpuset(const struct cgroup_tree *t, struct coffer_error *err);
 
 /* cgroup_v2_limits.c, cgroup_v2_devices.c */
 cgroup_limiter cgroup_v2_limit_memory, cgroup_v2_limit_cpu, cgroup_v2_limit_io,
-	cgroup_v2_limit_hugetlb, cgroup_v2_limit_devices;
+	cgroup_v2_limit_devices;
 /* cgroup_v2_enable() - Switch @file's controller on for the group, as far as the host lets us */
 void cgroup_v2_enable(const struct cgroup_tree *t, const char *file);
 /* cgroup_v2_enable_all() - Every controller that the host has */

@@ -79,7 +79,7 @@ int cgroup_get(struct cgroup_tree *t, const char *file, uint64_t *value)
 	return end == text || errno ? -EBADMSG : 0;
 }
 
-int cgroup_check_page_size(const char *page_size, struct coffer_error *err)
+static int cgroup_check_page_size(const char *page_size, struct coffer_error *err)
 {
 	if (!page_size || strlen(page_size) > 15 || strpbrk(page_size, "/.%"))
 		return err_invalid(err, "hugepageLimits: page size %s",
@@ -158,6 +158,32 @@ static int cgroup_limit_rdma(struct cgroup_tree *t, const struct oci_resources *
 	return r;
 }
 
+static int cgroup_limit_hugetlb(struct cgroup_tree *t, const struct oci_resources *res,
+				struct coffer_error *err)
+{
+	const char *word = t && cgroup_tree_is_v2(t) ? "max" : "limit_in_bytes";
+	char file[64];
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < res->hugepage_limits.n; i++) {
+		const struct oci_hugepage_limit *h = &res->hugepage_limits.v[i];
+
+		r = cgroup_check_page_size(h->page_size, err);
+		if (r < 0)
+			return r;
+		snprintf(file, sizeof(file), "hugetlb.%s.%s", h->page_size, word);
+		r = cgroup_set(t, file, err, "%" PRIu64, h->limit);
+		if (r < 0)
+			return r;
+		/* Reservations have been counted apart since Linux 5.7 only. */
+		snprintf(file, sizeof(file), "hugetlb.%s.rsvd.%s", h->page_size, word);
+		r = cgroup_set(t, file, err, "%" PRIu64, h->limit);
+		if (r == -EOPNOTSUPP)
+			r = 0;
+	}
+	return r;
+}
+
 /* ---- all of them ---- */
 
 static const struct cgroup_part {
@@ -169,7 +195,7 @@ static const struct cgroup_part {
 	{ CGROUP_CPUSET, cgroup_limit_cpuset, cgroup_limit_cpuset },
 	{ CGROUP_PIDS, cgroup_limit_pids, cgroup_limit_pids },
 	{ CGROUP_BLKIO, cgroup_v1_limit_blkio, cgroup_v2_limit_io },
-	{ CGROUP_HUGETLB, cgroup_v1_limit_hugetlb, cgroup_v2_limit_hugetlb },
+	{ CGROUP_HUGETLB, cgroup_limit_hugetlb, cgroup_limit_hugetlb },
 	{ CGROUP_RDMA, cgroup_limit_rdma, cgroup_limit_rdma },
 	{ CGROUP_NET_CLS, cgroup_v1_limit_net_cls, NULL },
 	{ CGROUP_NET_PRIO, cgroup_v1_limit_net_prio, NULL },

@@ -217,31 +217,6 @@ int cgroup_v1_inherit_cpuset(const struct cgroup_tree *t, struct coffer_error *e
 
 /* ---- the small ones ---- */
 
-int cgroup_v1_limit_hugetlb(struct cgroup_tree *t, const struct oci_resources *res,
-			    struct coffer_error *err)
-{
-	char file[64];
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < res->hugepage_limits.n; i++) {
-		const struct oci_hugepage_limit *h = &res->hugepage_limits.v[i];
-
-		r = cgroup_check_page_size(h->page_size, err);
-		if (r < 0)
-			return r;
-		snprintf(file, sizeof(file), "hugetlb.%s.limit_in_bytes", h->page_size);
-		r = cgroup_set(t, file, err, "%" PRIu64, h->limit);
-		if (r < 0)
-			return r;
-		/* Reservations have been counted apart since Linux 5.7 only. */
-		snprintf(file, sizeof(file), "hugetlb.%s.rsvd.limit_in_bytes", h->page_size);
-		r = cgroup_set(t, file, err, "%" PRIu64, h->limit);
-		if (r == -EOPNOTSUPP)
-			r = 0;
-	}
-	return r;
-}
-
 int cgroup_v1_limit_net_cls(struct cgroup_tree *t, const struct oci_resources *res,
 			    struct coffer_error *err)
 {

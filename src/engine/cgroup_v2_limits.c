@@ -302,28 +302,3 @@ int cgroup_v2_limit_io(struct cgroup_tree *t, const struct oci_resources *res,
 		r = cgroup_v2_limit_throttle(t, &b->throttle_write_iops_device, "wiops", err);
 	return r;
 }
-
-int cgroup_v2_limit_hugetlb(struct cgroup_tree *t, const struct oci_resources *res,
-			    struct coffer_error *err)
-{
-	char file[64];
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < res->hugepage_limits.n; i++) {
-		const struct oci_hugepage_limit *h = &res->hugepage_limits.v[i];
-
-		r = cgroup_check_page_size(h->page_size, err);
-		if (r < 0)
-			return r;
-		snprintf(file, sizeof(file), "hugetlb.%s.max", h->page_size);
-		r = cgroup_set(t, file, err, "%" PRIu64, h->limit);
-		if (r < 0)
-			return r;
-		/* Reservations have been counted apart since Linux 5.7 only. */
-		snprintf(file, sizeof(file), "hugetlb.%s.rsvd.max", h->page_size);
-		r = cgroup_set(t, file, err, "%" PRIu64, h->limit);
-		if (r == -EOPNOTSUPP)
-			r = 0;
-	}
-	return r;
-}
