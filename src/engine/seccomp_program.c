@@ -132,9 +132,10 @@ static void sbpf_condition(struct seccomp_program *p, const struct seccomp_cond 
 {
 	const struct sbpf_compare *how = &sbpf_compares[c->op];
 	bool masked = c->op == SECCOMP_OP_MASKED_EQ;
-	uint64_t value = masked ? c->b : c->a;
+	/* Bits outside the mask say nothing, on either side. */
+	uint64_t value = masked ? c->a & c->b : c->a;
 
-	if (wide && !(masked && c->a >> 32 == 0 && value >> 32 == 0)) {
+	if (wide && !(masked && c->a >> 32 == 0)) {
 		sbpf_load(p, SBPF_ARG_HIGH(c->arg));
 		if (masked)
 			sbpf_emit(p, BPF_ALU | BPF_AND | BPF_K, (uint32_t)(c->a >> 32));

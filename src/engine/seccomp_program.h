@@ -14,7 +14,7 @@
 
 #define SECCOMP_ARGS 6
 
-/* (argument @arg) @op @a; for MASKED_EQ the argument and @a is compared with @b */
+/* (argument @arg) @op @a; for MASKED_EQ: of the argument and @b the bits in @a are the same */
 struct seccomp_cond {
 	unsigned arg;
 	enum seccomp_op op;

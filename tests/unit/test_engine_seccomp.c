@@ -315,7 +315,7 @@ static bool holds(const char *op, uint64_t arg, uint64_t a, uint64_t b)
 	       strcmp(op, "EQ") == 0 ? arg == a :
 	       strcmp(op, "GE") == 0 ? arg >= a :
 	       strcmp(op, "GT") == 0 ? arg > a :
-				       (arg & a) == b;
+				       (arg & a) == (b & a);
 }
 
 static void check_operator(const char *op, uint64_t a, uint64_t b)
@@ -350,6 +350,7 @@ static void test_operators(void **state)
 	check_operator("MASKED_EQ", 0, 0);
 	check_operator("MASKED_EQ", 1, 2);
 	check_operator("MASKED_EQ", 6, 0);
+	check_operator("MASKED_EQ", 1, 0x100000003);
 }
 
 static void call_pairs(void)
