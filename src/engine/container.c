@@ -91,11 +91,14 @@ struct hook_state container_hook_state(const struct engine_container *c, const c
 int container_pass_listener(int listener, pid_t pid, void *data, struct coffer_error *err)
 {
 	const struct engine_container *c = data;
+	const struct oci_seccomp *filter = c->spec->linux_->seccomp;
 	pid_t init = c->launch.process.child.pid;
 	struct hook_state state = container_hook_state(c, pid == init ? "created" : "running",
 						       init);
 
-	return seccomp_notify_send(c->spec->linux_->seccomp, &state, pid, listener, err);
+	if (!filter || !filter->listener_path)
+		return err_internal(err, "a listener that nobody wanted");
+	return seccomp_notify_send(filter, &state, pid, listener, err);
 }
 
 bool container_has_pid_namespace(const struct engine_container *c)

@@ -14,6 +14,7 @@
 #include "engine/rlimit.h"
 #include "engine/scheduling.h"
 #include "engine/support.h"
+#include "engine/user.h"
 
 static int exec_place(pid_t pid, void *data, struct coffer_error *err)
 {
@@ -73,6 +74,7 @@ int engine_exec(struct engine_container *c, const struct engine_exec_args *args,
 	r = support_check_process(args->process, err);
 	if (r == 0)
 		r = ns_plan_join_pid(init->pid, init->pidfd, &ns, err);
+	ns.keep_groups = user_keeps_groups(c->spec);
 	if (r == 0)
 		r = exec_run(c, args, &ns, &launch, err);
 	ns_plan_free(&ns);

@@ -20,6 +20,7 @@
 #include "engine/namespaces.h"
 
 #include <fcntl.h>
+#include <grp.h>
 #include <inttypes.h>
 #include <linux/nsfs.h>
 #include <sched.h>
@@ -35,6 +36,7 @@
 #include "base/io.h"
 #include "engine/idmap.h"
 #include "engine/sync.h"
+#include "engine/user.h"
 
 #ifndef CLONE_NEWTIME
 #define CLONE_NEWTIME 0x00000080
@@ -117,6 +119,7 @@ int ns_plan_spec(const struct oci_spec *spec, struct ns_plan *out, struct coffer
 
 	*out = (struct ns_plan)NS_PLAN_INIT;
 	out->linux_ = l;
+	out->keep_groups = user_keeps_groups(spec);
 	for (size_t i = 0; i < l->namespaces.n; i++) {
 		const struct oci_namespace *ns = &l->namespaces.v[i];
 
@@ -238,9 +241,6 @@ static int ns_join_paths(const struct ns_plan *plan, unsigned rows, unsigned *la
 
 static int ns_join_process(const struct ns_plan *plan, struct coffer_error *err)
 {
-	/* From here on the container's processes may see and trace us, unless: */
-	if (prctl(PR_SET_DUMPABLE, 0) < 0)
-		return err_sys(err, "forbid tracing");
 	if (plan->join && setns(plan->pidfd, (int)plan->join) < 0)
 		return errno == ESRCH ? err_state(err, "the container's init has ended")
 				      : err_sys(err, "join the container's namespaces");
@@ -257,6 +257,12 @@ static int ns_join(const struct ns_plan *plan, struct coffer_error *err)
 	unsigned later = 0;
 	int r;
 
+	/* From here on those who live there may see and trace us, unless: */
+	if ((plan->pidfd >= 0 || by_user) && prctl(PR_SET_DUMPABLE, 0) < 0)
+		return err_sys(err, "forbid tracing");
+	/* One that has given up setgroups(2) would leave us the caller's. */
+	if (by_user && !plan->keep_groups && setgroups(0, NULL) < 0 && errno != EPERM)
+		return err_sys(err, "drop the caller's groups");
 	if (plan->pidfd >= 0) {
 		r = ns_join_process(plan, err);
 		if (r < 0)

@@ -27,6 +27,7 @@ struct ns_plan {
 	int fds[NS_COUNT];    /* by path, in the table's order; owned, -1: not by path */
 	int pidfd;            /* whose namespaces to enter instead; borrowed, -1: by path */
 	int rootfd;           /* the root to end up in, after joining by pidfd; owned, or -1 */
+	bool keep_groups;     /* those of the caller, into a user namespace that is joined */
 	bool bridge;
 	const struct oci_linux *linux_; /* maps and offsets; borrowed */
 };

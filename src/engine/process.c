@@ -243,21 +243,13 @@ int process_stage_seccomp(struct init *i, struct coffer_error *err)
 	return i->process->no_new_privileges ? 0 : process_load_filter(i, err);
 }
 
-/* crun's annotation, which podman's --group-add keep-groups sets. */
-static bool process_keeps_groups(const struct init *i)
-{
-	const char *keep = oci_pairs_get(&i->spec->annotations, "run.oci.keep_original_groups");
-
-	return keep && strcmp(keep, "1") == 0;
-}
-
 int process_stage_user(struct init *i, struct coffer_error *err)
 {
 	int r;
 
 	r = caps_keep(err);
 	if (r == 0)
-		r = user_apply(&i->process->user, process_keeps_groups(i), err);
+		r = user_apply(&i->process->user, user_keeps_groups(i->spec), err);
 	if (r == 0 && i->cwd_later)
 		r = process_enter_cwd(i, err);
 	return r;

@@ -5,11 +5,12 @@
  * By number only: who "www-data" is stands in the container's files, which the
  * caller has read before it called the engine.
  *
- * Callers: the child's stages.
+ * Callers: the child's stages; namespaces.c and exec.c ask whether groups stay.
  */
 #include "engine/user.h"
 
 #include <grp.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -32,6 +33,14 @@ static int user_set_groups(const struct oci_user *user, struct coffer_error *err
 	if (user->additional_gids.n == 0)
 		return 0;
 	return err_sys(err, "process.user.additionalGids: the user namespace forbids setgroups");
+}
+
+/* crun's annotation, which podman's --group-add keep-groups sets. */
+bool user_keeps_groups(const struct oci_spec *spec)
+{
+	const char *keep = oci_pairs_get(&spec->annotations, "run.oci.keep_original_groups");
+
+	return keep && strcmp(keep, "1") == 0;
 }
 
 int user_apply(const struct oci_user *user, bool keep_groups, struct coffer_error *err)

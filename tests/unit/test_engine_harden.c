@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,8 +22,10 @@
 
 #include "base/io.h"
 #include "base/path.h"
+#include "engine/container.h"
 #include "engine/idmap.h"
 #include "engine/label.h"
+#include "engine/namespaces.h"
 #include "engine/sysctl.h"
 
 /* A path below the root file system or beside it; valid until the next call. */
@@ -167,6 +170,110 @@ static void test_false_null_is_no_mask(void **state)
 	assert_int_equal(mknod(inside(run, "/secret"), S_IFREG | 0644, 0), 0);
 	run_args(run, "exit", NULL);
 	assert_int_equal(with_own_mounts(mask_with_false_null, run), 0);
+}
+
+/* ---- a user namespace of others ---- */
+
+/* In a child, until killed: a user namespace whose root is ours, and which gave up setgroups(2). */
+static pid_t user_namespace(char path[64])
+{
+	static const char *const files[][2] = {
+		{ "uid_map", "0 0 1\n" }, { "setgroups", "deny" }, { "gid_map", "0 0 1\n" }
+	};
+	char proc[32], byte;
+	int ready[2], procfd;
+	pid_t pid;
+
+	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (unshare(CLONE_NEWUSER) == 0 && write(ready[1], "", 1) == 1)
+			for (;;)
+				pause();
+		_exit(1);
+	}
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	snprintf(proc, sizeof(proc), "/proc/%d", (int)pid);
+	procfd = open(proc, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+		assert_int_equal(io_write_file(procfd, files[i][0], files[i][1], NULL), 0);
+	close(procfd);
+	snprintf(path, 64, "/proc/%d/ns/user", (int)pid);
+	return pid;
+}
+
+static void join_user_namespace(struct run *run, const char *path)
+{
+	struct oci_linux *l = run->spec->linux_;
+	struct oci_namespace *v = reallocarray(l->namespaces.v, l->namespaces.n + 1, sizeof(*v));
+
+	assert_non_null(v);
+	l->namespaces.v = v;
+	v[l->namespaces.n++] = (struct oci_namespace){ .type = strdup("user"),
+						       .path = strdup(path) };
+}
+
+/* Its processes see whoever joins it, long before that one has another mount namespace. */
+static void test_joining_is_not_traced(void **state)
+{
+	struct run *run = *state;
+	struct ns_plan plan;
+	char path[64];
+	int status = 0;
+	pid_t other = user_namespace(path), pid;
+
+	join_user_namespace(run, path);
+	assert_int_equal(ns_plan_spec(run->spec, &plan, &run->err), 0);
+	pid = fork();
+	if (pid == 0)
+		_exit(ns_enter_bridge(&plan, -1, &run->err) < 0 ? 2 : prctl(PR_GET_DUMPABLE));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	ns_plan_free(&plan);
+	kill(other, SIGKILL);
+	waitpid(other, NULL, 0);
+}
+
+static int join_with_group(struct run *run)
+{
+	const gid_t group = 54321;
+
+	run_args(run, "id", NULL);
+	if (setgroups(1, &group) < 0 || run_whole(run) < 0)
+		return 1;
+	return strstr(run->out, "groups\n") ? 0 : 2;
+}
+
+/* Nor does it get the caller's groups, which cannot be taken away in there. */
+static void test_joining_without_groups(void **state)
+{
+	struct run *run = *state;
+	char path[64];
+	pid_t other = user_namespace(path);
+	int r;
+
+	join_user_namespace(run, path);
+	r = with_own_mounts(join_with_group, run);
+	kill(other, SIGKILL);
+	waitpid(other, NULL, 0);
+	assert_int_equal(r, 0);
+}
+
+/* What a process says that somebody has taken over during its set-up. */
+static void test_unwanted_listener(void **state)
+{
+	struct run *run = *state;
+	struct engine_container *c = NULL;
+
+	assert_null(run->spec->linux_->seccomp);
+	assert_int_equal(container_alloc("c", "/", run->spec, &c, &run->err), 0);
+	assert_true(container_pass_listener(0, getpid(), c, &run->err) < 0);
+	assert_non_null(strstr(run->err.message, "a listener that nobody wanted"));
+	engine_release(c);
 }
 
 /* A console that leads to a file of /proc, to have a terminal where a mask belongs. */
@@ -412,6 +519,9 @@ int main(void)
 		TEST(test_sys_is_a_link),
 		TEST(test_null_is_a_link),
 		TEST(test_false_null_is_no_mask),
+		TEST(test_joining_is_not_traced),
+		TEST(test_joining_without_groups),
+		TEST(test_unwanted_listener),
 		TEST(test_console_is_a_link),
 		TEST(test_proc_is_covered),
 		TEST(test_labels_are_not_dropped),
