@@ -44,7 +44,8 @@ struct init_stage {
 
 static int init_stage_session(struct init *i, struct coffer_error *err)
 {
-	umask(0); /* modes below are meant as they stand; the program's own comes with its user */
+	/* Modes below are meant as they stand; the program's own mask comes with its user. */
+	i->umask = umask(0);
 	if (setsid() < 0)
 		return err_sys(err, "setsid");
 	return 0;
@@ -127,8 +128,10 @@ static int init_stage_create_hooks(struct init *i, struct coffer_error *err)
 		r = sync_ask(*i->sock, SYNC_HOOKS, -1, err);
 	if (r == 0 && fchdir(i->rootfd) < 0)
 		r = err_sys(err, "change to the root");
+	umask(i->umask);
 	if (r == 0)
 		r = hooks_run(&h->create_container, "createContainer", &state, err);
+	umask(0);
 	return r < 0 || init_shares_mounts(i) ? r : rootfs_show(i->rootfd, "/", err);
 }
 
@@ -142,7 +145,6 @@ static int init_stage_start_hooks(struct init *i, struct coffer_error *err)
 		return 0;
 	state.pid = getpid();
 	state.status = "created";
-	state.env = (const char *const *)i->process->env.v;
 	state.env = (const char *const *)i->process->env.v;
 	return hooks_run(&h->start_container, "startContainer", &state, err);
 }

@@ -34,6 +34,7 @@ struct init {
 	/* The child's own. */
 	int *sock;
 	int rootfd;
+	mode_t umask; /* the caller's, which hooks have */
 	struct terminal terminal;
 	char *const *env; /* of the program */
 	bool cwd_later; /* root may not enter the working directory; its user will try */

@@ -44,6 +44,14 @@ nothing_left() {
 	[ -z "$(find /sys/fs/cgroup -name "$ID" -type d 2> /dev/null)" ]
 }
 
+@test "files that a hook makes have the caller's mask" {
+	for list in createRuntime createContainer poststop; do
+		hook "$list" "umask >> $T/masks"
+	done
+	(umask 027 && oci run --bundle "$T/bundle" "$ID" < /dev/null)
+	[ "$(tr '\n' ' ' < "$T/masks")" = "0027 0027 0027 " ]
+}
+
 @test "the six run in their order and are told the state" {
 	for list in prestart createRuntime createContainer poststart poststop; do
 		hook "$list" "echo \"$list \$STATE\" >> $T/order"
