@@ -335,7 +335,7 @@ static int checkpoint_end(struct checkpoint *c, const struct oci *oci, struct co
 {
 	int r = engine_delete(steal_ptr(c->h.engine), err);
 
-	return r < 0 ? r : state_dir_remove(oci->root, c->h.state.id, err);
+	return r < 0 ? r : state_dir_remove(&c->h.dir, oci->root, c->h.state.id, err);
 }
 
 static int checkpoint_run(struct checkpoint *c, const struct oci *oci, const char *id,

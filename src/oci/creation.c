@@ -185,7 +185,7 @@ int creation_delete(struct creation *c, struct coffer_error *err)
 	if (!c->made)
 		return r;
 	c->made = false;
-	step = state_dir_remove(c->oci->root, c->id, r < 0 ? NULL : err);
+	step = state_dir_remove(&c->dir, c->oci->root, c->id, r < 0 ? NULL : err);
 	return r < 0 ? r : step;
 }
 

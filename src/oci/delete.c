@@ -76,7 +76,7 @@ static int delete_one(const struct oci *oci, const char *id, bool force, struct 
 	if (r == 0)
 		r = delete_locked(&h, id, force, &empty, err);
 	if (r == 0)
-		r = state_dir_remove(oci->root, id, err);
+		r = state_dir_remove(&h.dir, oci->root, id, err);
 	if (r == 0 && empty && !force)
 		return err_set(err, COFFER_ERR_NOT_FOUND, ENOENT, "container %s does not exist",
 			       id);

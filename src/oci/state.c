@@ -17,11 +17,13 @@
  */
 #include "oci/state.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/io.h"
 #include "base/json.h"
@@ -173,15 +175,52 @@ bool state_dir_busy(const struct state_dir *dir)
 	return lock >= 0 && flock(lock, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
 }
 
-int state_dir_remove(const char *root, const char *id, struct coffer_error *err)
+/* The lock goes last: whoever finds it missing before may take the rest for his. */
+static int state_dir_empty(const struct state_dir *dir, struct coffer_error *err)
+{
+	int own = openat(dir->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
+	autoclosedir DIR *d = own < 0 ? NULL : fdopendir(own);
+	struct dirent *de;
+
+	if (!d) {
+		close_fd(&own);
+		return err_sys(err, "read directory");
+	}
+	while (r == 0 && (de = readdir(d))) {
+		if (strcmp(de->d_name, ".") != 0 && strcmp(de->d_name, "..") != 0 &&
+		    strcmp(de->d_name, STATE_LOCK) != 0)
+			r = path_remove_tree(dir->fd, de->d_name, err);
+	}
+	if (r == 0 && unlinkat(dir->fd, STATE_LOCK, 0) < 0 && errno != ENOENT)
+		return err_sys(err, "remove %s", STATE_LOCK);
+	return r;
+}
+
+/* Has somebody else removed it, and perhaps a creation taken the name? */
+static bool state_dir_is_gone(const struct state_dir *dir, int rootfd, const char *id)
+{
+	struct stat st, named;
+
+	return fstat(dir->fd, &st) == 0 &&
+	       (fstatat(rootfd, id, &named, AT_SYMLINK_NOFOLLOW) < 0 ||
+		named.st_ino != st.st_ino || named.st_dev != st.st_dev);
+}
+
+int state_dir_remove(const struct state_dir *dir, const char *root, const char *id,
+		     struct coffer_error *err)
 {
 	autoclose int rootfd = state_open_root(root, false, err);
 	int r = -ENOTEMPTY;
 
 	if (rootfd < 0)
 		return rootfd;
-	for (int i = 0; r == -ENOTEMPTY && i < STATE_REMOVALS; i++)
-		r = path_remove_tree(rootfd, id, err);
+	for (int i = 0; r == -ENOTEMPTY && i < STATE_REMOVALS; i++) {
+		if (state_dir_is_gone(dir, rootfd, id))
+			return 0;
+		r = state_dir_empty(dir, err);
+		if (r == 0 && unlinkat(rootfd, id, AT_REMOVEDIR) < 0 && errno != ENOENT)
+			r = err_sys(err, "remove directory");
+	}
 	return r < 0 ? err_wrap(err, "remove %s/%s", root, id) : 0;
 }
 

@@ -56,8 +56,10 @@ void state_dir_unlock(struct state_dir *dir);
 int state_dir_relock(struct state_dir *dir, const char *id, struct coffer_error *err);
 /* state_dir_busy() - Does another process hold the lock exclusively? */
 bool state_dir_busy(const struct state_dir *dir);
-/* state_dir_remove() - With everything in it; we hold the lock exclusively */
-int state_dir_remove(const char *root, const char *id, struct coffer_error *err);
+/* state_dir_remove() - With everything in it; we hold the lock exclusively. Another directory that
+ * bears the name by now is left alone */
+int state_dir_remove(const struct state_dir *dir, const char *root, const char *id,
+		     struct coffer_error *err);
 
 /* What STATE_FILE holds; zero-initialised is empty. */
 struct state {

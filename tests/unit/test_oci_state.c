@@ -65,9 +65,9 @@ static void test_directory(void **state)
 	state_dir_close(&other);
 	assert_int_equal(state_dir_open(test_root, "c", STATE_SHARED, false, &other, &err), 0);
 	assert_int_equal(state_dir_open(test_root, "c", STATE_SHARED, false, &dir, &err), 0);
-	state_dir_close(&dir);
 	state_dir_close(&other);
-	assert_int_equal(state_dir_remove(test_root, "c", &err), 0);
+	assert_int_equal(state_dir_remove(&dir, test_root, "c", &err), 0);
+	state_dir_close(&dir);
 	assert_int_equal(state_dir_open(test_root, "c", STATE_EXCLUSIVE, true, &dir, &err), -ENOENT);
 }
 
@@ -92,8 +92,8 @@ static void test_lock_of_child(void **state)
 	close(fds[1]);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 	state_dir_close(&other);
+	assert_int_equal(state_dir_remove(&dir, test_root, "c", NULL), 0);
 	state_dir_close(&dir);
-	assert_int_equal(state_dir_remove(test_root, "c", NULL), 0);
 }
 
 /* Who waited for a deletion learns that there is nothing any more. */
@@ -109,12 +109,29 @@ static void test_lock_after_removal(void **state)
 	if (pid == 0)
 		_exit(state_dir_open(test_root, "c", STATE_EXCLUSIVE, true, &other, &err) == -ENOENT ? 0 : 1);
 	usleep(50000);
-	assert_int_equal(state_dir_remove(test_root, "c", &err), 0);
+	assert_int_equal(state_dir_remove(&dir, test_root, "c", &err), 0);
 	state_dir_unlock(&dir);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
 	assert_int_equal(state_dir_relock(&dir, "c", &err), -ENOENT);
 	state_dir_close(&dir);
+}
+
+/* A removal that comes late: two deletions and a creation have been there meanwhile. */
+static void test_late_removal(void **state)
+{
+	struct state_dir dir = STATE_DIR_INIT, next = STATE_DIR_INIT;
+
+	assert_int_equal(state_dir_create(test_root, "c", &dir, NULL), 0);
+	assert_int_equal(state_dir_remove(&dir, test_root, "c", NULL), 0);
+	assert_int_equal(state_dir_create(test_root, "c", &next, NULL), 0);
+	assert_int_equal(io_replace_file(next.fd, STATE_CONFIG, "{}", 2, 0600, NULL), 0);
+	assert_int_equal(state_dir_remove(&dir, test_root, "c", NULL), 0);
+	state_dir_close(&dir);
+	assert_int_equal(faccessat(next.fd, STATE_CONFIG, F_OK, 0), 0);
+	assert_int_equal(faccessat(next.fd, STATE_LOCK, F_OK, 0), 0);
+	assert_int_equal(state_dir_remove(&next, test_root, "c", NULL), 0);
+	state_dir_close(&next);
 }
 
 static void test_round_trip(void **state)
@@ -159,8 +176,8 @@ static void test_round_trip(void **state)
 			    "v\\");
 	state_created(&b, created);
 	assert_string_equal(created, "2023-11-14T22:13:20.000000007Z");
+	assert_int_equal(state_dir_remove(&dir, test_root, "c", NULL), 0);
 	state_dir_close(&dir);
-	assert_int_equal(state_dir_remove(test_root, "c", NULL), 0);
 }
 
 static void test_broken(void **state)
@@ -184,8 +201,8 @@ static void test_broken(void **state)
 		assert_true(state_read(&dir, &s, &err) < 0);
 		assert_int_equal(err.kind, COFFER_ERR_INTERNAL);
 	}
+	assert_int_equal(state_dir_remove(&dir, test_root, "c", NULL), 0);
 	state_dir_close(&dir);
-	assert_int_equal(state_dir_remove(test_root, "c", NULL), 0);
 }
 
 static void test_status(void **state)
@@ -226,8 +243,8 @@ static void test_status(void **state)
 	assert_int_equal(status_get(&dir, &s, NULL), STATUS_STOPPED);
 	waitpid(pid, NULL, 0);
 	state_dir_close(&reader);
+	assert_int_equal(state_dir_remove(&dir, test_root, "c", NULL), 0);
 	state_dir_close(&dir);
-	assert_int_equal(state_dir_remove(test_root, "c", NULL), 0);
 }
 
 int main(void)
@@ -237,6 +254,7 @@ int main(void)
 		cmocka_unit_test(test_directory),
 		cmocka_unit_test(test_lock_of_child),
 		cmocka_unit_test(test_lock_after_removal),
+		cmocka_unit_test(test_late_removal),
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_broken),
 		cmocka_unit_test(test_status),
