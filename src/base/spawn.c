@@ -26,6 +26,7 @@
 #include "base/io.h"
 
 #define SPAWN_FDS_MAX 128
+#define SPAWN_STRANGER_BUDGET (5 * USEC_PER_SEC) /* for the end of a process that others reap */
 
 /*
  * Caught signals would run the parent's handlers, ignored and blocked ones
@@ -215,7 +216,9 @@ void child_end(struct child *c)
 
 	if (c->pid != 0) {
 		child_kill(c, SIGKILL);
-		child_wait(c, USEC_INFINITY, &si);
+		/* One that is not ours to reap is to be gone as well. */
+		if (child_wait(c, USEC_INFINITY, &si) == -ECHILD)
+			io_wait(c->pidfd, POLLIN, deadline_in(SPAWN_STRANGER_BUDGET));
 	}
 	close_fd(&c->pidfd);
 	c->pid = 0;

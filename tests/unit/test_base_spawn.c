@@ -5,8 +5,11 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -117,6 +120,38 @@ static void test_cleanup_reaps(void **state)
 	assert_int_equal(errno, ESRCH);
 }
 
+/* An ended process has ended when we say so, also one that somebody else reaps. */
+static void test_end_of_a_stranger(void **state)
+{
+	const size_t much = (size_t)64 << 20; /* which takes a while to be freed */
+	autoclose int pidfd = -1;
+	struct child c = CHILD_INIT;
+	int fds[2];
+	pid_t pid;
+
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	pid = fork();
+	if (pid == 0) {
+		if (fork() != 0)
+			_exit(0);
+		pid = getpid();
+		memset(malloc(much), 1, much);
+		if (write(fds[1], &pid, sizeof(pid)) == (ssize_t)sizeof(pid))
+			pause();
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_int_equal(read(fds[0], &c.pid, sizeof(c.pid)), sizeof(c.pid));
+	c.pidfd = (int)syscall(SYS_pidfd_open, c.pid, 0);
+	pidfd = dup(c.pidfd);
+	assert_true(pidfd >= 0);
+	child_end(&c);
+	assert_int_equal(c.pid, 0);
+	assert_true(io_wait(pidfd, POLLIN, 0) > 0);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -125,6 +160,7 @@ int main(void)
 		cmocka_unit_test(test_descriptors_and_exit_code),
 		cmocka_unit_test(test_kill_and_timeout),
 		cmocka_unit_test(test_cleanup_reaps),
+		cmocka_unit_test(test_end_of_a_stranger),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
