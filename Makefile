@@ -29,6 +29,7 @@ run: build
 	  'echo "kernel   $$(uname -sr)"; echo "hostname $$(hostname)"; echo "pid 1    $$(cat /proc/1/comm)"'
 
 check: build
+	@tools/install-deps.sh check
 	@tools/check.py $(BUILD)
 
 conformance: build

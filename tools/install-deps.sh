@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Installs the Debian packages that building, running and testing need and that are missing.
-# With the word "conformance" also what the suites of other runtimes need.
+# With the word "check" also clients of the OCI runtime, with "conformance" also what the suites of
+# other runtimes need.
 set -eu
 
 build="gcc make meson ninja-build pkgconf binutils protobuf-c-compiler protobuf-compiler
@@ -11,15 +12,23 @@ run="qemu-system-x86 e2fsprogs ca-certificates"
 test="libcmocka-dev bats clang clang-tidy clang-format cppcheck libclang-rt-14-dev
  python3-grpcio python3-protobuf strace procps util-linux debootstrap attr libcap2-bin socat
  iproute2 xz-utils busybox-static cpio jq uidmap"
+# By program, since others than Debian's may be there.
+clients="dockerd:docker.io docker:docker.io containerd:containerd ctr:containerd podman:podman
+ conmon:conmon catatonit:catatonit criu:criu runc:runc iptables:iptables"
 conformance="crun runc jq gawk dpkg-dev bsdutils"
 [ "${1-}" = conformance ] || conformance=
+[ "${1-}" = check ] || clients=
 
+PATH=$PATH:/usr/sbin:/sbin
 missing=
 for p in $build $run $test $conformance; do
 	case $(dpkg-query -W -f '${Status}' "$p" 2>/dev/null) in
 	*' installed') ;;
 	*) missing="$missing $p" ;;
 	esac
+done
+for c in $clients; do
+	command -v "${c%:*}" >/dev/null || missing="$missing ${c#*:}"
 done
 [ -n "$missing" ] || exit 0
 
