@@ -329,8 +329,8 @@ static int parse_tree(const char *json, size_t len, struct json_object **out,
 		return 0;
 	if (e == json_tokener_continue)
 		return err_invalid(err, "config: JSON ends early, after %zu bytes", len);
-	return err_invalid(err, "config: JSON at offset %zu: %s", json_tokener_get_parse_end(tok),
-			   json_tokener_error_desc(e));
+	return spec_fail_text(json, json_tokener_get_parse_end(tok), json_tokener_error_desc(e),
+			      err);
 }
 
 /* parse_document() - Text to @obj of @type; releases what is half done */

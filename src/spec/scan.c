@@ -171,7 +171,7 @@ int spec_scan(const char *json, size_t len, struct coffer_error *err)
 		step = s.in_string ? scan_text(&s, json, i, len, &why)
 				   : scan_token(&s, json, i, len, &why);
 		if (step == 0)
-			return err_invalid(err, "config: JSON at offset %zu: %s", i, why);
+			return spec_fail_text(json, i, why, err);
 	}
 	return scan_limits(&s, err);
 }

@@ -189,7 +189,7 @@ int spec_check_syscall(const struct spec_where *at, const void *obj, struct coff
 int spec_check_arg(const struct spec_where *at, const void *obj, struct coffer_error *err);
 int spec_check_linux(const struct spec_where *at, const void *obj, struct coffer_error *err);
 
-/* ---- release.c, scan.c ---- */
+/* ---- release.c, scan.c, place.c ---- */
 
 /* spec_release() - Free what @obj owns and zero it; @obj itself stays */
 void spec_release(const struct spec_type *type, void *obj);
@@ -203,6 +203,9 @@ void spec_release(const struct spec_type *type, void *obj);
  * in memory.
  */
 int spec_scan(const char *json, size_t len, struct coffer_error *err);
+
+/* spec_fail_text() - "config: JSON at offset N: @why, in a.b[0]". Return: -EINVAL */
+int spec_fail_text(const char *json, size_t offset, const char *why, struct coffer_error *err);
 
 /* spec_utf8_valid() - @s is UTF-8: shortest form, no surrogates, at most U+10FFFF */
 bool spec_utf8_valid(const char *s);

@@ -71,6 +71,10 @@ refused() {
 	done
 	/usr/bin/python3 -c 'print("{\"a\":" * 100000)' > "$B/config.json"
 	refused 'config'
+	/usr/bin/python3 -c 'print("{\"process\":{\"args\":" + "[" * 100)' > "$B/config.json"
+	refused 'nesting too deep, in process.args[0][0]'
+	echo '{"linux":{"resources":{"pids":{"limit":99999999999999999999}}}}' > "$B/config.json"
+	refused 'number does not fit 64 bits, in linux.resources.pids.limit'
 	/usr/bin/python3 -c 'print("[" * 5000000 + "]" * 5000000)' > "$B/config.json"
 	refused 'config.json'
 	/usr/bin/python3 -c 'print("{\"a\":\"" + "x" * (10 << 20) + "\"}")' > "$B/config.json"

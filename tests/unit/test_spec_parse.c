@@ -214,6 +214,10 @@ static void test_syntax(void **state)
 	RAW("{\"a\":\"\xe2\x82", "config: JSON at offset 6: not UTF-8");
 	RAW("{\"a\":\"x\0y\"}", "config: JSON at offset 7: control character in a string");
 	RAW("{\"a\":\"x\\u0000y\"}", "config: JSON at offset 7: escaped NUL");
+	RAW("{\"p\":[0,{\"a\":{},\"u\\\"\x7f\":99999999999999999999}]}",
+	    "config: JSON at offset 23: number does not fit 64 bits, in p[1].u\\\"?");
+	RAW("{\"a\":[[[[[[[[[[[NaN", "config: JSON at offset 16: unexpected character, "
+				     "in a[0][0][0][0][0][0][0]...");
 	RAW("{}\0", "config: JSON at offset 2: unexpected character");
 	RAW("{\"process\\u0000\":{}}", "config: JSON at offset 9: escaped NUL");
 	RAW("{\"a\":\"x\ny\"}", "config: JSON at offset 7: control character in a string");
