@@ -219,9 +219,9 @@ static int command_call(const struct oci *oci, const struct oci_command *cmd, in
 	}
 	nargs = argc - rest;
 	if (nargs < cmd->min_args || (cmd->max_args >= 0 && nargs > cmd->max_args))
-		return err_invalid(err, "%s: %s arguments (usage: coffer-oci %s %s)", cmd->name,
+		return err_invalid(err, "%s: %s arguments (usage: coffer-oci %s%s%s)", cmd->name,
 				   nargs < cmd->min_args ? "missing" : "too many", cmd->name,
-				   cmd->usage);
+				   cmd->usage[0] ? " " : "", cmd->usage);
 	return cmd->fn(oci, opts, nargs, argv + rest, err);
 }
 
