@@ -23,9 +23,11 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/path.h"
 #include "engine/home.h"
 #include "engine/program.h"
 #include "engine/scheduling.h"
@@ -53,14 +55,44 @@ int process_stage_terminal(struct init *i, struct coffer_error *err)
 	return r;
 }
 
-/* A pipe as stdout is opened again by programs that write to /dev/stdout. */
-static void process_own_pipe(int fd, uid_t uid)
+static bool process_is_null(const struct stat *st)
 {
+	return S_ISCHR(st->st_mode) && st->st_rdev == makedev(1, 3);
+}
+
+/*
+ * The container's own null device in place of the host's, whose owner and mode root could change
+ * by its descriptor. What bears the name may be anything: not blocking, in case it is a pipe.
+ */
+static int process_replace_null(const struct init *i, int std, struct coffer_error *err)
+{
+	autoclose int null = path_open_in_root(i->rootfd, "/dev/null",
+					       O_RDWR | O_NOCTTY | O_NONBLOCK, 0, err);
 	struct stat st;
 
-	/* Best effort: in a user namespace the pipe may belong to nobody there. */
-	if (fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode) && fchown(fd, uid, (gid_t)-1) < 0)
-		return;
+	if (null < 0)
+		return null;
+	if (fstat(null, &st) < 0 || !process_is_null(&st))
+		return err_invalid(err, "/dev/null of the container is something else");
+	if (fcntl(null, F_SETFL, O_RDWR) < 0 || dup2(null, std) < 0)
+		return err_sys(err, "place /dev/null");
+	return 0;
+}
+
+static int process_own_std(const struct init *i, int std, struct coffer_error *err)
+{
+	uid_t uid = i->process->user.uid;
+	struct stat st;
+
+	if (i->process->terminal || fstat(std, &st) < 0)
+		return 0;
+	/*
+	 * A pipe as stdout is opened again by programs that write to /dev/stdout. Best effort: in a
+	 * user namespace it may belong to nobody there.
+	 */
+	if (S_ISFIFO(st.st_mode) && uid != 0 && fchown(std, uid, (gid_t)-1) < 0)
+		return 0;
+	return process_is_null(&st) ? process_replace_null(i, std, err) : 0;
 }
 
 static int process_slot(const struct init *i, int slot)
@@ -93,8 +125,7 @@ static int process_place_std(struct init *i, struct coffer_error *err)
 	for (int std = 0; r == 0 && std < 3; std++) {
 		if (dup2(*given[std], std) < 0)
 			return err_sys(err, "place descriptor %d", std);
-		if (i->process->user.uid != 0 && !i->process->terminal)
-			process_own_pipe(std, i->process->user.uid);
+		r = process_own_std(i, std, err);
 	}
 	return r;
 }

@@ -127,31 +127,37 @@ int rootfs_show(int rootfd, const char *path, struct coffer_error *err)
 
 /* ---- hidden parts ---- */
 
-/* What masks are made of; both are ours and not the image's. */
-struct rootfs_masks {
-	int null;  /* the host's /dev/null */
-	int empty; /* a file system without files, attached by its first use */
+/* A mount of ours, not the image's, that lies over what is masked: first itself, then bound. */
+struct rootfs_mask {
+	int tree;
 	bool attached;
+};
+
+struct rootfs_masks {
+	struct rootfs_mask null;  /* the host's /dev/null */
+	struct rootfs_mask empty; /* a file system without files */
 	const char *label;
 };
 
+/* Read-only, which a device's data is not, but its owner and mode are: they are the host's. */
 static int rootfs_open_null(int *null, struct coffer_error *err)
 {
-	autoclose int fd = -1;
+	struct mount_attr readonly = { .attr_set = MOUNT_ATTR_RDONLY };
+	autoclose int tree = open_tree(AT_FDCWD, "/dev/null",
+				       OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW);
 	struct stat st;
 
-	if (*null >= 0)
-		return 0;
-	fd = open("/dev/null", O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) < 0)
+	if (tree < 0 || fstat(tree, &st) < 0)
 		return err_sys(err, "open /dev/null");
 	if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
 		return err_invalid(err, "/dev/null of the host is something else");
-	*null = steal_fd(&fd);
+	if (mount_setattr(tree, "", AT_EMPTY_PATH, &readonly, sizeof(readonly)) < 0)
+		return err_sys(err, "make /dev/null read-only");
+	*null = steal_fd(&tree);
 	return 0;
 }
 
-static int rootfs_make_empty(struct rootfs_masks *m, struct coffer_error *err)
+static int rootfs_make_empty(const char *label, int *empty, struct coffer_error *err)
 {
 	static const char *const words[][2] = {
 		{ "nr_blocks", "1" },
@@ -163,15 +169,15 @@ static int rootfs_make_empty(struct rootfs_masks *m, struct coffer_error *err)
 	for (size_t i = 0; fs >= 0 && i < ARRAY_SIZE(words); i++)
 		if (fsconfig(fs, FSCONFIG_SET_STRING, words[i][0], words[i][1], 0) < 0)
 			return err_sys(err, "set %s", words[i][0]);
-	if (fs >= 0 && m->label && fsconfig(fs, FSCONFIG_SET_STRING, "context", m->label, 0) < 0)
+	if (fs >= 0 && label && fsconfig(fs, FSCONFIG_SET_STRING, "context", label, 0) < 0)
 		return err_sys(err, "set context");
 	if (fs < 0 || fsconfig(fs, FSCONFIG_SET_FLAG, "ro", NULL, 0) < 0 ||
 	    fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		return err_sys(err, "make an empty file system");
-	m->empty = fsmount(fs, FSMOUNT_CLOEXEC,
-			   MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
-				   MOUNT_ATTR_NOEXEC);
-	return m->empty < 0 ? err_sys(err, "make an empty file system") : 0;
+	*empty = fsmount(fs, FSMOUNT_CLOEXEC,
+			 MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+				 MOUNT_ATTR_NOEXEC);
+	return *empty < 0 ? err_sys(err, "make an empty file system") : 0;
 }
 
 /* @source, which is a descriptor and no path, bound onto @target */
@@ -183,15 +189,10 @@ static int rootfs_bind(int source, int target)
 	return mount_at(target, path, NULL, MS_BIND, NULL);
 }
 
-/* The first directory gets the empty file system itself, the others are bound to it. */
-static int rootfs_mask_directory(struct rootfs_masks *m, int target, struct coffer_error *err)
+static int rootfs_put_mask(struct rootfs_mask *m, int target, struct coffer_error *err)
 {
-	int r = m->empty < 0 ? rootfs_make_empty(m, err) : 0;
-
-	if (r < 0)
-		return r;
-	if ((m->attached ? rootfs_bind(m->empty, target) : mount_attach(m->empty, target)) < 0)
-		return err_sys(err, "bind an empty file system");
+	if ((m->attached ? rootfs_bind(m->tree, target) : mount_attach(m->tree, target)) < 0)
+		return err_sys(err, "mount over it");
 	m->attached = true;
 	return 0;
 }
@@ -201,8 +202,9 @@ static int rootfs_mask(int rootfd, const char *path, struct rootfs_masks *m,
 		       struct coffer_error *err)
 {
 	autoclose int target = path_open_in_root(rootfd, path, O_PATH, 0, err);
+	struct rootfs_mask *mask;
 	struct stat st;
-	int r;
+	int r = 0;
 
 	if (target == -ENOENT || target == -ENOTDIR)
 		return 0;
@@ -210,13 +212,12 @@ static int rootfs_mask(int rootfd, const char *path, struct rootfs_masks *m,
 		return target;
 	if (fstat(target, &st) < 0)
 		return err_sys(err, "stat %s", path);
-	if (S_ISDIR(st.st_mode)) {
-		r = rootfs_mask_directory(m, target, err);
-	} else {
-		r = rootfs_open_null(&m->null, err);
-		if (r == 0 && rootfs_bind(m->null, target) < 0)
-			r = err_sys(err, "bind /dev/null");
-	}
+	mask = S_ISDIR(st.st_mode) ? &m->empty : &m->null;
+	if (mask->tree < 0)
+		r = S_ISDIR(st.st_mode) ? rootfs_make_empty(m->label, &mask->tree, err) :
+					  rootfs_open_null(&mask->tree, err);
+	if (r == 0)
+		r = rootfs_put_mask(mask, target, err);
 	return r < 0 ? err_wrap(err, "mask %s", path) : 0;
 }
 
@@ -241,15 +242,15 @@ static int rootfs_protect(int rootfd, const char *path, struct coffer_error *err
 
 int rootfs_hide(int rootfd, const struct oci_linux *linux_, struct coffer_error *err)
 {
-	struct rootfs_masks m = { .null = -1, .empty = -1, .label = linux_->mount_label };
+	struct rootfs_masks m = { { .tree = -1 }, { .tree = -1 }, linux_->mount_label };
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < linux_->readonly_paths.n; i++)
 		r = rootfs_protect(rootfd, linux_->readonly_paths.v[i], err);
 	for (size_t i = 0; r == 0 && i < linux_->masked_paths.n; i++)
 		r = rootfs_mask(rootfd, linux_->masked_paths.v[i], &m, err);
-	close_fd(&m.null);
-	close_fd(&m.empty);
+	close_fd(&m.null.tree);
+	close_fd(&m.empty.tree);
 	return r;
 }
 
@@ -312,27 +313,14 @@ static int rootfs_unmount_others(struct coffer_error *err)
 }
 
 /*
- * From a chroot the rest of the tree would stay in the namespace, one setns(2) away.  Over the
- * root of a mount everything leads to us: names, ".." and setns(2).
+ * The root lies over "/" already, and that is the root of a mount, so everything leads to us:
+ * names, ".." and setns(2).  From a chroot the rest of the tree would stay in the namespace; there
+ * rootfs_propagate() has failed, which the kernel grants on the root of a mount only.
  */
-static int rootfs_check_moveable(struct coffer_error *err)
-{
-	struct statx stx;
-
-	if (statx(AT_FDCWD, "/", 0, STATX_BASIC_STATS, &stx) < 0)
-		return err_sys(err, "stat /");
-	if (!(stx.stx_attributes & STATX_ATTR_MOUNT_ROOT))
-		return err_sysn(err, EINVAL, "/ is not a mount point");
-	return 0;
-}
-
-/* The root lies over "/" already. */
 static int rootfs_move(int rootfd, struct coffer_error *err)
 {
-	int r = rootfs_check_moveable(err);
+	int r = rootfs_unmount_others(err);
 
-	if (r == 0)
-		r = rootfs_unmount_others(err);
 	if (r < 0)
 		return r;
 	if (fchdir(rootfd) < 0 || chroot(".") < 0)

@@ -115,6 +115,57 @@ reenter() {
 	fi
 }
 
+# watched ID COMMAND...: what COMMAND brings into a container that looks for it, again and again
+watched() {
+	local id=$1
+	shift
+	args spy 3
+	oci run -d -b "$B" "$id" < /dev/null > "$T/out" 2>&1
+	until_true grep -q ready "$T/out"
+	"$@"
+	while is "$id" running && ! grep -q ^write: "$T/out"; do
+		"$@" > /dev/null 2>&1 || true
+	done
+	until_true is "$id" stopped
+	cat "$T/out"
+	[ "$(cat "$T/out")" = $'ready\nnobody' ]
+}
+
+# Root inside is root outside: no change of user on the way makes the kernel forbid it by itself.
+root_is_root() {
+	all_capabilities
+	configure '.linux.namespaces += [{"type": "user"}]' \
+		'.linux.uidMappings = [{"containerID": 0, "hostID": 0, "size": 65536}]' \
+		'.linux.gidMappings = .linux.uidMappings'
+}
+
+@test "an exec on its way in is not traced by a user namespace's root" {
+	root_is_root
+	watched "$ID" oci exec "$ID" /payload exit
+	# Among all processes of the machine it can be seen sooner.
+	configure '.linux.namespaces |= map(select(.type != "pid"))' \
+		'.mounts |= map(if .type == "proc" then
+			{destination: "/proc", source: "/proc", type: "none", options: ["rbind"]}
+			else . end)'
+	watched "$ID-machine" oci exec "$ID-machine" /payload exit
+}
+
+join_and_exit() {
+	local pid
+	pid=$(oci state "$ID" | jq .pid)
+	jq ".linux.namespaces |= map(if .type == \"pid\" or .type == \"user\"
+			then .path = \"/proc/$pid/ns/\" + .type else . end) |
+		.process.args = [\"/payload\", \"exit\"] | .root.path = \"$B/rootfs\"" \
+		"$B/config.json" > "$T/second/config.json"
+	oci run -b "$T/second" "$ID-second" < /dev/null
+}
+
+@test "a container that joins another's namespaces is not traced by that one's root" {
+	root_is_root
+	mkdir "$T/second"
+	watched "$ID" join_and_exit
+}
+
 @test "re-entry: an ordinary user's program is copied into sealed memory" {
 	command -v setpriv > /dev/null || skip "setpriv is not installed"
 	hostile_loader
@@ -167,10 +218,18 @@ reenter() {
 
 @test "a user's number is a user" {
 	detached "$ID"
+	local bad
 	run -0 oci exec --user 1 "$ID" /payload id
 	[ "${lines[0]}" = "uid 1 1 1" ]
-	run ! oci exec --user 1x "$ID" /payload id
-	run ! oci exec --user : "$ID" /payload id
+	run -0 oci exec --user 1:2 --additional-gids 3 "$ID" /payload id
+	[ "$(sed -n 1,3p <<< "$output")" = $'uid 1 1 1\ngid 2 2 2\ngroups 3' ]
+	# 2^32 would be root, the number before it "as it is"
+	for bad in "" 1x -1 " " 0x 4294967295 4294967296 99999999999999999999; do
+		run ! oci exec --user "$bad" "$ID" /payload id
+		run ! oci exec --user "$bad:1" "$ID" /payload id
+		run ! oci exec --user "1:$bad" "$ID" /payload id
+		run ! oci exec --additional-gids "$bad" "$ID" /payload id
+	done
 }
 
 @test "the caller's /dev/null stays the caller's" {
@@ -183,6 +242,61 @@ reenter() {
 	args wait
 	oci run -d -b "$B" "$ID" < "$T/null" > "$T/null" 2> "$T/null"
 	[ "$(stat -c '%u:%g %a' "$T/null")" = "0:0 666" ]
+}
+
+# with_null COMMAND...: with a null device that is not the machine's
+with_null() {
+	# shellcheck disable=SC2016
+	unshare -m --propagation private sh -euc '
+		mount --bind "$1" /dev/null
+		shift
+		exec "$@"
+	' sh "$T/null" "$@"
+}
+
+@test "the host's null device is not changed from inside" {
+	mknod "$T/null" c 1 3
+	chmod 666 "$T/null"
+	touch "$T/before"
+	printf hidden > "$B/rootfs/secret"
+	printf hidden > "$B/rootfs/other"
+	all_capabilities
+	configure '.linux.maskedPaths = ["/secret", "/other"]'
+	args take /secret /other
+	run -0 with_null "$COFFER_OCI" --root "$T/run" run -b "$B" "$ID"
+	[ "$(grep -c 'Read-only file system' <<< "$output")" -eq 4 ]
+	[ "$(stat -c '%u:%g %a' "$T/null")" = "0:0 666" ]
+	args cat /secret /other
+	[ -z "$(with_null "$COFFER_OCI" --root "$T/run" run -b "$B" "$ID")" ]
+	args write /secret text
+	with_null "$COFFER_OCI" --root "$T/run" run -b "$B" "$ID"
+	# As a descriptor it was given; the container's own may be taken.
+	args take /proc/self/fd/0 /proc/self/fd/2
+	run -0 with_null "$COFFER_OCI" --root "$T/run" run -b "$B" "$ID" < "$T/null" 2> "$T/null"
+	[ "$(stat -c '%u:%g %a' "$T/null")" = "0:0 666" ]
+	args wait
+	with_null "$COFFER_OCI" --root "$T/run" run -d -b "$B" "$ID" \
+		< "$T/null" > "$T/null" 2> "$T/null"
+	oci exec "$ID" /payload take /proc/self/fd/0 /proc/self/fd/1 < "$T/null" > "$T/null"
+	[ "$(stat -c '%u:%g %a' "$T/null")" = "0:0 666" ]
+	# Only what is one takes its place.
+	local dev
+	dev="/proc/$(oci state "$ID" | jq .pid)/root/dev"
+	rm "$dev/null"
+	printf text > "$dev/null"
+	run ! oci exec "$ID" /payload echo hi < "$T/null"
+	[[ "$output" == *"/dev/null of the container is something else"* ]]
+	[ "$(oci exec "$ID" /payload echo hi < "$T/before")" = hi ]
+}
+
+@test "the caller's groups are not the container's" {
+	command -v setpriv > /dev/null || skip "setpriv is not installed"
+	args id
+	run -0 setpriv --groups 4,27 "$COFFER_OCI" --root "$T/run" run -b "$B" "$ID"
+	[ "${lines[2]}" = groups ]
+	detached "$ID"
+	run -0 setpriv --groups 4,27 "$COFFER_OCI" --root "$T/run" exec "$ID" /payload id
+	[ "${lines[2]}" = groups ]
 }
 
 @test "cgroups outside of the hierarchy are refused" {

@@ -63,6 +63,13 @@ refused() {
 @test "groups that could not be set are refused" {
 	configure '.process.user.additionalGids = [0]'
 	refused "process.user.additionalGids: an ordinary user"
+	configure '.process.user.additionalGids = []'
+	args wait
+	oci run -d -b "$B" "$ID" < /dev/null > /dev/null
+	run oci exec --additional-gids 0 "$ID" /payload id
+	[ "$status" -eq 255 ]
+	[[ "$output" == *"process.user.additionalGids: the user namespace forbids setgroups"* ]]
+	oci delete --force "$ID"
 }
 
 @test "a range of ids by newuidmap" {
@@ -99,6 +106,9 @@ refused() {
 	refused "process.user.uid: 1 is not in linux.uidMappings"
 	configure '.process.user = {uid: 0, gid: 70000}'
 	refused "process.user.gid: 70000 is not in linux.gidMappings"
+	map_range
+	configure '.process.user = {uid: 0, gid: 0, additionalGids: [1, 70000]}'
+	refused "process.user.additionalGids: 70000 is not in linux.gidMappings"
 }
 
 @test "no user namespace, no maps" {

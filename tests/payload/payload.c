@@ -432,6 +432,16 @@ static void write_through(const char *what, int fd)
 	tell(what, w < 0 ? -1 : write(w, "!", 1));
 }
 
+/* take FILE...: makes it one's own, for nobody else */
+static int verb_take(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++) {
+		tell("chmod", chmod(argv[i], 0600));
+		tell("chown", chown(argv[i], 7, 7));
+	}
+	return 0;
+}
+
 /* hold FD: everything one might try to write to what it was opened on */
 static int verb_hold(int argc, char **argv)
 {
@@ -533,6 +543,7 @@ static const struct {
 	{ "spy", 1, verb_spy },
 	{ "stat", 1, verb_stat },
 	{ "status", 1, verb_status },
+	{ "take", 1, verb_take },
 	{ "tcp", 1, verb_tcp },
 	{ "tty", 0, verb_tty },
 	{ "wait", 0, verb_wait },

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -331,6 +333,27 @@ static void test_copy_up_too_deep(void **state)
 	assert_non_null(strstr(run->err.message, "nested too deep"));
 }
 
+static void test_copy_up_too_many(void **state)
+{
+	struct run *run = *state;
+	char dir[512], path[530];
+	int r;
+
+	make_dir(run, "/d", 0755);
+	snprintf(dir, sizeof(dir), "%s", inside(run, "/d"));
+	assert_int_equal(mount("t", dir, "tmpfs", 0, "nr_inodes=0"), 0);
+	for (int i = 0; i <= 65536; i++) {
+		snprintf(path, sizeof(path), "%s/%d", dir, i);
+		assert_int_equal(mknod(path, S_IFIFO | 0600, 0), 0);
+	}
+	run_mount(run, "/d", "tmpfs", "tmpfs", "nr_inodes=0,tmpcopyup");
+	run_args(run, "exit", NULL);
+	r = run_start(run);
+	assert_int_equal(umount2(dir, MNT_DETACH), 0);
+	assert_int_equal(r, -E2BIG);
+	assert_non_null(strstr(run->err.message, "more than 65536 entries"));
+}
+
 /* ---- places ---- */
 
 static void test_bind_other_kinds(void **state)
@@ -489,22 +512,91 @@ static void test_proc_files_may_be_covered(void **state)
 
 /* ---- root ---- */
 
+/* In a process with a mount namespace of its own; @fn returns its exit code. */
+static int apart(int (*fn)(struct run *run, const char *path), struct run *run, const char *path)
+{
+	pid_t pid = fork();
+	int status = 0;
+
+	if (pid == 0) {
+		if (unshare(CLONE_NEWNS) < 0 ||
+		    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+			_exit(101);
+		_exit(fn(run, path));
+	}
+	assert_true(pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+/* Whoever takes the container's root away sees the old one. Return: 0 when it lacks @path */
+static int look_below_root(struct run *run, const char *path)
+{
+	struct stat over, below;
+	char file[64];
+	int ns;
+
+	snprintf(file, sizeof(file), "/proc/%d/ns/mnt", (int)engine_init(run->container)->child.pid);
+	ns = open(file, O_RDONLY | O_CLOEXEC);
+	if (ns < 0 || setns(ns, CLONE_NEWNS) < 0 || stat("/", &over) < 0)
+		return 1;
+	if (umount2("/", MNT_DETACH) < 0 || setns(ns, CLONE_NEWNS) < 0 || stat("/", &below) < 0)
+		return 2;
+	if (over.st_ino == below.st_ino && over.st_dev == below.st_dev)
+		return 3;
+	return access(path, F_OK) < 0 && errno == ENOENT ? 0 : 4;
+}
+
 static void test_no_pivot(void **state)
 {
 	struct run *run = *state;
-	char host[300];
+	char host[300], mark[320];
+	int seen;
 
 	snprintf(host, sizeof(host), "%s", run_beside(run, "host", NULL));
+	snprintf(mark, sizeof(mark), "%s/mark", host);
 	assert_int_equal(mount("host-only", host, "tmpfs", 0, "size=64k"), 0);
+	assert_int_equal(mkdir(mark, 0755), 0);
 	run->no_pivot = true;
-	run_args(run, "cat", "/proc/self/mountinfo", NULL);
-	assert_int_equal(run_whole(run), 0);
-	assert_int_equal(umount(host), 0);
-	assert_null(strstr(run->out, "host-only"));
-	assert_non_null(strstr(run->out, "/rootfs / "));
 	run_args(run, "ls", "/../..", NULL);
 	assert_int_equal(run_whole(run), 0);
 	assert_non_null(strstr(run->out, "payload"));
+	run_args(run, "wait", NULL);
+	assert_int_equal(run_start(run), 0);
+	run_read(run, "ready\n");
+	seen = apart(look_below_root, run, mark);
+	assert_int_equal(umount(host), 0);
+	assert_int_equal(seen, 0);
+	assert_int_equal(run_stop(run), 0);
+}
+
+static int start_in_chroot(struct run *run, const char *root)
+{
+	static const char *const parts[] = { "/proc", "/sys", "/dev", "/tmp" };
+	char path[320];
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		snprintf(path, sizeof(path), "%s%s", root, parts[i]);
+		if (mkdir(path, 0755) < 0 ||
+		    mount(parts[i], path, NULL, MS_BIND | MS_REC, NULL) < 0)
+			return 1;
+	}
+	if (chroot(root) < 0 || chdir("/") < 0)
+		return 2;
+	if (run_start(run) != -EINVAL)
+		return 3;
+	return strstr(run->err.message, "set the propagation of /") ? 0 : 4;
+}
+
+/* There the rest of the tree would stay in the container's namespace. */
+static void test_no_pivot_in_chroot(void **state)
+{
+	struct run *run = *state;
+	char root[300];
+
+	snprintf(root, sizeof(root), "%s", run_beside(run, "root", NULL));
+	run->no_pivot = true;
+	run_args(run, "exit", NULL);
+	assert_int_equal(apart(start_in_chroot, run, root), 0);
 }
 
 static void test_propagation_of_binds(void **state)
@@ -555,6 +647,7 @@ int main(void)
 		TEST(test_copy_up_readonly),
 		TEST(test_copy_up_refused),
 		TEST(test_copy_up_too_deep),
+		TEST(test_copy_up_too_many),
 		TEST(test_bind_other_kinds),
 		TEST(test_dangling_links),
 		TEST(test_link_loop),
@@ -563,6 +656,7 @@ int main(void)
 		TEST(test_proc_is_not_covered),
 		TEST(test_proc_files_may_be_covered),
 		TEST(test_no_pivot),
+		TEST(test_no_pivot_in_chroot),
 		TEST(test_propagation_of_binds),
 	};
 

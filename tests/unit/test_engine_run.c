@@ -364,6 +364,17 @@ static void test_terminal_faked(void **state)
 	assert_non_null(strstr(run->err.message, "terminal: "));
 }
 
+static void test_terminal_is_another_file(void **state)
+{
+	struct run *run = *state;
+
+	run->spec->process->terminal = true;
+	run_mount(run, "/dev/pts/ptmx", "bind", run_beside(run, "false", "no terminal"), "bind");
+	run_args(run, "exit", NULL);
+	assert_int_equal(run_start(run), -EINVAL);
+	assert_non_null(strstr(run->err.message, "/dev/pts/ptmx is not that of a devpts"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -389,6 +400,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_terminal, run_setup, run_teardown),
 		cmocka_unit_test_setup_teardown(test_terminal_exec, run_setup, run_teardown),
 		cmocka_unit_test_setup_teardown(test_terminal_faked, run_setup, run_teardown),
+		cmocka_unit_test_setup_teardown(test_terminal_is_another_file, run_setup,
+						run_teardown),
 	};
 
 	if (run_skip_unprivileged())
