@@ -20,7 +20,11 @@
  *
  * Both ends talk as sync.h says.  The parent never waits without limit: a
  * child that hangs in its set-up is killed.
+ *
+ * The debug messages name the three moments as runc does: there are programs
+ * that look for these words.
  */
+#define LOG_CATEGORY "engine"
 #include "engine/launch.h"
 
 #include <linux/sched.h>
@@ -34,6 +38,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "engine/idmap.h"
 #include "engine/rlimit.h"
 #include "engine/sync.h"
@@ -129,6 +134,7 @@ static int launch_on_error(struct launch *l, struct sync_msg *msg, int *fd,
 static int launch_born(struct launch *l, struct coffer_error *err)
 {
 	l->forked = true;
+	log_debug("child process in init(): %d sets itself up", (int)l->process.child.pid);
 	return l->born ? l->born(l->process.child.pid, l->parent_data, err) : 0;
 }
 
@@ -209,6 +215,7 @@ static int launch_on_created(struct launch *l, struct sync_msg *msg, int *fd,
 
 static int launch_on_exec(struct launch *l, struct sync_msg *msg, int *fd, struct coffer_error *err)
 {
+	log_debug("setns_init: about to exec in process %d", (int)l->process.child.pid);
 	return 0;
 }
 
@@ -322,6 +329,8 @@ int launch_start(struct launch *l, struct coffer_error *err)
 	}
 	l->process.child = (struct child){ .pid = (pid_t)pid, .pidfd = pidfd };
 	close_fd(&theirs);
+	log_debug("nsexec container setup: %s %d cloned", l->ns->bridge ? "helper" : "process",
+		  (int)pid);
 	r = l->ns->bridge ? 0 : launch_born(l, err);
 	return r < 0 ? r : launch_serve(l, SYNC_CREATED, err);
 }
