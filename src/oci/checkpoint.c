@@ -206,12 +206,22 @@ static int checkpoint_descriptors(struct checkpoint *c, struct coffer_error *err
 	return io_replace_file(c->dirs.images, CRIU_DESCRIPTORS, text, strlen(text), 0600, err);
 }
 
+static int checkpoint_notify(struct checkpoint *c, struct coffer_error *err)
+{
+	autofree char *place = NULL;
+	int r = notify_find(c->h.dir.fd, c->h.state.id, c->pid, &place, err);
+
+	if (place)
+		criu_add_texts(&c->options, CRIU_EXT_MNT, place, NOTIFY_EXTERNAL);
+	return r;
+}
+
 static int checkpoint_outside(struct checkpoint *c, struct coffer_error *err)
 {
-	int r;
+	int r = checkpoint_notify(c, err);
 
-	if (faccessat(c->h.dir.fd, NOTIFY_DIR, F_OK, 0) == 0)
-		criu_add_texts(&c->options, CRIU_EXT_MNT, NOTIFY_INSIDE, NOTIFY_INSIDE);
+	if (r < 0)
+		return r;
 	r = engine_external(c->h.engine, c->rootfd, checkpoint_external_mount, c, err);
 	if (r == 0)
 		r = checkpoint_masked(c, err);

@@ -244,7 +244,10 @@ static int command_run(const struct oci *oci, const struct oci_command *cmd, int
 
 static int command_version(void)
 {
-	printf("coffer-oci version %s\nspec: %s\n", OCI_PROGRAM_VERSION, OCI_VERSION);
+	/* What clients of runc read, then what those of crun look for. */
+	printf("coffer-oci version %s\nspec: %s\n"
+	       "+SYSTEMD +SELINUX +APPARMOR +CAP +SECCOMP +EBPF +CRIU\n",
+	       OCI_PROGRAM_VERSION, OCI_VERSION);
 	return 0;
 }
 

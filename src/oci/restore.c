@@ -125,7 +125,7 @@ static int restore_notify(struct restore *r, struct coffer_error *err)
 		path = NULL;
 		return err_nomem(err);
 	}
-	criu_add_texts(&r->options, CRIU_EXT_MNT, NOTIFY_INSIDE, path);
+	criu_add_texts(&r->options, CRIU_EXT_MNT, NOTIFY_EXTERNAL, path);
 	return 0;
 }
 

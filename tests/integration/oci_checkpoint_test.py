@@ -325,7 +325,7 @@ class Checkpoint(InMachine):
             unset NOTIFY_SOCKET
             oci restore -d --image-path /img/a c1
             grows /vol/n $n
-            coffer-oci exec c1 /payload stat /run/notify
+            coffer-oci exec c1 /payload stat /img/nobody
             oci checkpoint --image-path /img/b c1
             """)
         self.expect_nothing()
