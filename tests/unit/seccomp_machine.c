@@ -38,11 +38,11 @@ static void machine_alu(const struct sock_filter *f, uint32_t *a, uint32_t x)
 		return;
 	case BPF_LSH:
 		assert_true(v < 32);
-		*a <<= v;
+		*a <<= v & 31;
 		return;
 	case BPF_RSH:
 		assert_true(v < 32);
-		*a >>= v;
+		*a >>= v & 31;
 		return;
 	case BPF_NEG:
 		*a = -*a;
