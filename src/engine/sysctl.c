@@ -119,7 +119,7 @@ int sysctl_apply(const struct oci_pairs *keys, struct coffer_error *err)
 			return err_invalid(err, "bad key \"%s\"", keys->v[i].key);
 		r = sysctl_write(path, keys->v[i].value, err);
 		if (r < 0)
-			return r;
+			return err_wrap(err, "linux.sysctl[\"%s\"]", keys->v[i].key);
 	}
 	return 0;
 }

@@ -56,6 +56,8 @@ refused() {
 	bad '.linux.seccomp = {"defaultAction": "SCMP_ACT_NOPE"}' 'linux.seccomp.defaultAction'
 	bad '.linux.rootfsPropagation = "wild"' 'linux.rootfsPropagation'
 	bad '.linux.sysctl = {"kernel.nope/../x": "1"}' 'linux.sysctl'
+	bad '.linux.sysctl = {"kernel.shmmax": "banana"}' 'linux.sysctl["kernel.shmmax"]: write'
+	bad '.linux.sysctl = {"net.ipv4.nope": "1"}' 'linux.sysctl["net.ipv4.nope"]: open'
 	bad 'del(.mounts[0].destination)' 'mounts[0].destination'
 	bad '.mounts = {}' 'mounts: expected array, got object'
 	bad '.hooks = {"prestart": [{"path": "relative"}]}' 'hooks.prestart[0].path'
