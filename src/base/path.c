@@ -55,6 +55,14 @@ int path_open_in_root(int rootfd, const char *path, int flags, mode_t mode, stru
 	return fd < 0 ? err_sysn(err, fd, "open %s", path) : fd;
 }
 
+int path_open_plain(int rootfd, const char *path, int flags, struct coffer_error *err)
+{
+	int fd = path_openat2(rootfd, *path ? path : ".", flags, 0,
+			      RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
+
+	return fd < 0 ? err_sysn(err, fd, "open %s", path) : fd;
+}
+
 int path_open_beneath(int dirfd, const char *path, int flags, mode_t mode, struct coffer_error *err)
 {
 	int fd = path_openat2(dirfd, path, flags, mode, RESOLVE_BENEATH);

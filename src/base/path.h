@@ -16,6 +16,8 @@
 
 /* path_open_in_root() - Return: descriptor (cloexec) or negative errno */
 int path_open_in_root(int rootfd, const char *path, int flags, mode_t mode, struct coffer_error *err);
+/* path_open_plain() - The same, but any link is -ELOOP */
+int path_open_plain(int rootfd, const char *path, int flags, struct coffer_error *err);
 int path_open_beneath(int dirfd, const char *path, int flags, mode_t mode, struct coffer_error *err);
 
 /**

@@ -238,10 +238,13 @@ static int mount_bind(struct mount_plan *m, int rootfd, struct coffer_error *err
 	return 0;
 }
 
-/* The words of the document on what is mounted there already. */
+/*
+ * The words of the document on what is mounted there already.  By a link the image would choose
+ * another mount, to write to one that is read-only, or the root, to change the host's file system.
+ */
 static int mount_again(const struct mount_plan *m, int rootfd, struct coffer_error *err)
 {
-	autoclose int fd = path_open_in_root(rootfd, m->target, O_PATH, 0, err);
+	autoclose int fd = path_open_plain(rootfd, m->target, O_PATH, err);
 
 	if (fd < 0)
 		return fd;

@@ -263,6 +263,19 @@ static void test_joining_without_groups(void **state)
 	assert_int_equal(r, 0);
 }
 
+/* What is mounted again is what the document names: not where the image leads. */
+static void test_remount_by_link(void **state)
+{
+	struct run *run = *state;
+
+	run_mount(run, "/volume", "bind", run_beside(run, "volume", NULL), "bind,ro");
+	run_link(run, "/volume", "/link");
+	run_mount(run, "/link", "none", "none", "remount,bind,rw");
+	run_args(run, "write", "/volume/file", "x", NULL);
+	assert_int_equal(run_start(run), -ELOOP);
+	assert_int_equal(access(outside(run, "volume/file"), F_OK), -1);
+}
+
 /* What a process says that somebody has taken over during its set-up. */
 static void test_unwanted_listener(void **state)
 {
@@ -521,6 +534,7 @@ int main(void)
 		TEST(test_false_null_is_no_mask),
 		TEST(test_joining_is_not_traced),
 		TEST(test_joining_without_groups),
+		TEST(test_remount_by_link),
 		TEST(test_unwanted_listener),
 		TEST(test_console_is_a_link),
 		TEST(test_proc_is_covered),
