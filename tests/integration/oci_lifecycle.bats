@@ -340,7 +340,7 @@ with_descriptors() {
 		s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 		s.bind(sys.argv[1])
 		s.settimeout(10)
-		print(s.recv(100).decode(), s.recv(100).decode(), sep="", end="")
+		print(s.recv(100).decode(), s.recv(100).decode(), sep="\n", end="")
 	EOF
 	until_true [ -S "$T/notify" ]
 	NOTIFY_SOCKET="$T/notify" oci run -d -b "$B" "$ID" < /dev/null > /dev/null
