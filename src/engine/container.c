@@ -260,6 +260,7 @@ static int container_launch(struct engine_container *c, struct coffer_error *err
 	init.preserve_fds = args->preserve_fds;
 	init.no_pivot = args->no_pivot;
 	init.no_new_keyring = args->no_new_keyring;
+	init.find_program = args->find_program;
 	init.hooks = &state;
 	container_fill_launch(c, &init);
 	r = launch_start(&c->launch, err);

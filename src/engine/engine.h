@@ -81,6 +81,7 @@ struct engine_create_args {
 	bool no_pivot;                 /* change the root by moving it: for a root on a ramdisk */
 	bool no_new_keyring;           /* stay in the caller's session keyring */
 	bool rootless;                 /* no right to cgroups is a warning, not an error */
+	bool find_program;             /* one that nobody has fails here, not only at the start */
 	/*
 	 * Told before anything is made (pid 0: only the cgroup is decided), and again when init
 	 * is there, before hooks run: what it has stored by then must be enough to clean up after

@@ -30,6 +30,7 @@ struct init {
 	unsigned preserve_fds;     /* 3 to 3+n-1 stay open */
 	bool no_pivot;
 	bool no_new_keyring;
+	bool find_program;
 	const struct hook_state *hooks; /* what the hooks of init are told; NULL for an exec */
 	/* The child's own. */
 	int *sock;

@@ -253,7 +253,7 @@ int process_stage_find(struct init *i, struct coffer_error *err)
 	int r = home_complete(i->process, &i->env, err);
 
 	/* One that only its user may look at is left to execve. */
-	return r < 0 || i->cwd_later ? r : program_find(i->process, err);
+	return r < 0 || i->cwd_later || !i->find_program ? r : program_find(i->process, err);
 }
 
 int process_stage_bounding(struct init *i, struct coffer_error *err)

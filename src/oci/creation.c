@@ -106,6 +106,7 @@ static int creation_engine(struct creation *c, unsigned inherited, struct coffer
 	args.no_pivot = c->opts->no_pivot;
 	args.no_new_keyring = c->opts->no_new_keyring;
 	args.rootless = c->oci->rootless;
+	args.find_program = true;
 	args.record = creation_record;
 	args.record_data = c;
 	return c->make ? c->make(c, &args, err) : engine_create(&args, &c->engine, err);
