@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -75,27 +76,34 @@ int inherit_prepare(unsigned preserve, struct oci_process *process, unsigned *n,
 	return r;
 }
 
+static int inherit_put_pid(const char *path, int flags, pid_t pid)
+{
+	autoclose int fd = open(path, O_WRONLY | O_CLOEXEC | flags, 0666);
+	char text[16];
+	int n = snprintf(text, sizeof(text), "%d", (int)pid);
+
+	return fd < 0 ? -errno : io_write_full(fd, text, (size_t)n);
+}
+
 int inherit_write_pid(const char *path, pid_t pid, struct coffer_error *err)
 {
 	autofree char *aside = NULL;
-	char text[16];
-	int n = snprintf(text, sizeof(text), "%d", (int)pid), r;
+	struct stat st;
+	int r;
 
 	if (asprintf(&aside, "%s.%d.tmp", path, (int)getpid()) < 0) {
 		aside = NULL;
 		return err_nomem(err);
 	}
-	{
-		autoclose int fd = open(
-		    aside, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
-
-		r = fd < 0 ? -errno : io_write_full(fd, text, (size_t)n);
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+		/* A pipe is written to, and /dev/null must not become a file. */
+		r = inherit_put_pid(path, 0, pid);
+	} else {
+		r = inherit_put_pid(aside, O_CREAT | O_TRUNC | O_NOFOLLOW, pid);
+		if (r == 0 && rename(aside, path) < 0)
+			r = -errno;
+		if (r < 0)
+			unlink(aside);
 	}
-	if (r == 0 && rename(aside, path) < 0)
-		r = -errno;
-	if (r < 0) {
-		unlink(aside);
-		return err_sysn(err, r, "write pid file %s", path);
-	}
-	return 0;
+	return r < 0 ? err_sysn(err, r, "write pid file %s", path) : 0;
 }

@@ -95,13 +95,21 @@ static void test_descriptors(void **state)
 
 static void test_pid_file(void **state)
 {
-	char dir[] = "/tmp/coffer-pid-XXXXXX", path[64];
+	char dir[] = "/tmp/coffer-pid-XXXXXX", path[64], link[64];
+	struct stat st;
 	autofree char *text = NULL;
 
 	assert_non_null(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/pid", dir);
+	snprintf(link, sizeof(link), "%s/link", dir);
 	assert_int_equal(inherit_write_pid(path, 4711, NULL), 0);
 	assert_int_equal(inherit_write_pid(path, 12, NULL), 0);
+	/* What is no file stays what it is. */
+	assert_int_equal(symlink("/dev/null", link), 0);
+	assert_int_equal(inherit_write_pid(link, 12, NULL), 0);
+	assert_int_equal(lstat(link, &st), 0);
+	assert_true(S_ISLNK(st.st_mode));
+	assert_int_equal(unlink(link), 0);
 	assert_int_equal(io_read_file(AT_FDCWD, path, 100, &text, NULL, NULL), 0);
 	assert_string_equal(text, "12");
 	unlink(path);
