@@ -14,7 +14,7 @@ test="libcmocka-dev bats clang clang-tidy clang-format cppcheck libclang-rt-14-d
  iproute2 xz-utils busybox-static cpio jq uidmap"
 # By program, since others than Debian's may be there.
 clients="dockerd:docker.io docker:docker.io containerd:containerd ctr:containerd podman:podman
- conmon:conmon catatonit:catatonit criu:criu runc:runc iptables:iptables"
+ conmon:conmon catatonit:catatonit criu:criu runc:runc iptables:iptables umoci:umoci"
 conformance="crun runc jq gawk dpkg-dev bsdutils"
 [ "${1-}" = conformance ] || conformance=
 [ "${1-}" = check ] || clients=

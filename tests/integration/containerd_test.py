@@ -13,7 +13,7 @@ import client_cases
 from client_box import Client, Daemon, expect_equal, expect_soon, expect_text
 from faults_box import expect, run_all
 
-WHERE, RUNTIME = client_box.enter("containerd", "ctr", "containerd-shim-runc-v2")
+WHERE, RUNTIME = client_box.enter("containerd", "ctr", "containerd-shim-runc-v2", "umoci")
 SOCKET = f"{WHERE}/containerd.sock"
 IMAGE = f"docker.io/library/{client_cases.IMAGE}:latest"
 CONFIG = f"""version = 2

@@ -52,11 +52,13 @@ teardown_file() {
 	rm -rf "$T"
 }
 
-# podman itself says what it thinks of mounts that are not shared; that is not ours
-pod() {
+# podman itself says what it thinks of mounts that are not shared; that is not ours.  It wants a
+# directory that its user may enter.
+pod() (
+	cd /
 	as_user env CONTAINERS_CONF="$T/containers.conf" CONTAINERS_STORAGE_CONF="$T/storage.conf" \
 		podman --log-level error "$@"
-}
+)
 
 @test "run: output and exit status" {
 	[ "$(pod run --rm image echo hello)" = hello ]
