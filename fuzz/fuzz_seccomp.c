@@ -144,7 +144,7 @@ static bool arg_holds(const struct oci_seccomp_arg *a, const struct seccomp_data
 	case 'G' << 8 | 'T':
 		return v > x;
 	default:
-		return (v & x) == y;
+		return (v & x) == (y & x);
 	}
 }
 

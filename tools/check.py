@@ -4,8 +4,9 @@
 
   the normal build (gcc)        units, whole runs, static checks
   a sanitized build (clang)     the units again under ASan and UBSan
+  a fuzzing build (clang)       the parsers of config.json and seccomp profiles, a few seconds each
 
-Both builds stop at the first compiler warning.  A skipped test's reason is
+The first two stop at the first compiler warning.  A skipped test's reason is
 printed; it is never counted as passed.
 """
 
@@ -16,6 +17,7 @@ import sys
 from pathlib import Path
 
 SKIP, OK = {"SKIP"}, {"OK", "EXPECTEDFAIL"}
+FUZZED, FUZZ_SECONDS = ("spec", "seccomp"), 5
 
 
 def configure(build, extra, env=None):
@@ -38,6 +40,14 @@ def run(build, label, args):
     return results
 
 
+def fuzz(build):
+    script = Path(__file__).with_name("fuzz.sh")
+    codes = {name: subprocess.run([script, build, str(FUZZ_SECONDS), name]).returncode
+             for name in FUZZED}
+    return [{"name": f"fuzz: {name}", "result": "FAIL" if code else "OK"}
+            for name, code in codes.items()]
+
+
 def main():
     build = Path(sys.argv[1] if len(sys.argv) > 1 else "build").resolve()
     sanitized = build.with_name(build.name + "-sanitize")
@@ -45,6 +55,7 @@ def main():
     configure(sanitized, ["-Dsanitize=true", "-Dbuildtype=debugoptimized", "-Dguest=false"],
               {"CC": "clang"})
     results = run(build, "gcc", []) + run(sanitized, "sanitize", ["--suite", "unit"])
+    results += fuzz(build.with_name(build.name + "-fuzz"))
     passed = [r for r in results if r["result"] in OK]
     skipped = [r for r in results if r["result"] in SKIP]
     failed = [r for r in results if r["result"] not in OK | SKIP]
