@@ -33,7 +33,7 @@ OPTIONS = {
     "unknown long option": (["--nope"], "unknown option --nope"),
     "unknown letter": (["-Z"], "unknown option -Z"),
     "option without its argument": (["--rootfs"], "--rootfs needs an argument"),
-    "flag with an argument": (["--read-only=1", *TRUE], "takes no argument"),
+    "flag with an argument": (["--read-only=2", *TRUE], "not true or false"),
     "no command": ([], "no command"),
     "empty command": (["--", ""], "no program"),
     "no terminal": (["-t", *TRUE], "not a TTY"),
