@@ -150,12 +150,16 @@ static bool cgroup_add_word(struct oci_strv *w, const char *word)
 	return w->v[w->n] && ++w->n;
 }
 
-/* "2 21 memory /sys/fs/cgroup/memory/a/b": made, bytes of the mount point, names, directory */
+/*
+ * "2 21 memory /sys/fs/cgroup/memory/a/b": made (0: shared), bytes of the mount point, names,
+ * directory
+ */
 static bool cgroup_add_tree_word(struct oci_strv *w, const struct cgroup_tree *t)
 {
+	unsigned made = t->shared ? 0 : t->made ? t->made : 1;
 	autofree char *word = NULL;
 
-	if (asprintf(&word, "%u %zu %s %s", t->made, t->root_len,
+	if (asprintf(&word, "%u %zu %s %s", made, t->root_len,
 		     cgroup_tree_is_v2(t) ? CGROUP_V2_WORD : t->names, t->dir) < 0)
 		return false;
 	return cgroup_add_word(w, word);
@@ -176,8 +180,30 @@ static int cgroup_make_words(struct cgroup *cg, struct coffer_error *err)
 	return ok ? 0 : err_nomem(err);
 }
 
+/* Before anything is recorded: what is shared must never be taken for ours. */
+static int cgroup_check_trees(struct cgroup *cg, bool share, struct coffer_error *err)
+{
+	const struct cgroup_tree *busy = NULL;
+
+	for (size_t i = 0; i < cg->n; i++) {
+		int r = cgroup_tree_check(&cg->trees[i], share, err);
+
+		if (r < 0)
+			return r;
+		if (r > 0 && !busy)
+			busy = &cg->trees[i];
+	}
+	if (!busy)
+		return 0;
+	log_warning("container's cgroup is not empty: %s: it is shared with others", busy->dir);
+	for (size_t i = 0; i < cg->n; i++)
+		cg->trees[i].shared = true;
+	return 0;
+}
+
 int cgroup_plan(const struct cgroup_plan_args *args, struct cgroup **out, struct coffer_error *err)
 {
+	const char *named = args->spec->linux_->cgroups_path;
 	bool asked = cgroup_is_asked_for(args->spec->linux_);
 	autocgroup struct cgroup *cg = calloc(1, sizeof(*cg));
 	int r;
@@ -191,7 +217,7 @@ int cgroup_plan(const struct cgroup_plan_args *args, struct cgroup **out, struct
 	cg->rootless = args->rootless;
 	cg->optional = !asked;
 	cg->owned = !cg->rootless && cgroup_find_owner(args->spec, &cg->owner);
-	cg->account = args->spec->linux_->cgroups_path && !args->own_kernel && !cg->ops->start;
+	cg->account = named && !args->own_kernel && !cg->ops->start;
 	r = cgroup_discover(cg, err);
 	if (r < 0)
 		return r;
@@ -200,8 +226,8 @@ int cgroup_plan(const struct cgroup_plan_args *args, struct cgroup **out, struct
 	if (cg->n == 0)
 		return err_unsupported(err, "no cgroup hierarchy is mounted");
 	r = cg->ops->plan(cg, args, err);
-	for (size_t i = 0; r == 0 && i < cg->n; i++)
-		r = cgroup_tree_check(&cg->trees[i], err);
+	if (r == 0)
+		r = cgroup_check_trees(cg, named && !cg->ops->start, err);
 	if (r == 0)
 		r = cgroup_make_words(cg, err);
 	if (r < 0)
@@ -232,7 +258,8 @@ static int cgroup_open_tree(const char *word, struct cgroup_tree *t, struct coff
 		names[0] = '\0';
 	*t = (struct cgroup_tree){ .names = strdup(names), .dir = strdup(dir),
 				   .controllers = cgroup_parse_controllers(names),
-				   .root_len = root_len, .fd = -1, .made = made };
+				   .root_len = root_len, .fd = -1, .made = made,
+				   .shared = made == 0 };
 	return t->names && t->dir ? 0 : err_nomem(err);
 }
 
@@ -348,7 +375,7 @@ int cgroup_set_up(struct cgroup *cg, const struct oci_resources *res, struct cof
 		cgroup_v2_enable_all(v2);
 	if (r == 0)
 		r = cgroup_limit(cg, res, err);
-	if (r == 0 && cg->owned && v2 && cg->n == 1)
+	if (r == 0 && cg->owned && v2 && cg->n == 1 && !v2->shared)
 		r = cgroup_delegate(v2, cg->owner, err);
 	return r;
 }
@@ -379,14 +406,19 @@ int cgroup_remove(struct cgroup *cg, struct coffer_error *err)
 {
 	/* One for all: a process that stays does so in every hierarchy. */
 	usec_t deadline = deadline_in(clock_budget(CGROUP_END_BUDGET));
+	bool shared = cgroup_is_shared(cg);
 	int r = 0, step;
 
 	if (!cg->exists)
 		return 0;
-	if (cg->ops->stop)
+	/* A manager would kill whoever is in its unit, which goes when it is empty. */
+	if (cg->ops->stop && !shared)
 		r = cg->ops->stop(cg, err);
 	for (size_t i = 0; i < cg->n; i++) {
-		step = cgroup_tree_remove(&cg->trees[i], deadline, r < 0 ? NULL : err);
+		struct coffer_error *e = r < 0 ? NULL : err;
+
+		step = shared ? cgroup_tree_leave(&cg->trees[i], e) :
+				cgroup_tree_remove(&cg->trees[i], deadline, e);
 		r = r < 0 ? r : step;
 	}
 	return r < 0 ? err_wrap(err, "cgroup") : 0;

@@ -46,7 +46,8 @@ int cgroup_open(const struct oci_strv *words, struct cgroup **out, struct coffer
 void cgroup_free(struct cgroup *cg);
 
 /* cgroup_create() - Make it; what was made before a failure is removed again. Groups that have
- * processes already are not ours: -EEXIST */
+ * processes already are not ours: shared, with a warning, where the document names them, else
+ * -EEXIST */
 int cgroup_create(struct cgroup *cg, const struct oci_resources *res, struct coffer_error *err);
 /* cgroup_clone_fd() - For clone3(CLONE_INTO_CGROUP); borrowed, -1: there is none to clone into */
 int cgroup_clone_fd(const struct cgroup *cg);
@@ -74,6 +75,9 @@ int cgroup_limit_devices(const struct cgroup *cg, const struct oci_resources *re
 			 struct coffer_error *err);
 /* cgroup_update() - Members of @res that are set, devices included */
 int cgroup_update(struct cgroup *cg, const struct oci_resources *res, struct coffer_error *err);
+/* cgroup_is_shared() - Are there, or were there, processes that are not the container's? Then it is
+ * not to be killed, and is removed only when nobody is in it any more */
+bool cgroup_is_shared(const struct cgroup *cg);
 /* cgroup_kill() - Signal every process in it, also in groups below; frozen ones are thawed for
  * SIGKILL. Return: -ENOENT when the group is gone */
 int cgroup_kill(const struct cgroup *cg, int sig, struct coffer_error *err);

@@ -45,6 +45,7 @@ struct cgroup_tree {
 	size_t root_len;      /* bytes of dir (or of mount) that are the mount point */
 	int fd;               /* directory of the group; owned; -1: not opened (yet) */
 	unsigned made;        /* how many components of the path, from the last, go with it */
+	bool shared;          /* had processes of others when the container was made */
 };
 
 struct cgroup {
@@ -132,10 +133,11 @@ int cgroup_tree_set_path(struct cgroup_tree *t, const char *path, struct coffer_
 /* cgroup_tree_count_missing() - Fill made, before anything is made */
 void cgroup_tree_count_missing(struct cgroup_tree *t);
 void cgroup_tree_free(struct cgroup_tree *t);
-/* cgroup_tree_check() - Return: 0 when the group is missing or an empty one, -EEXIST, -errno */
-int cgroup_tree_check(struct cgroup_tree *t, struct coffer_error *err);
+/* cgroup_tree_check() - Return: 0 when the group is missing or an empty one; 1: it has processes,
+ * which is fine with @share, else -EEXIST; -errno */
+int cgroup_tree_check(struct cgroup_tree *t, bool share, struct coffer_error *err);
 /* cgroup_tree_make() - The group with its parents, and open it. @check: one that is in use is
- * refused */
+ * refused, unless it is known to be shared; then it is marked */
 int cgroup_tree_make(struct cgroup_tree *t, bool check, struct coffer_error *err);
 /* cgroup_tree_fd() - Open on first use. Return: borrowed descriptor; -ENOENT: it is gone */
 int cgroup_tree_fd(struct cgroup_tree *t);
@@ -143,6 +145,10 @@ int cgroup_tree_fd(struct cgroup_tree *t);
 int cgroup_tree_add(struct cgroup_tree *t, pid_t pid, struct coffer_error *err);
 /* cgroup_tree_enter() - v1: move the calling process, which has one thread, into it */
 int cgroup_tree_enter(struct cgroup_tree *t, struct coffer_error *err);
+/* cgroup_tree_is_marked() - Has somebody come to share it since it was made? */
+bool cgroup_tree_is_marked(struct cgroup_tree *t);
+/* cgroup_tree_leave() - Remove it, unless others are in it */
+int cgroup_tree_leave(struct cgroup_tree *t, struct coffer_error *err);
 /* cgroup_tree_remove() - With groups below and parents that are ours; waits until @deadline for
  * processes that are on their way out */
 int cgroup_tree_remove(struct cgroup_tree *t, usec_t deadline, struct coffer_error *err);

@@ -34,6 +34,13 @@ static struct cgroup_tree *cgroup_main_tree(const struct cgroup *cg)
 	return t ? t : cg->n > 0 ? &cg->trees[0] : NULL;
 }
 
+bool cgroup_is_shared(const struct cgroup *cg)
+{
+	struct cgroup_tree *t = cg->exists ? cgroup_main_tree(cg) : NULL;
+
+	return t && (t->shared || cgroup_tree_is_marked(t));
+}
+
 /* ---- list ---- */
 
 static int cgroup_add_pid(struct cgroup_pid_list *list, pid_t pid, struct coffer_error *err)

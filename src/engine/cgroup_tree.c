@@ -7,6 +7,10 @@
  * and as deep as it likes.  Parents that were missing are ours:
  * they go with the group, unless somebody else uses them by then.
  *
+ * A group with processes of others can be shared.  Whoever comes to it marks
+ * the directory, so that its first owner knows, too.  The attribute is one
+ * that no container can set, or it could keep its processes from being killed.
+ *
  * Callers: the files of this room.
  */
 #include <dirent.h>
@@ -16,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/io.h"
@@ -25,6 +30,8 @@
 #define CGROUP_RETRIES    8
 #define CGROUP_NAP_MAX	  32000 /* microseconds */
 #define CGROUP_PATIENCE	  2000
+#define CGROUP_PRUNE_BUDGET (USEC_PER_SEC / 10)
+#define CGROUP_MARK	  "trusted.coffer.shared"
 
 /* "/a//b/" to "/a/b" in @out, which is as long. Return: false when a component is dots */
 static bool cgroup_tidy_path(const char *path, char *out)
@@ -226,18 +233,20 @@ static bool cgroup_tree_is_frozen(const struct cgroup_tree *t, int fd)
 	return text[0] == '1' || text[0] == 'F';
 }
 
-int cgroup_tree_check(struct cgroup_tree *t, struct coffer_error *err)
+int cgroup_tree_check(struct cgroup_tree *t, bool share, struct coffer_error *err)
 {
 	autoclose int fd = open(t->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool populated;
 
 	if (fd < 0)
 		return errno == ENOENT ? 0 : err_sys(err, "open %s", t->dir);
-	if (cgroup_tree_is_populated(t, fd))
+	populated = cgroup_tree_is_populated(t, fd);
+	if (populated && !share)
 		return err_set(err, COFFER_ERR_ALREADY_EXISTS, 0,
 			       "container's cgroup is not empty: %s: it has processes", t->dir);
 	if (cgroup_tree_is_frozen(t, fd))
 		return err_state(err, "container's cgroup unexpectedly frozen: %s", t->dir);
-	return 0;
+	return populated;
 }
 
 /* mkdir of dir's first @len bytes and what is missing above. Return: directories made, -errno */
@@ -265,8 +274,25 @@ static int cgroup_tree_mkdirs(struct cgroup_tree *t, size_t len)
 	return errno == EEXIST ? 0 : -errno;
 }
 
+static int cgroup_tree_mark(struct cgroup_tree *t, struct coffer_error *err)
+{
+	if (fsetxattr(t->fd, CGROUP_MARK, "", 0, 0) == 0)
+		return 0;
+	err_set(err, COFFER_ERR_ALREADY_EXISTS, 0,
+		"container's cgroup is not empty, and cannot be marked as shared: %s", t->dir);
+	return -EEXIST;
+}
+
+bool cgroup_tree_is_marked(struct cgroup_tree *t)
+{
+	int fd = cgroup_tree_fd(t);
+
+	return fd >= 0 && fgetxattr(fd, CGROUP_MARK, NULL, 0) >= 0;
+}
+
 int cgroup_tree_make(struct cgroup_tree *t, bool check, struct coffer_error *err)
 {
+	bool found = false;
 	int r = -ENOENT;
 
 	/* ENOENT: somebody removed an empty parent between our steps. */
@@ -274,16 +300,21 @@ int cgroup_tree_make(struct cgroup_tree *t, bool check, struct coffer_error *err
 		r = cgroup_tree_mkdirs(t, strlen(t->dir));
 		if (r < 0)
 			continue;
-		if (r == 0 && check && (r = cgroup_tree_check(t, err)) < 0)
+		found = r == 0;
+		if (found && check && (r = cgroup_tree_check(t, t->shared, err)) < 0)
 			return r;
 		/* An empty left-over becomes ours. */
 		if (t->made < (unsigned)r || t->made == 0)
 			t->made = r > 0 ? (unsigned)r : 1;
 		r = cgroup_tree_fd(t);
 	}
-	if (r >= 0 && (t->controllers & 1U << CGROUP_CPUSET))
-		return cgroup_v1_inherit_cpuset(t, err);
-	return r < 0 ? err_sysn(err, r, "create %s", t->dir) : 0;
+	if (r < 0)
+		return err_sysn(err, r, "create %s", t->dir);
+	if (t->shared && (r = cgroup_tree_mark(t, err)) < 0)
+		return r;
+	if (found && !t->shared)
+		fremovexattr(t->fd, CGROUP_MARK);
+	return t->controllers & 1U << CGROUP_CPUSET ? cgroup_v1_inherit_cpuset(t, err) : 0;
 }
 
 int cgroup_tree_add(struct cgroup_tree *t, pid_t pid, struct coffer_error *err)
@@ -354,6 +385,20 @@ static void cgroup_tree_empty(struct cgroup_tree *t, usec_t deadline, useconds_t
 	    cgroup_wait_event(fd, "populated", false, step < deadline ? step : deadline) < 0)
 		usleep(*nap);
 	*nap = *nap < CGROUP_NAP_MAX ? *nap * 2 : *nap;
+}
+
+int cgroup_tree_leave(struct cgroup_tree *t, struct coffer_error *err)
+{
+	int fd = cgroup_tree_fd(t), r = cgroup_tree_rmdir_self(t);
+
+	if (r == -EBUSY && fd >= 0 && !cgroup_tree_is_populated(t, fd)) {
+		cgroup_tree_prune(fd, deadline_in(clock_budget(CGROUP_PRUNE_BUDGET)));
+		r = cgroup_tree_rmdir_self(t);
+	}
+	if (r == 0)
+		cgroup_tree_remove_parents(t);
+	close_fd(&t->fd);
+	return r < 0 && r != -EBUSY ? err_sysn(err, r, "remove %s", t->dir) : 0;
 }
 
 int cgroup_tree_remove(struct cgroup_tree *t, usec_t deadline, struct coffer_error *err)

@@ -101,6 +101,11 @@ int container_pass_listener(int listener, pid_t pid, void *data, struct coffer_e
 	return seccomp_notify_send(filter, &state, pid, listener, err);
 }
 
+bool container_owns_cgroup(const struct engine_container *c)
+{
+	return c->cgroup && !cgroup_is_shared(c->cgroup);
+}
+
 bool container_has_pid_namespace(const struct engine_container *c)
 {
 	const struct oci_namespace *ns = oci_namespace_find(c->spec, "pid");
@@ -371,7 +376,7 @@ static int container_reap(struct engine_container *c, struct coffer_error *err)
 	child_kill(init, SIGKILL);
 	r = container_await_end(c, CONTAINER_STUCK_BUDGET);
 	if (r == -ETIMEDOUT) {
-		if (c->cgroup)
+		if (container_owns_cgroup(c))
 			cgroup_rescue(c->cgroup);
 		r = container_await_end(c, CONTAINER_END_BUDGET);
 	}
@@ -383,8 +388,10 @@ int engine_delete(struct engine_container *c, struct coffer_error *err)
 	struct hook_state state = container_hook_state(c, "stopped", 0);
 	int r = 0, step;
 
-	if (c->cgroup)
+	if (container_owns_cgroup(c))
 		r = cgroup_kill(c->cgroup, SIGKILL, err);
+	else if (engine_alive(c))
+		engine_kill(c, SIGKILL, NULL); /* what fails shows while we wait */
 	r = r == -ENOENT ? 0 : r;
 	step = container_reap(c, r < 0 ? NULL : err);
 	r = r < 0 ? r : step;

@@ -63,6 +63,8 @@ struct hook_state container_hook_state(const struct engine_container *c, const c
 /* container_pass_listener() - launch.listener of init and of an exec. @data: the container */
 int container_pass_listener(int listener, pid_t pid, void *data, struct coffer_error *err);
 
+/* container_owns_cgroup() - Is all that is in its cgroup the container's? */
+bool container_owns_cgroup(const struct engine_container *c);
 /* container_has_pid_namespace() - Is the end of init the end of all? */
 bool container_has_pid_namespace(const struct engine_container *c);
 

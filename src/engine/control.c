@@ -2,8 +2,9 @@
 /*
  * engine/control.c - what is done to a container while it runs
  *
- * Most of it is its cgroup's business.  Without one, a pid namespace of its own
- * still keeps its processes together: killing its init ends all of them.
+ * Most of it is its cgroup's business.  Without one, or with one that it shares, a
+ * pid namespace of its own still keeps its processes together: killing its init
+ * ends all of them.
  *
  * Callers: agent, OCI runtime.
  */
@@ -41,14 +42,15 @@ static int control_kill_init(struct engine_container *c, int sig, struct coffer_
 	int r;
 
 	if (sig != SIGKILL || !container_has_pid_namespace(c))
-		return err_unsupported(err, "the container has no cgroup");
+		return err_unsupported(err, "the container has no cgroup of its own");
 	r = init->pid == 0 ? 0 : child_kill(init, SIGKILL);
 	return r < 0 ? err_sysn(err, r, "kill init") : 0;
 }
 
 int engine_kill_all(struct engine_container *c, int sig, struct coffer_error *err)
 {
-	int r = c->cgroup ? cgroup_kill(c->cgroup, sig, err) : control_kill_init(c, sig, err);
+	int r = container_owns_cgroup(c) ? cgroup_kill(c->cgroup, sig, err) :
+					   control_kill_init(c, sig, err);
 
 	return r < 0 ? err_wrap(err, "kill container %s", c->id) : 0;
 }
@@ -113,12 +115,13 @@ int engine_oom_open(struct engine_container *c, struct cgroup_oom **out, struct 
 
 int engine_pids(struct engine_container *c, pid_t **pids, size_t *n, struct coffer_error *err)
 {
+	bool together = container_has_pid_namespace(c) && engine_alive(c);
 	int r;
 
-	if (c->cgroup)
-		r = cgroup_pids(c->cgroup, pids, n, err);
-	else if (container_has_pid_namespace(c) && engine_alive(c))
+	if (together && !container_owns_cgroup(c))
 		r = procinfo_pid_namespace(c->launch.process.child.pid, pids, n, err);
+	else if (c->cgroup)
+		r = cgroup_pids(c->cgroup, pids, n, err);
 	else
 		r = control_need_cgroup(c, err);
 	return r < 0 ? err_wrap(err, "processes of container %s", c->id) : 0;

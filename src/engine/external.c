@@ -174,5 +174,5 @@ int engine_external(const struct engine_container *c, int rootfd, engine_externa
 
 const char *engine_freezer(const struct engine_container *c)
 {
-	return c->cgroup ? cgroup_freezer_dir(c->cgroup) : NULL;
+	return container_owns_cgroup(c) ? cgroup_freezer_dir(c->cgroup) : NULL;
 }

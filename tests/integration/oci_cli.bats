@@ -27,6 +27,7 @@ commands="checkpoint create delete events exec features kill list pause ps resto
 		[ "$status" -eq 0 ]
 		[[ "${lines[0]}" =~ ^coffer-oci\ version\ [0-9]+\.[0-9]+\.[0-9]+$ ]]
 		[[ "${lines[1]}" =~ ^spec:\ 1\. ]]
+		[[ "${lines[2]}" == +SYSTEMD\ * ]]
 	done
 	for c in $commands; do
 		run "$COFFER_OCI" "$c" --help

@@ -349,6 +349,64 @@ with_descriptors() {
 	[[ "$(tail -n 1 "$T/heard")" =~ ^MAINPID=[0-9]+$ ]]
 }
 
+@test "sd_notify: the socket is where the caller's is, for ids of its own too" {
+	args notify READY=1
+	configure '.linux.namespaces += [{type: "user"}]' \
+		'.linux.uidMappings = [{containerID: 0, hostID: 100000, size: 1}]' \
+		'.linux.gidMappings = .linux.uidMappings'
+	chown 100000:100000 "$B/rootfs"
+	/usr/bin/python3 - "$T/notify" > "$T/heard" <<- 'EOF' &
+		import socket, sys
+		s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+		s.bind(sys.argv[1])
+		s.settimeout(10)
+		print(s.recv(100))
+	EOF
+	until_true [ -S "$T/notify" ]
+	NOTIFY_SOCKET="$T/notify" oci run -d -b "$B" "$ID" < /dev/null > /dev/null
+	wait $!
+	[ "$(cat "$T/heard")" = "b'READY=1'" ]
+	[[ "$(oci exec "$ID" /payload ls "$T/notify")" == *notify* ]]
+	args env
+	[[ "$(NOTIFY_SOCKET="$T/notify" oci run -b "$B" "$ID-2")" == *"NOTIFY_SOCKET=$T/notify/notify"* ]]
+	[[ "$(NOTIFY_SOCKET=@name oci run -b "$B" "$ID-2")" == *NOTIFY_SOCKET=/run/notify/notify* ]]
+}
+
+@test "a control group with processes is shared, and nobody is killed by the other's end" {
+	configure ".linux.cgroupsPath = \"/$ID\""
+	detached "$ID-1"
+	oci run -d -b "$B" "$ID-2" < /dev/null > "$T/out" 2>&1
+	grep -q "container's cgroup is not empty: /sys/fs/cgroup" "$T/out"
+	detached "$ID-3"
+	[ "$(oci ps --format json "$ID-2" | jq length)" -eq 1 ]
+	oci kill --all "$ID-2" KILL
+	until_true is "$ID-2" stopped
+	oci delete "$ID-2"
+	[ "$(status_of "$ID-1")" = running ]
+	# The first one did not know.
+	oci delete --force "$ID-1"
+	[ "$(status_of "$ID-3")" = running ]
+	run oci kill --all "$ID-3" TERM
+	[ "$status" -eq 1 ]
+	[[ "$output" == *"no cgroup of its own"* ]]
+	oci delete --force "$ID-3"
+	[ -z "$(find /sys/fs/cgroup -name "$ID" -type d)" ]
+}
+
+@test "a shared control group's container without a pid namespace: its init alone" {
+	configure ".linux.cgroupsPath = \"/$ID\"" \
+		'.linux.namespaces |= map(select(.type != "pid"))'
+	detached "$ID-1"
+	detached "$ID-2" 2> /dev/null
+	run oci kill --all "$ID-2" KILL
+	[ "$status" -eq 1 ]
+	[[ "$output" == *"no cgroup of its own"* ]]
+	oci delete --force "$ID-2"
+	[ "$(status_of "$ID-1")" = running ]
+	oci delete --force "$ID-1"
+	[ -z "$(find /sys/fs/cgroup -name "$ID" -type d)" ]
+}
+
 @test "update: limits of a running container" {
 	configure '.linux.resources.pids = {"limit": 50}'
 	detached "$ID"

@@ -156,12 +156,6 @@ static void test_in_use(void **state)
 	pid_t pid;
 
 	group_make(g);
-	pid = group_spawn(g, NULL);
-	assert_int_equal(group_plan(&other), -EEXIST);
-	assert_null(other.cg);
-	assert_non_null(strstr(other.err.message, "it has processes"));
-	assert_int_equal(kill(pid, SIGTERM), 0);
-	assert_int_equal(group_reap(pid), 128 + SIGTERM);
 	/* In use between plan and create. */
 	assert_int_equal(group_plan(&other), 0);
 	pid = group_spawn(g, NULL);
@@ -175,6 +169,72 @@ static void test_in_use(void **state)
 		assert_int_equal(access(g->cg->trees[i].dir, F_OK), 0);
 	cgroup_kill(g->cg, SIGKILL, NULL);
 	group_reap(pid);
+}
+
+static void test_in_use_by_default(void **state)
+{
+	struct group *g = *state, other = { .spec = g->spec };
+	pid_t pid;
+
+	oci_str_set(&g->spec->linux_->cgroups_path, NULL, &g->err);
+	group_make(g);
+	pid = group_spawn(g, NULL);
+	snprintf(other.id, sizeof(other.id), "%s", g->id);
+	assert_int_equal(group_plan(&other), -EEXIST);
+	assert_null(other.cg);
+	assert_non_null(strstr(other.err.message, "it has processes"));
+	assert_int_equal(kill(pid, SIGTERM), 0);
+	assert_int_equal(group_reap(pid), 128 + SIGTERM);
+}
+
+static void test_shared(void **state)
+{
+	struct group *g = *state, other = { .spec = g->spec };
+	struct cgroup *later;
+	pid_t pid;
+
+	group_make(g);
+	pid = group_spawn(g, NULL);
+	assert_false(cgroup_is_shared(g->cg));
+	assert_int_equal(group_plan(&other), 0);
+	assert_int_equal(cgroup_save(other.cg)->v[2][0], '0');
+	assert_int_equal(cgroup_create(other.cg, NULL, &other.err), 0);
+	/* Both know, and so does whoever opens it later. */
+	assert_true(cgroup_is_shared(other.cg));
+	assert_true(cgroup_is_shared(g->cg));
+	assert_int_equal(cgroup_open(cgroup_save(other.cg), &later, &g->err), 0);
+	assert_true(cgroup_is_shared(later));
+	/* Busy is fine, and nobody is hurt. */
+	assert_int_equal(cgroup_remove(later, &g->err), 0);
+	assert_int_equal(cgroup_remove(g->cg, &g->err), 0);
+	assert_int_equal(kill(pid, 0), 0);
+	for (size_t i = 0; i < g->cg->n; i++)
+		assert_int_equal(access(g->cg->trees[i].dir, F_OK), 0);
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	group_reap(pid);
+	/* The last one takes it away. */
+	assert_int_equal(cgroup_remove(other.cg, &g->err), 0);
+	assert_true(group_is_gone(cgroup_save(g->cg)));
+	cgroup_free(later);
+	cgroup_free(other.cg);
+}
+
+static void test_shared_before(void **state)
+{
+	struct group *g = *state, other = { .spec = g->spec };
+	pid_t pid;
+
+	group_make(g);
+	pid = group_spawn(g, NULL);
+	group_make(&other);
+	cgroup_free(other.cg);
+	other.cg = NULL;
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	group_reap(pid);
+	/* Who finds it empty has it alone. */
+	group_make(&other);
+	assert_false(cgroup_is_shared(other.cg));
+	cgroup_free(other.cg);
 }
 
 static void test_left_over(void **state)
@@ -634,6 +694,8 @@ static int all_tests(void)
 		TEST(test_words),	   TEST(test_words_unreadable),
 		TEST(test_paths),	   TEST(test_relative_path),
 		TEST(test_default_path),   TEST(test_in_use),
+		TEST(test_in_use_by_default), TEST(test_shared),
+		TEST(test_shared_before),
 		TEST(test_left_over),	   TEST(test_place),
 		TEST(test_join_busy),	   TEST(test_hierarchies),
 		TEST(test_freeze),	   TEST(test_kill_frozen),
