@@ -246,7 +246,7 @@ static int command_version(void)
 {
 	/* What clients of runc read, then what those of crun look for. */
 	printf("coffer-oci version %s\nspec: %s\n"
-	       "+SYSTEMD +SELINUX +APPARMOR +CAP +SECCOMP +EBPF +CRIU\n",
+	       "+SYSTEMD +SELINUX +APPARMOR +CAP +SECCOMP +EBPF\n",
 	       OCI_PROGRAM_VERSION, OCI_VERSION);
 	return 0;
 }
