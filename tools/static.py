@@ -43,7 +43,7 @@ def main():
              "-DLIST_HEAD(n,t)=struct n{struct t *lh_first;}",
              "-DSTAILQ_HEAD(n,t)=struct n{struct t *stqh_first;struct t **stqh_last;}", "--suppress=missingIncludeSystem",
              "--suppressions-list=" + str(top / "tools" / "cppcheck.suppress"),
-             "-I" + str(top / "include"), "-I" + str(top / "src"), "-D_GNU_SOURCE",
+             "-I" + str(top / "include"), "-I" + str(top / "src"), "-D_GNU_SOURCE", "-D__x86_64__",
              *map(str, files)]).returncode
     with ThreadPoolExecutor(2) as pool:
         bad = [out for code, out in pool.map(lambda f: tidy(build, f), files) if code]
