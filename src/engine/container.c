@@ -154,7 +154,7 @@ int container_fill_init(struct engine_container *c, const struct oci_process *pr
 	return 0;
 }
 
-int container_plan(struct engine_container *c, struct coffer_error *err)
+static int container_plan(struct engine_container *c, struct coffer_error *err)
 {
 	const struct engine_create_args *args = c->args;
 	const struct oci_spec *spec = args->spec;
@@ -276,26 +276,20 @@ static int container_launch(struct engine_container *c, struct coffer_error *err
 	return r;
 }
 
-static int container_make(struct engine_container *c, struct coffer_error *err)
+static int container_prepare(struct engine_container *c, struct coffer_error *err)
 {
-	const struct oci_resources *res = c->spec->linux_->resources;
 	int r = container_plan(c, err);
 
 	if (r == 0)
 		r = container_record(c, 0, err);
 	if (r == 0 && c->cgroup)
-		r = cgroup_create(c->cgroup, res, err);
-	if (r == 0)
-		r = container_launch(c, err);
-	if (r == 0 && c->cgroup)
-		r = cgroup_limit_devices(c->cgroup, res, err);
-	if (r == 0 && c->args->gate >= 0)
-		r = launch_send_to_gate(&c->launch, err);
+		r = cgroup_create(c->cgroup, c->spec->linux_->resources, err);
 	return r;
 }
 
-int engine_create(const struct engine_create_args *args, struct engine_container **out,
-		  struct coffer_error *err)
+int container_make(const struct engine_create_args *args, const char *verb,
+		   int (*rest)(struct engine_container *c, struct coffer_error *err),
+		   struct engine_container **out, struct coffer_error *err)
 {
 	struct engine_container *c;
 	int r = container_alloc(args->id, args->bundle, args->spec, &c, err);
@@ -303,14 +297,33 @@ int engine_create(const struct engine_create_args *args, struct engine_container
 	if (r < 0)
 		return r;
 	c->args = args;
-	r = container_make(c, err);
-	c->args = NULL;
+	r = container_prepare(c, err);
+	if (r == 0 && rest)
+		r = rest(c, err);
 	if (r < 0) {
 		engine_delete(c, NULL);
-		return err_wrap(err, "create container %s", args->id);
+		return err_wrap(err, "%s container %s", verb, args->id);
 	}
 	*out = c;
 	return 0;
+}
+
+static int container_make_init(struct engine_container *c, struct coffer_error *err)
+{
+	int r = container_launch(c, err);
+
+	if (r == 0 && c->cgroup)
+		r = cgroup_limit_devices(c->cgroup, c->spec->linux_->resources, err);
+	if (r == 0 && c->args->gate >= 0)
+		r = launch_send_to_gate(&c->launch, err);
+	c->args = NULL;
+	return r;
+}
+
+int engine_create(const struct engine_create_args *args, struct engine_container **out,
+		  struct coffer_error *err)
+{
+	return container_make(args, "create", container_make_init, out, err);
 }
 
 struct engine_process *engine_init(struct engine_container *c)

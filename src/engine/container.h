@@ -48,8 +48,13 @@ int container_fill_init(struct engine_container *c, const struct oci_process *pr
 			const struct engine_stdio *stdio, struct init *out, int *null,
 			struct coffer_error *err);
 
-/* container_plan() - Everything that can be decided or refused before a trace is left */
-int container_plan(struct engine_container *c, struct coffer_error *err);
+/**
+ * container_make() - Plan, record, cgroup, then the @rest, which may be NULL; undone on failure
+ * @verb:	For errors: "create", "restore"
+ */
+int container_make(const struct engine_create_args *args, const char *verb,
+		   int (*rest)(struct engine_container *c, struct coffer_error *err),
+		   struct engine_container **out, struct coffer_error *err);
 /* container_record() - Have the caller keep what is known. @pid: of init, 0: there is none yet */
 int container_record(const struct engine_container *c, pid_t pid, struct coffer_error *err);
 /* container_hooks() - Record, then the hooks that run when the namespaces are there.

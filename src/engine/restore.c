@@ -28,33 +28,10 @@
 #include "base/cleanup.h"
 #include "engine/loopback.h"
 
-static int restore_prepare(struct engine_container *c, struct coffer_error *err)
-{
-	int r = container_plan(c, err);
-
-	if (r == 0)
-		r = container_record(c, 0, err);
-	if (r == 0 && c->cgroup)
-		r = cgroup_create(c->cgroup, c->spec->linux_->resources, err);
-	return r;
-}
-
 int engine_restore(const struct engine_create_args *args, struct engine_container **out,
 		   struct coffer_error *err)
 {
-	struct engine_container *c;
-	int r = container_alloc(args->id, args->bundle, args->spec, &c, err);
-
-	if (r < 0)
-		return r;
-	c->args = args;
-	r = restore_prepare(c, err);
-	if (r < 0) {
-		engine_delete(c, NULL);
-		return err_wrap(err, "restore container %s", args->id);
-	}
-	*out = c;
-	return 0;
+	return container_make(args, "restore", NULL, out, err);
 }
 
 /* ---- the root ---- */
