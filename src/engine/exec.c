@@ -53,6 +53,8 @@ static int exec_run(struct engine_container *c, const struct engine_exec_args *a
 	r = scheduling_enter_initial(args->process, &cpus, err);
 	if (r == 0)
 		r = launch_start(launch, err);
+	/* The child has its own copy. */
+	launch->data = NULL;
 	scheduling_leave_initial(&cpus);
 	if (r == 0)
 		r = rlimit_apply(args->process, launch->process.child.pid, err);

@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/path.h"
 #include "engine/loopback.h"
 
 int engine_restore(const struct engine_create_args *args, struct engine_container **out,
@@ -132,31 +133,64 @@ int engine_restore_enter(struct engine_container *c, pid_t pid, struct coffer_er
 }
 
 /* A new network namespace has its loopback down, and connections over it need it now. */
-static int restore_loopback_child(pid_t pid)
+static int restore_loopback_child(const struct engine_container *c, int pidfd)
 {
-	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	return setns(pidfd, CLONE_NEWNET) < 0 ? -errno : loopback_raise(NULL);
+}
 
-	return pidfd < 0 || setns(pidfd, CLONE_NEWNET) < 0 || loopback_raise(NULL) < 0;
+/* criu binds what masks a file, but not all of them read-only: see rootfs.c. */
+static int restore_masks_child(const struct engine_container *c, int pidfd)
+{
+	struct mount_attr readonly = { .attr_set = MOUNT_ATTR_RDONLY };
+	const struct oci_strv *paths = &c->spec->linux_->masked_paths;
+	int rootfd;
+
+	if (setns(pidfd, CLONE_NEWNS) < 0)
+		return -errno;
+	rootfd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	for (size_t i = 0; i < paths->n; i++) {
+		autoclose int fd = path_open_in_root(rootfd, paths->v[i], O_PATH, 0, NULL);
+
+		if (fd == -ENOENT || fd == -ENOTDIR)
+			continue;
+		if (fd < 0 ||
+		    mount_setattr(fd, "", AT_EMPTY_PATH, &readonly, sizeof(readonly)) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+/* Have a child do something in a namespace of @pid's. */
+static int restore_from_inside(const struct engine_container *c, pid_t pid,
+			       int (*fn)(const struct engine_container *c, int pidfd),
+			       const char *what, struct coffer_error *err)
+{
+	autoclose int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	autochild struct child child = CHILD_INIT;
+	siginfo_t si;
+	int r;
+
+	if (pidfd < 0)
+		return err_sys(err, "open process %d", (int)pid);
+	r = spawn_fork(0, &child, err);
+	if (r == 0)
+		_exit(-fn(c, pidfd));
+	if (r < 0)
+		return r;
+	r = child_wait(&child, USEC_INFINITY, &si);
+	if (r == 0)
+		r = spawn_exit_code(&si);
+	return r ? err_sysn(err, r, "%s", what) : 0;
 }
 
 static int restore_loopback(const struct engine_container *c, pid_t pid, struct coffer_error *err)
 {
 	const struct oci_namespace *ns = oci_namespace_find(c->spec, "network");
-	autochild struct child child = CHILD_INIT;
-	siginfo_t si;
-	int r;
 
 	if (!ns || ns->path)
 		return 0;
-	r = spawn_fork(0, &child, err);
-	if (r == 0)
-		_exit(restore_loopback_child(pid));
-	if (r < 0)
-		return r;
-	r = child_wait(&child, USEC_INFINITY, &si);
-	if (r < 0 || spawn_exit_code(&si) != 0)
-		return err_internal(err, "the loopback interface cannot be set up");
-	return 0;
+	return restore_from_inside(c, pid, restore_loopback_child, "set up the loopback interface",
+				   err);
 }
 
 int engine_restore_hooks(struct engine_container *c, pid_t pid, struct coffer_error *err)
@@ -179,7 +213,9 @@ int engine_restore_adopt(struct engine_container *c, pid_t pid, struct coffer_er
 	c->launch.process.child = (struct child){ .pid = pid, .pidfd = pidfd };
 	c->launch.forked = true;
 	c->state = CONTAINER_STARTED;
-	r = container_record(c, pid, err);
+	r = restore_from_inside(c, pid, restore_masks_child, "linux.maskedPaths", err);
+	if (r == 0)
+		r = container_record(c, pid, err);
 	c->args = NULL;
 	mount_plans_free(&c->mounts);
 	ns_plan_free(&c->ns);
