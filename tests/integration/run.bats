@@ -30,6 +30,7 @@ coffer() {
 
 # Starts a container in the background: its output to $work/out, its pid in $pid.
 background() {
+	: >"$work/out" # of an earlier one, which nobody may take for this one's
 	"$COFFER" run "$@" >"$work/out" 2>"$work/err" </dev/null 3>&- &
 	pid=$!
 }
