@@ -191,6 +191,13 @@ int mount_options_parse(const struct oci_strv *words, struct mount_options *out,
 			mount_options_apply(out, row);
 			continue;
 		}
+		/* crun's own; a bind would drop it in silence. */
+		if (strncmp(words->v[i], "idmap=", 6) == 0 ||
+		    strncmp(words->v[i], "ridmap=", 7) == 0)
+			return err_unsupported(err,
+					       "mount option \"%s\" is not supported, the mount's "
+					       "uidMappings and gidMappings are",
+					       words->v[i]);
 		r = buf_append(&data, ",", data.len ? 1 : 0);
 		if (r == 0)
 			r = buf_append(&data, words->v[i], strlen(words->v[i]));

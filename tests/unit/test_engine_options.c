@@ -120,7 +120,13 @@ static void test_mount_attr(void **state)
 static void test_mount_idmap_and_copy(void **state)
 {
 	struct mount_options o = parse(WORDS("bind"));
+	struct coffer_error err = COFFER_ERROR_INIT;
 
+	/* crun's way to write mappings is not left out in silence. */
+	assert_int_equal(mount_options_parse(WORDS("bind", "idmap=uids=0-1-10"), &o, &err),
+			 -EOPNOTSUPP);
+	assert_non_null(strstr(err.message, "idmap=uids=0-1-10"));
+	o = parse(WORDS("bind"));
 	assert_int_equal(o.idmap, MOUNT_IDMAP_NONE);
 	assert_false(o.copy_up);
 	o = parse(WORDS("bind", "idmap"));
