@@ -52,6 +52,11 @@ static const struct {
 	{ "ptmx", "pts/ptmx" },
 };
 
+bool device_is_null(const struct stat *st)
+{
+	return S_ISCHR(st->st_mode) && st->st_rdev == makedev(1, 3);
+}
+
 const char *device_default(size_t i)
 {
 	return i < ARRAY_SIZE(device_defaults) ? device_defaults[i].path : NULL;

@@ -5,7 +5,9 @@
 #ifndef ENGINE_DEVICE_H
 #define ENGINE_DEVICE_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <sys/stat.h>
 
 #include "base/error.h"
 #include "engine/namespaces.h"
@@ -26,5 +28,8 @@ int device_make_all(const struct oci_spec *spec, const int *trees, int rootfd,
 
 /* device_default() - Path of the @i-th node that every container has, NULL after the last */
 const char *device_default(size_t i);
+
+/* device_is_null() - Is it /dev/null, whatever its name? */
+bool device_is_null(const struct stat *st);
 
 #endif /* ENGINE_DEVICE_H */

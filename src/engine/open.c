@@ -10,7 +10,6 @@
  */
 #include "engine/container.h"
 
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -43,23 +42,15 @@ int engine_gate_remove(int dirfd, struct coffer_error *err)
 static int open_init(struct engine_container *c, const struct engine_record *rec,
 		     struct coffer_error *err)
 {
-	autoclose int pidfd = -1;
-	uint64_t began;
-	int r;
+	int pidfd = procinfo_open(rec->pid, rec->start_time, err);
 
-	if (rec->pid <= 0)
-		return 0;
-	pidfd = (int)syscall(SYS_pidfd_open, rec->pid, 0);
-	if (pidfd < 0)
-		return errno == ESRCH ? 0 : err_sys(err, "open process %d", (int)rec->pid);
-	r = procinfo_start_time(rec->pid, &began, err);
-	if (r == -ESRCH || (r == 0 && began != rec->start_time)) {
+	if (pidfd == -ESRCH) {
 		err_clear(err);
 		return 0;
 	}
-	if (r < 0)
-		return r;
-	c->launch.process.child = (struct child){ .pid = rec->pid, .pidfd = steal_fd(&pidfd) };
+	if (pidfd < 0)
+		return pidfd;
+	c->launch.process.child = (struct child){ .pid = rec->pid, .pidfd = pidfd };
 	return 0;
 }
 

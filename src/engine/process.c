@@ -23,11 +23,11 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/path.h"
+#include "engine/device.h"
 #include "engine/home.h"
 #include "engine/program.h"
 #include "engine/scheduling.h"
@@ -55,11 +55,6 @@ int process_stage_terminal(struct init *i, struct coffer_error *err)
 	return r;
 }
 
-static bool process_is_null(const struct stat *st)
-{
-	return S_ISCHR(st->st_mode) && st->st_rdev == makedev(1, 3);
-}
-
 /*
  * The container's own null device in place of the host's, whose owner and mode root could change
  * by its descriptor. What bears the name may be anything: not blocking, in case it is a pipe.
@@ -72,7 +67,7 @@ static int process_replace_null(const struct init *i, int std, struct coffer_err
 
 	if (null < 0)
 		return null;
-	if (fstat(null, &st) < 0 || !process_is_null(&st))
+	if (fstat(null, &st) < 0 || !device_is_null(&st))
 		return err_invalid(err, "/dev/null of the container is something else");
 	if (fcntl(null, F_SETFL, O_RDWR) < 0 || dup2(null, std) < 0)
 		return err_sys(err, "place /dev/null");
@@ -92,7 +87,7 @@ static int process_own_std(const struct init *i, int std, struct coffer_error *e
 	 */
 	if (S_ISFIFO(st.st_mode) && uid != 0 && fchown(std, uid, (gid_t)-1) < 0)
 		return 0;
-	return process_is_null(&st) ? process_replace_null(i, std, err) : 0;
+	return device_is_null(&st) ? process_replace_null(i, std, err) : 0;
 }
 
 static int process_slot(const struct init *i, int slot)

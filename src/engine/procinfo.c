@@ -2,7 +2,7 @@
 /*
  * engine/procinfo.c - facts about a process that /proc tells
  *
- * Callers: container.c, control.c, and the runtime's own listings.
+ * Callers: container.c, control.c, open.c, and the runtime's own listings.
  */
 #include "engine/procinfo.h"
 
@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
@@ -40,6 +42,23 @@ int procinfo_start_time(pid_t pid, uint64_t *ticks, struct coffer_error *err)
 		return err_internal(err, "%s is not as expected", path);
 	*ticks = strtoull(p, &end, 10);
 	return end > p ? 0 : err_internal(err, "%s is not as expected", path);
+}
+
+int procinfo_open(pid_t pid, uint64_t start_time, struct coffer_error *err)
+{
+	autoclose int pidfd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+	uint64_t began;
+	int r;
+
+	if (pid <= 0)
+		return err_sysn(err, ESRCH, "open process %d", (int)pid);
+	if (pidfd < 0)
+		return err_sys(err, "open process %d", (int)pid);
+	/* Looked at after it is held: from then on the number cannot become another's. */
+	r = procinfo_start_time(pid, &began, err);
+	if (r == 0 && began != start_time)
+		return err_sysn(err, ESRCH, "open process %d", (int)pid);
+	return r < 0 ? r : steal_fd(&pidfd);
 }
 
 int procinfo_pid_namespace(pid_t init, pid_t **pids, size_t *n, struct coffer_error *err)

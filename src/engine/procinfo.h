@@ -15,6 +15,13 @@
 int procinfo_start_time(pid_t pid, uint64_t *ticks, struct coffer_error *err);
 
 /**
+ * procinfo_open() - The process that was recorded as @pid with @start_time
+ *
+ * Return: pidfd; -ESRCH when it is no process any more, or another one's number
+ */
+int procinfo_open(pid_t pid, uint64_t start_time, struct coffer_error *err);
+
+/**
  * procinfo_pid_namespace() - Every process that is in the pid namespace of @init
  * @pids:	Set to a malloc'd list
  *

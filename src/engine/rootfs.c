@@ -29,13 +29,13 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/path.h"
+#include "engine/device.h"
 #include "engine/mount.h"
 #include "engine/mount_options.h"
 
@@ -149,7 +149,7 @@ static int rootfs_open_null(int *null, struct coffer_error *err)
 
 	if (tree < 0 || fstat(tree, &st) < 0)
 		return err_sys(err, "open /dev/null");
-	if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
+	if (!device_is_null(&st))
 		return err_invalid(err, "/dev/null of the host is something else");
 	if (mount_setattr(tree, "", AT_EMPTY_PATH, &readonly, sizeof(readonly)) < 0)
 		return err_sys(err, "make /dev/null read-only");

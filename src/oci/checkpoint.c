@@ -11,16 +11,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/major.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 
 #include "base/io.h"
 #include "base/json.h"
 #include "base/path.h"
+#include "engine/device.h"
 #include "oci/criu_setup.h"
 #include "oci/handle.h"
 #include "oci/notify.h"
@@ -173,7 +172,7 @@ static int checkpoint_descriptor(struct checkpoint *c, int fd, char *name, size_
 		return 0;
 	}
 	/* Terminals are criu's business. */
-	if (!S_ISREG(st.st_mode) && !(S_ISCHR(st.st_mode) && st.st_rdev == makedev(MEM_MAJOR, 3)))
+	if (!S_ISREG(st.st_mode) && !device_is_null(&st))
 		return 0;
 	id = checkpoint_mount_id(c, fd, err);
 	r = id < 0 ? id : checkpoint_has_mount(c, id, err);

@@ -3,9 +3,9 @@
  * oci/delete.c - delete: everything that is left of a container
  *
  * Whatever a killed command left has at most a directory, a cgroup and
- * processes in it: state.json, which is written before anything else is made,
- * names the cgroup, and nothing else needs undoing (mounts end with their
- * namespace).  So a directory without state.json has nothing behind it.
+ * processes in it: the first record, which is written before anything else is
+ * made, names the cgroup, and nothing else needs undoing (mounts end with their
+ * namespace).  So a directory without a record has nothing behind it.
  */
 #include "oci/handle.h"
 

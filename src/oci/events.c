@@ -134,15 +134,13 @@ static int events_follow(struct handle *h, usec_t interval, struct coffer_error 
 static int events_main(const struct oci *oci, const void *data, int nargs, char *args[],
 		       struct coffer_error *err)
 {
-	const unsigned allowed = STATUS_BIT(STATUS_CREATED) | STATUS_BIT(STATUS_RUNNING) |
-				 STATUS_BIT(STATUS_PAUSED);
 	const struct events_opts *opts = data;
 	autohandle struct handle h = HANDLE_INIT;
 	usec_t interval = EVENTS_INTERVAL;
 	int r = opts->interval ? events_duration(opts->interval, &interval, err) : 0;
 
 	if (r == 0)
-		r = handle_open(oci, args[0], STATE_UNLOCKED, allowed, "watch", &h, err);
+		r = handle_open(oci, args[0], STATE_UNLOCKED, STATUS_LIVE, "watch", &h, err);
 	if (r == 0)
 		r = handle_attach(&h, -1, err);
 	if (r < 0)

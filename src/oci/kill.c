@@ -13,9 +13,6 @@ struct kill_opts {
 
 #define OCI_OPTS struct kill_opts
 
-#define KILL_STATUSES                                                                       \
-	(STATUS_BIT(STATUS_CREATED) | STATUS_BIT(STATUS_RUNNING) | STATUS_BIT(STATUS_PAUSED))
-
 static int kill_main(const struct oci *oci, const void *data, int nargs, char *args[],
 		     struct coffer_error *err)
 {
@@ -28,7 +25,7 @@ static int kill_main(const struct oci *oci, const void *data, int nargs, char *a
 		return err_invalid(err, "unknown signal \"%s\"", name);
 	/* All of nothing is fine: a container without a pid namespace may have left some. */
 	r = handle_open(oci, args[0], STATE_UNLOCKED,
-			KILL_STATUSES | (opts->all ? STATUS_BIT(STATUS_STOPPED) : 0), "kill", &h,
+			STATUS_LIVE | (opts->all ? STATUS_BIT(STATUS_STOPPED) : 0), "kill", &h,
 			err);
 	if (r == 0)
 		r = handle_attach(&h, -1, err);

@@ -20,7 +20,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/io.h"
@@ -41,16 +40,10 @@ const char *status_str(enum status status)
 
 static bool status_alive(const struct state *state)
 {
-	autoclose int pidfd = -1;
-	uint64_t began;
+	autoclose int pidfd = procinfo_open(state->pid, state->start_time, NULL);
 
-	if (state->pid <= 0)
-		return false;
-	pidfd = (int)syscall(SYS_pidfd_open, state->pid, 0);
-	if (pidfd < 0 || procinfo_start_time(state->pid, &began, NULL) < 0)
-		return false;
 	/* Readable: it has ended, though its parent has not asked for it yet. */
-	return began == state->start_time && io_wait(pidfd, POLLIN, 0) == 0;
+	return pidfd >= 0 && io_wait(pidfd, POLLIN, 0) == 0;
 }
 
 static bool status_is_creating(const struct state_dir *dir)

@@ -17,6 +17,8 @@ enum status {
 };
 
 #define STATUS_BIT(status) (1u << (status))
+/* There is an init, and it is complete. */
+#define STATUS_LIVE (STATUS_BIT(STATUS_CREATED) | STATUS_BIT(STATUS_RUNNING) | STATUS_BIT(STATUS_PAUSED))
 
 /* status_str() - As the specification words it */
 const char *status_str(enum status status);

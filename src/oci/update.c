@@ -213,8 +213,6 @@ static int update_resources(const struct update_opts *o, struct oci_resources **
 static int update_main(const struct oci *oci, const void *data, int nargs, char *args[],
 		       struct coffer_error *err)
 {
-	const unsigned allowed = STATUS_BIT(STATUS_CREATED) | STATUS_BIT(STATUS_RUNNING) |
-				 STATUS_BIT(STATUS_PAUSED);
 	auto_oci_resources struct oci_resources *res = NULL;
 	const struct update_opts *opts = data;
 	autohandle struct handle h = HANDLE_INIT;
@@ -226,7 +224,7 @@ static int update_main(const struct oci *oci, const void *data, int nargs, char 
 		log_warning("kernel memory limits are ignored: the kernel has none any more");
 	r = update_resources(opts, &res, err);
 	if (r == 0)
-		r = handle_open(oci, args[0], STATE_EXCLUSIVE, allowed, "update", &h, err);
+		r = handle_open(oci, args[0], STATE_EXCLUSIVE, STATUS_LIVE, "update", &h, err);
 	if (r == 0)
 		r = handle_attach(&h, -1, err);
 	return r < 0 ? r : engine_update(h.engine, res, err);

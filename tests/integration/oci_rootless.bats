@@ -210,7 +210,8 @@ refused() {
 	chown "$USER_ID:$USER_ID" "$B/config.json"
 	export -f as_user
 	export T USER_ID
-	run script -qec "bash -c 'as_user $T/coffer-oci --root $T/run run -b $B $ID'" /dev/null
+	# script's shell is the caller's, and only bash passes functions on.
+	SHELL=/bin/bash run script -qec "as_user $T/coffer-oci --root $T/run run -b $B $ID" /dev/null
 	[ "$status" -eq 0 ]
 	gone "$ID"
 }
