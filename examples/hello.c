@@ -27,7 +27,7 @@ int main(void)
 	int out;
 
 	program.args = args;
-	program.streams = COFFER_STREAM_BIT(COFFER_STDOUT);
+	program.stdio[COFFER_STDOUT].mode = COFFER_STDIO_PIPE;
 	config.process = &program;
 	if (coffer_container_new(NULL, &config, &container, &err) < 0)
 		return fail(&err);

@@ -3,6 +3,8 @@
  * coffer/container.h - containers, each in a virtual machine of its own, and
  * the processes in them
  *
+ *	                                                   PAUSED
+ *	                                              pause |  ^ resume, stop
  *	new -> INITIALIZED --create--> CREATED --start--> STARTED --stop--> STOPPED
  *	                                  `-----------------stop--------------^
  *	a failed create, start or stop, or a machine that died --> ERRORED
@@ -15,8 +17,9 @@
  *
  * Any thread may call anything at any time, except that coffer_container_free()
  * must be the last call on the container and its processes.  Calls on one
- * container run one after the other; only the waits and
- * coffer_container_cancel() never wait for another call.
+ * container run one after the other, but for waits, copies, forwards and
+ * coffer_container_cancel(), which neither wait for another call nor make one
+ * wait.
  *
  * Functions return 0 or a negative errno and then fill *err (which may be
  * NULL).  Times are microseconds.  Strings handed in are copied.
@@ -29,62 +32,72 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "coffer/copy.h"
 #include "coffer/error.h"
+#include "coffer/event.h"
+#include "coffer/mount.h"
+#include "coffer/process.h"
+#include "coffer/socket.h"
+#include "coffer/stats.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-#define COFFER_ID_MAX     64                     /* characters of a container or process id */
-#define COFFER_MEMORY_MIN (UINT64_C(80) << 20)   /* bytes; with less the guest does not boot */
-#define COFFER_FOREVER    UINT64_MAX             /* a timeout that never comes */
+#define COFFER_MEMORY_MIN (UINT64_C(80) << 20) /* bytes; with less the guest does not boot */
 
 struct coffer_container; /* opaque, made by coffer_container_new() */
-struct coffer_process;   /* opaque, owned by its container */
 
 enum coffer_state {
 	COFFER_STATE_INITIALIZED, /* nothing runs, nothing is held */
 	COFFER_STATE_CREATED,     /* the machine is up, no user code has run */
 	COFFER_STATE_STARTED,     /* init has been started; it may have ended since */
+	COFFER_STATE_PAUSED,      /* as started, but the machine stands still */
 	COFFER_STATE_STOPPED,     /* nothing runs, nothing is held */
 	COFFER_STATE_ERRORED,     /* as stopped, for good; the cause is kept */
 	COFFER_STATE_COUNT,
 };
 
-/* Which streams of a process the caller wants as descriptors; the others are
- * /dev/null inside. */
-enum coffer_stream {
-	COFFER_STDIN = 0,
-	COFFER_STDOUT = 1,
-	COFFER_STDERR = 2,
-	COFFER_STREAM_COUNT,
+/* Limits of the container inside its machine; 0: none. */
+struct coffer_resources {
+	uint64_t memory;     /* bytes */
+	uint64_t pids;
+	uint64_t cpu_quota;  /* microseconds in every cpu_period */
+	uint64_t cpu_period; /* 0: 100000 */
 };
-#define COFFER_STREAM_BIT(stream) (1u << (stream))
 
-/* What to run. Begin with COFFER_PROCESS_CONFIG_INIT. */
-struct coffer_process_config {
-	size_t size;             /* sizeof(struct coffer_process_config) */
-	const char *const *args; /* program and arguments, NULL-terminated; at least one */
-	const char *const *env;  /* "KEY=value" over the default PATH; NULL-terminated or NULL */
-	const char *cwd;         /* absolute; made when missing. NULL: "/" */
-	const char *user;        /* "name", "uid", "uid:gid", "name:group". NULL: root */
-	bool terminal;           /* on a terminal: stdin and stdout carry it, stderr must be off */
-	uint16_t rows;           /* initial size of the terminal; 0: unset */
-	uint16_t columns;
-	unsigned streams;        /* COFFER_STREAM_BIT()s */
+/* /etc/resolv.conf of the container, when any of it is set. */
+struct coffer_dns {
+	const char *const *nameservers; /* IP addresses; these lists NULL-terminated or NULL */
+	const char *const *searches;
+	const char *const *options;
+	const char *domain;
 };
-#define COFFER_PROCESS_CONFIG_INIT { .size = sizeof(struct coffer_process_config) }
 
 /* A container. Begin with COFFER_CONTAINER_CONFIG_INIT. */
 struct coffer_container_config {
 	size_t size;          /* sizeof(struct coffer_container_config) */
-	const char *rootfs;   /* directory (copied, needs no root) or file with an ext4 or
-			       * erofs image (not changed). NULL: the built-in busybox */
+	const char *rootfs;   /* directory or file with an ext4 or erofs image. NULL: the built-in
+			       * busybox */
+	bool rootfs_share;    /* a directory: share it live instead of copying it */
 	bool read_only;       /* the root file system refuses writes */
+	struct coffer_layer layer; /* where writes into the root go */
+	const struct coffer_mount *mounts;
+	size_t nmounts;
+	const struct coffer_relay *relays;
+	size_t nrelays;
 	const char *hostname; /* NULL: the id */
+	const char *const *hosts;   /* "name:address" for /etc/hosts; NULL-terminated or NULL */
+	struct coffer_dns dns;
+	const char *const *sysctls; /* "key=value"; NULL-terminated or NULL */
 	unsigned cpus;        /* at most 64; 0: 1 */
 	uint64_t memory;      /* bytes of the machine, COFFER_MEMORY_MIN to 1 TiB, rounded up to
-			       * 1 MiB; 0: 256 MiB */
+			       * 1 MiB; 0: 256 MiB, or resources.memory and 128 MiB more */
+	struct coffer_resources resources;
+	bool init;            /* run the program below an init that reaps orphans and passes signals
+			       * on */
+	const char *platform; /* "linux/ARCH" of the root's programs. NULL: this machine's; others
+			       * are emulated by qemu-user, which must be installed */
 	const char *machine;  /* "auto" (NULL), "qemu-kvm" or "qemu-tcg" */
 	const char *kernel;   /* path; NULL: the one installed with the library */
 	const char *initrd;   /* path; NULL: likewise */
@@ -94,12 +107,6 @@ struct coffer_container_config {
 	const struct coffer_process_config *process; /* init; required */
 };
 #define COFFER_CONTAINER_CONFIG_INIT { .size = sizeof(struct coffer_container_config) }
-
-/* How a process ended. */
-struct coffer_exit {
-	int code;                  /* 0 to 255: its status, or 128 + signal */
-	struct timespec exited_at; /* by the clock of the guest; 0 when unknown */
-};
 
 /* When the stages of the last create and start were reached: CLOCK_MONOTONIC
  * in microseconds, 0 for not yet.  The guest_* fields are durations. */
@@ -116,6 +123,14 @@ struct coffer_timing {
 	uint64_t guest_kernel;    /* from the machine's first instruction to the agent's */
 	uint64_t guest_agent;     /* from the agent's first instruction until ready */
 };
+
+/* A stretch of the last create and start; they follow each other without a gap. */
+struct coffer_phase {
+	const char *name;  /* static, such as "machine-spawn", "kernel", "start-process" */
+	uint64_t begin;    /* CLOCK_MONOTONIC, microseconds */
+	uint64_t duration; /* microseconds */
+};
+#define COFFER_PHASES_MAX 32
 
 /**
  * coffer_container_new() - A container object; nothing is started
@@ -176,8 +191,9 @@ COFFER_PUBLIC int coffer_container_start(struct coffer_container *container,
  * @grace:	Microseconds: SIGTERM first and wait this long for init to end by itself; 0:
  *		at once
  *
- * From created, started or stopped (does nothing).  Waiters of processes that
- * still ran get 137.  What the container wrote is gone with it.
+ * From created, started, paused or stopped (does nothing).  Waiters of
+ * processes that still ran get 137.  Every step of it is tried, whatever
+ * fails.  Disks have been written back; a private layer is gone with it.
  */
 COFFER_PUBLIC int coffer_container_stop(struct coffer_container *container, uint64_t grace,
 					struct coffer_error *err);
@@ -194,6 +210,70 @@ COFFER_PUBLIC void coffer_container_cancel(struct coffer_container *container);
 COFFER_PUBLIC void coffer_container_timing(struct coffer_container *container,
 					   struct coffer_timing *timing);
 
+/* coffer_container_phases() - Fill at most COFFER_PHASES_MAX of @out. Return: how many */
+COFFER_PUBLIC size_t coffer_container_phases(struct coffer_container *container,
+					     struct coffer_phase out[COFFER_PHASES_MAX]);
+
+/**
+ * coffer_container_pause() - Have the machine stand still, from started
+ *
+ * Waits go on waiting; calls that need the guest fail with invalid-state.
+ */
+COFFER_PUBLIC int coffer_container_pause(struct coffer_container *container,
+					 struct coffer_error *err);
+/* coffer_container_resume() - From paused; then the guest's clock is right within a second */
+COFFER_PUBLIC int coffer_container_resume(struct coffer_container *container,
+					  struct coffer_error *err);
+
+/* coffer_container_kill_all() - @sig to every process of it; none forks its way out */
+COFFER_PUBLIC int coffer_container_kill_all(struct coffer_container *container, int sig,
+					    struct coffer_error *err);
+
+/* coffer_container_update() - Change limits while started; fields of 0 stay as they are */
+COFFER_PUBLIC int coffer_container_update(struct coffer_container *container,
+					  const struct coffer_resources *resources,
+					  struct coffer_error *err);
+
+/* How a container's machine ended, if nobody asked it to. */
+struct coffer_death {
+	size_t size;      /* sizeof(struct coffer_death), set by the caller */
+	char process[64]; /* "coffer-vmm", "qemu", "virtiofsd", "kernel" (panic), "agent" */
+	int exit_code;    /* of it, -1: not known */
+	int signal;       /* that killed it; 0: none */
+	bool oom;         /* the host's kernel did, for want of memory */
+	struct coffer_error cause; /* the same in words */
+	char console[2048]; /* the guest's last lines; control characters replaced */
+};
+
+/* coffer_container_death() - Errors: empty (it has not died) */
+COFFER_PUBLIC int coffer_container_death(struct coffer_container *container,
+					 struct coffer_death *out, struct coffer_error *err);
+
+/**
+ * coffer_container_inspect() - All there is to say about it, as a JSON object
+ * @json:	Set to a string that the caller frees with free(3)
+ */
+COFFER_PUBLIC int coffer_container_inspect(struct coffer_container *container, char **json,
+					   struct coffer_error *err);
+
+/**
+ * coffer_container_open() - A live container that another process owns
+ * @run_dir:	As in the configuration
+ * @out:	Give it back with coffer_container_free(), which leaves the container alone
+ *
+ * Everything works as on one's own but create, start, cancel and the stream of
+ * a process that was not started through @out.
+ *
+ * Errors: not-found, interrupted (its owner is gone)
+ */
+COFFER_PUBLIC int coffer_container_open(const char *run_dir, const char *id,
+					struct coffer_container **out, struct coffer_error *err);
+
+/* coffer_container_find_process() - By its id; init's is the container's. Errors: not-found */
+COFFER_PUBLIC int coffer_container_find_process(struct coffer_container *container, const char *id,
+						struct coffer_process **out,
+						struct coffer_error *err);
+
 /* coffer_container_process() - Its first process (init); borrowed, there from new to free */
 COFFER_PUBLIC struct coffer_process *coffer_container_process(struct coffer_container *container);
 
@@ -202,7 +282,7 @@ COFFER_PUBLIC struct coffer_process *coffer_container_process(struct coffer_cont
  * @id:		As a container's, unique in the container, also after its end. NULL: generated
  * @out:	Set to the running process; borrowed, there until the container is freed
  *
- * Environment, directory and user are those of @config alone.  One that fails
+ * What @config does not set is as init's configuration has it.  One that fails
  * leaves the container as it was.
  *
  * Errors: invalid-argument, already-exists (@id), those of the program,
@@ -211,65 +291,6 @@ COFFER_PUBLIC struct coffer_process *coffer_container_process(struct coffer_cont
 COFFER_PUBLIC int coffer_container_exec(struct coffer_container *container, const char *id,
 					const struct coffer_process_config *config,
 					struct coffer_process **out, struct coffer_error *err);
-
-/* coffer_process_pid() - Its number as the guest sees it, -1 before start */
-COFFER_PUBLIC int coffer_process_pid(struct coffer_process *process);
-
-/**
- * coffer_process_take_stream() - The caller's end of one of its streams
- *
- * A connected stream socket, blocking.  Shut stdin down for writing (or close
- * it) to give the program its end of file; output ends with end of file.
- *
- * Return: descriptor, now the caller's to close; -1 if not asked for in
- * streams, not started, or taken already
- */
-COFFER_PUBLIC int coffer_process_take_stream(struct coffer_process *process,
-					     enum coffer_stream stream);
-
-/**
- * coffer_process_wait() - Wait until it has ended
- * @timeout:	Microseconds; 0 only looks, COFFER_FOREVER waits for ever
- * @status:	May be NULL
- *
- * Any number of threads may wait, also after the end and after the container's
- * stop; all get the same status.
- *
- * Errors: timeout (it still runs), invalid-state (not started),
- * interrupted (the machine went away; the message has its last console lines)
- */
-COFFER_PUBLIC int coffer_process_wait(struct coffer_process *process, uint64_t timeout,
-				      struct coffer_exit *status, struct coffer_error *err);
-
-/**
- * coffer_process_wait_fd() - A descriptor for poll(2)
- *
- * Readable when coffer_process_wait() with timeout 0 should be tried (it may
- * still say timeout), and for ever once the process has ended.  Borrowed;
- * valid until the container is created anew or freed.
- *
- * Return: descriptor, or -1 before start
- */
-COFFER_PUBLIC int coffer_process_wait_fd(struct coffer_process *process);
-
-/**
- * coffer_process_kill() - Send a signal
- * @sig:	1 to 64
- *
- * After its end: 0, nothing is sent.
- *
- * Errors: invalid-argument (@sig), timeout (the machine does not answer)
- */
-COFFER_PUBLIC int coffer_process_kill(struct coffer_process *process, int sig,
-				      struct coffer_error *err);
-
-/* coffer_process_resize() - Set its terminal's size. Errors: unsupported (no terminal) */
-COFFER_PUBLIC int coffer_process_resize(struct coffer_process *process, uint16_t rows,
-					uint16_t columns, struct coffer_error *err);
-
-/* coffer_process_close_stdin() - End of file for the program after what was written; idempotent */
-COFFER_PUBLIC int coffer_process_close_stdin(struct coffer_process *process,
-					     struct coffer_error *err);
 
 #ifdef __cplusplus
 }

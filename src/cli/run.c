@@ -151,13 +151,13 @@ static int run_new(struct run *run, const struct cli *cli, char *args[], struct 
 	p.cwd = opts->workdir;
 	p.user = opts->user;
 	p.terminal = opts->tty;
-	p.streams = COFFER_STREAM_BIT(COFFER_STDOUT);
+	p.stdio[COFFER_STDOUT].mode = COFFER_STDIO_PIPE;
 	if (opts->interactive)
-		p.streams |= COFFER_STREAM_BIT(COFFER_STDIN);
+		p.stdio[COFFER_STDIN].mode = COFFER_STDIO_PIPE;
 	if (opts->tty)
 		tty_size(STDIN_FILENO, &run->rows, &run->columns);
 	else
-		p.streams |= COFFER_STREAM_BIT(COFFER_STDERR);
+		p.stdio[COFFER_STDERR].mode = COFFER_STDIO_PIPE;
 	p.rows = run->rows;
 	p.columns = run->columns;
 	cfg.process = &p;

@@ -12,11 +12,15 @@
 #include "container/config.h"
 
 #include <ctype.h>
+#include <fcntl.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "vmm/config.h"
+
+#define CONFIG_MEMORY_SPARE (UINT64_C(128) << 20) /* of the machine, beside a limit */
 
 /* Copy a versioned struct of a caller into ours. */
 static int config_import(void *dst, size_t dst_size, const void *src, size_t src_size,
@@ -34,94 +38,185 @@ static int config_import(void *dst, size_t dst_size, const void *src, size_t src
 	return 0;
 }
 
-static int config_copy(char **dst, const char *src, struct coffer_error *err)
+/* What a copy owns beside itself. */
+struct config_block {
+	struct config_block *next;
+	_Alignas(max_align_t) char data[];
+};
+
+struct config_process {
+	struct coffer_process_config config;
+	struct config_block *blocks;
+};
+
+struct config_container {
+	struct coffer_container_config config;
+	struct config_block *blocks;
+};
+
+static void config_free_blocks(struct config_block *blocks)
 {
-	if (!src)
+	while (blocks) {
+		struct config_block *next = blocks->next;
+
+		free(blocks);
+		blocks = next;
+	}
+}
+
+/* @n bytes of @src. Return: NULL when there is no memory */
+static void *config_copy_bytes(struct config_block **blocks, const void *src, size_t n)
+{
+	struct config_block *b = malloc(sizeof(*b) + n);
+
+	if (!b)
+		return NULL;
+	memcpy(b->data, src, n);
+	b->next = *blocks;
+	*blocks = b;
+	return b->data;
+}
+
+/* Have *@text be a copy of itself. */
+static int config_own(struct config_block **blocks, const char **text, struct coffer_error *err)
+{
+	if (!*text)
 		return 0;
-	*dst = strdup(src);
-	return *dst ? 0 : err_nomem(err);
+	*text = config_copy_bytes(blocks, *text, strlen(*text) + 1);
+	return *text ? 0 : err_nomem(err);
 }
 
-static void config_free_words(char **words)
-{
-	for (char **w = words; w && *w; w++)
-		free(*w);
-	free(words);
-}
-
-static int config_copy_words(char ***dst, const char *const *src, const char *what,
-			     struct coffer_error *err)
+/* The same for a NULL-terminated list. */
+static int config_own_words(struct config_block **blocks, const char *const **list,
+			    const char *what, struct coffer_error *err)
 {
 	size_t n = 0, bytes = 0;
-	char **words;
+	const char **words;
+	int r = 0;
 
-	if (!src)
+	if (!*list)
 		return 0;
-	while (src[n]) {
-		bytes += strlen(src[n++]);
+	while ((*list)[n]) {
+		bytes += strlen((*list)[n++]);
 		if (n > CONFIG_WORDS_MAX || bytes > CONFIG_TEXT_MAX)
 			return err_set(err, COFFER_ERR_INVALID_ARGUMENT, E2BIG, "%s: too long",
 				       what);
 	}
-	words = calloc(n + 1, sizeof(*words));
+	words = config_copy_bytes(blocks, *list, (n + 1) * sizeof(*words));
 	if (!words)
 		return err_nomem(err);
-	*dst = words;
-	for (size_t i = 0; i < n; i++) {
-		words[i] = strdup(src[i]);
-		if (!words[i])
-			return err_nomem(err);
-	}
-	return 0;
+	*list = words;
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = config_own(blocks, &words[i], err);
+	return r;
 }
 
-static int config_check_env(const struct process_config *p, struct coffer_error *err)
+/* And for @n rows of @size bytes. The rows are the caller's to go through. */
+static int config_own_rows(struct config_block **blocks, void *rows, size_t n, size_t size,
+			   size_t max, const char *what, struct coffer_error *err)
 {
-	for (char **e = p->env; e && *e; e++)
+	const void **list = rows;
+
+	if (n == 0) {
+		*list = NULL;
+		return 0;
+	}
+	if (!*list)
+		return err_invalid(err, "%s: %zu, but none are given", what, n);
+	if (n > max)
+		return err_invalid(err, "%s: %zu: at most %zu", what, n, max);
+	*list = config_copy_bytes(blocks, *list, n * size);
+	return *list ? 0 : err_nomem(err);
+}
+
+static int config_check_env(const struct coffer_process_config *p, struct coffer_error *err)
+{
+	for (const char *const *e = p->env; e && *e; e++)
 		if (**e == '=' || !strchr(*e, '='))
 			return err_invalid(err, "env: %s: not of the form KEY=VALUE", *e);
 	return 0;
 }
 
-static int config_check_process(const struct process_config *p, struct coffer_error *err)
+static int config_check_stdio(const struct coffer_process_config *p, struct coffer_error *err)
 {
+	static const char *const names[] = { "stdin", "stdout", "stderr" };
+
+	for (int i = 0; i < COFFER_STREAM_COUNT; i++) {
+		if (p->stdio[i].mode < COFFER_STDIO_NULL || p->stdio[i].mode > COFFER_STDIO_FD)
+			return err_invalid(err, "%s: unknown mode %d", names[i], p->stdio[i].mode);
+		if (p->stdio[i].mode == COFFER_STDIO_FD && fcntl(p->stdio[i].fd, F_GETFD) < 0)
+			return err_invalid(err, "%s: descriptor %d is not open", names[i],
+					   p->stdio[i].fd);
+	}
+	if (p->terminal && p->stdio[COFFER_STDERR].mode != COFFER_STDIO_NULL)
+		return err_invalid(err, "stderr: a terminal has none of its own");
+	return 0;
+}
+
+static int config_check_process(const struct coffer_process_config *p, struct coffer_error *err)
+{
+	int r;
+
 	if (!p->args || !p->args[0] || !*p->args[0])
 		return err_invalid(err, "args: no program given");
 	if (p->cwd && *p->cwd != '/')
 		return err_invalid(err, "working directory %s: not an absolute path", p->cwd);
 	if (p->user && !*p->user)
 		return err_invalid(err, "user: empty");
-	if (p->streams >> COFFER_STREAM_COUNT)
-		return err_invalid(err, "streams: unknown bits");
-	if (p->terminal && (p->streams & COFFER_STREAM_BIT(COFFER_STDERR)))
-		return err_invalid(err, "streams: a terminal has no stderr of its own");
-	return config_check_env(p, err);
+	r = config_check_stdio(p, err);
+	return r < 0 ? r : config_check_env(p, err);
 }
 
-int config_take_process(const struct coffer_process_config *in, struct process_config *out,
+static int config_own_process(struct config_process *p, struct coffer_error *err)
+{
+	struct coffer_process_config *c = &p->config;
+	const struct {
+		const char *const **list;
+		const char *what;
+	} words[] = {
+		{ &c->args, "args" },
+		{ &c->env, "env" },
+		{ &c->cap_add, "cap_add" },
+		{ &c->cap_drop, "cap_drop" },
+	};
+	const char **const texts[] = { &c->cwd, &c->user, &c->seccomp };
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(words) && r == 0; i++)
+		r = config_own_words(&p->blocks, words[i].list, words[i].what, err);
+	for (size_t i = 0; i < ARRAY_SIZE(texts) && r == 0; i++)
+		r = config_own(&p->blocks, texts[i], err);
+	if (r == 0)
+		r = config_own_rows(&p->blocks, &c->groups, c->ngroups, sizeof(*c->groups),
+				    CONFIG_WORDS_MAX, "groups", err);
+	if (r == 0)
+		r = config_own_rows(&p->blocks, &c->rlimits, c->nrlimits, sizeof(*c->rlimits), 16,
+				    "rlimits", err);
+	for (size_t i = 0; i < c->nrlimits && r == 0; i++)
+		r = config_own(&p->blocks, (const char **)&c->rlimits[i].type, err);
+	return r;
+}
+
+int config_take_process(const struct coffer_process_config *in, struct coffer_process_config **out,
 			struct coffer_error *err)
 {
-	struct coffer_process_config full;
+	struct config_process *p = calloc(1, sizeof(*p));
 	int r;
 
-	*out = (struct process_config){ 0 };
-	if (!in)
-		return err_invalid(err, "process: not given");
-	r = config_import(&full, sizeof(full), in, in->size, "process", err);
+	*out = NULL;
+	if (!p)
+		return err_nomem(err);
+	r = in ? config_import(&p->config, sizeof(p->config), in, in->size, "process", err)
+	       : err_invalid(err, "process: not given");
+	if (r == 0)
+		r = config_own_process(p, err);
+	if (r == 0)
+		r = config_check_process(&p->config, err);
 	if (r < 0)
-		return r;
-	out->terminal = full.terminal;
-	out->rows = full.rows;
-	out->columns = full.columns;
-	out->streams = full.streams;
-	r = config_copy_words(&out->args, full.args, "args", err);
-	if (r == 0)
-		r = config_copy_words(&out->env, full.env, "env", err);
-	if (r == 0)
-		r = config_copy(&out->cwd, full.cwd, err);
-	if (r == 0)
-		r = config_copy(&out->user, full.user, err);
-	return r < 0 ? r : config_check_process(out, err);
+		config_free_process(&p->config);
+	else
+		*out = &p->config;
+	return r;
 }
 
 static int config_check_hostname(const char *name, struct coffer_error *err)
@@ -135,7 +230,8 @@ static int config_check_hostname(const char *name, struct coffer_error *err)
 	return good ? 0 : err_invalid(err, "hostname %s: not a host name", name);
 }
 
-static int config_check_container(const struct container_config *c, struct coffer_error *err)
+static int config_check_container(const struct coffer_container_config *c,
+				  struct coffer_error *err)
 {
 	if (c->hostname && config_check_hostname(c->hostname, err) < 0)
 		return -EINVAL;
@@ -151,52 +247,123 @@ static int config_check_container(const struct container_config *c, struct coffe
 	return 0;
 }
 
-int config_take_container(const struct coffer_container_config *in, struct container_config *out,
-			  struct coffer_error *err)
+static int config_own_mounts(struct config_container *p, struct coffer_error *err)
 {
-	struct coffer_container_config full;
-	int r;
+	struct coffer_container_config *c = &p->config;
+	int r = config_own_rows(&p->blocks, &c->mounts, c->nmounts, sizeof(*c->mounts),
+				CONFIG_MOUNTS_MAX, "mounts", err);
 
-	*out = (struct container_config){ 0 };
-	r = config_import(&full, sizeof(full), in, in->size, "container", err);
-	if (r < 0)
-		return r;
-	out->read_only = full.read_only;
-	out->cpus = full.cpus ? full.cpus : 1;
-	out->memory = full.memory ? full.memory : VMM_MEMORY_DEFAULT;
-	r = config_copy(&out->machine, full.machine ? full.machine : "auto", err);
-	if (r == 0)
-		r = config_copy(&out->rootfs, full.rootfs, err);
-	if (r == 0)
-		r = config_copy(&out->hostname, full.hostname, err);
-	if (r == 0)
-		r = config_copy(&out->kernel, full.kernel, err);
-	if (r == 0)
-		r = config_copy(&out->initrd, full.initrd, err);
-	if (r == 0)
-		r = config_copy(&out->run_dir, full.run_dir, err);
-	if (r == 0)
-		r = config_check_container(out, err);
-	out->memory = (out->memory + (1 << 20) - 1) >> 20 << 20;
+	for (size_t i = 0; i < c->nmounts && r == 0; i++) {
+		struct coffer_mount *m = (struct coffer_mount *)&c->mounts[i];
+
+		r = config_own(&p->blocks, &m->source, err);
+		if (r == 0)
+			r = config_own(&p->blocks, &m->target, err);
+		if (r == 0)
+			r = config_own_words(&p->blocks, &m->options, "mount options", err);
+	}
 	return r;
 }
 
-void config_free_process(struct process_config *config)
+static int config_own_relays(struct config_container *p, struct coffer_error *err)
 {
-	config_free_words(config->args);
-	config_free_words(config->env);
-	free(config->cwd);
-	free(config->user);
-	*config = (struct process_config){ 0 };
+	struct coffer_container_config *c = &p->config;
+	int r = config_own_rows(&p->blocks, &c->relays, c->nrelays, sizeof(*c->relays),
+				CONFIG_RELAYS_MAX, "relays", err);
+
+	for (size_t i = 0; i < c->nrelays && r == 0; i++) {
+		struct coffer_relay *relay = (struct coffer_relay *)&c->relays[i];
+
+		r = config_own(&p->blocks, &relay->id, err);
+		if (r == 0)
+			r = config_own(&p->blocks, &relay->host_path, err);
+		if (r == 0)
+			r = config_own(&p->blocks, &relay->guest_path, err);
+	}
+	return r;
 }
 
-void config_free_container(struct container_config *config)
+static int config_own_container(struct config_container *p, struct coffer_error *err)
 {
-	free(config->rootfs);
-	free(config->hostname);
-	free(config->machine);
-	free(config->kernel);
-	free(config->initrd);
-	free(config->run_dir);
-	*config = (struct container_config){ 0 };
+	struct coffer_container_config *c = &p->config;
+	const struct {
+		const char *const **list;
+		const char *what;
+	} words[] = {
+		{ &c->hosts, "hosts" },
+		{ &c->dns.nameservers, "dns.nameservers" },
+		{ &c->dns.searches, "dns.searches" },
+		{ &c->dns.options, "dns.options" },
+		{ &c->sysctls, "sysctls" },
+	};
+	const char **const texts[] = { &c->rootfs,   &c->layer.path, &c->hostname, &c->dns.domain,
+				       &c->platform, &c->machine,    &c->kernel,   &c->initrd,
+				       &c->run_dir };
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(words) && r == 0; i++)
+		r = config_own_words(&p->blocks, words[i].list, words[i].what, err);
+	for (size_t i = 0; i < ARRAY_SIZE(texts) && r == 0; i++)
+		r = config_own(&p->blocks, texts[i], err);
+	if (r == 0)
+		r = config_own_mounts(p, err);
+	return r < 0 ? r : config_own_relays(p, err);
+}
+
+static void config_fill(struct coffer_container_config *c)
+{
+	uint64_t limit = c->resources.memory;
+
+	c->process = NULL;
+	if (!c->cpus)
+		c->cpus = 1;
+	if (!c->machine)
+		c->machine = "auto";
+	if (!c->memory && limit <= VMM_MEMORY_MAX)
+		c->memory = limit ? limit + CONFIG_MEMORY_SPARE : VMM_MEMORY_DEFAULT;
+	if (c->memory <= VMM_MEMORY_MAX)
+		c->memory = (c->memory + (1 << 20) - 1) >> 20 << 20;
+}
+
+int config_take_container(const struct coffer_container_config *in,
+			  struct coffer_container_config **out, struct coffer_error *err)
+{
+	struct config_container *p = calloc(1, sizeof(*p));
+	int r;
+
+	*out = NULL;
+	if (!p)
+		return err_nomem(err);
+	r = config_import(&p->config, sizeof(p->config), in, in->size, "container", err);
+	if (r == 0) {
+		config_fill(&p->config);
+		r = config_own_container(p, err);
+	}
+	if (r == 0)
+		r = config_check_container(&p->config, err);
+	if (r < 0)
+		config_free_container(&p->config);
+	else
+		*out = &p->config;
+	return r;
+}
+
+void config_free_process(struct coffer_process_config *config)
+{
+	struct config_process *p = container_of(config, struct config_process, config);
+
+	if (!config)
+		return;
+	config_free_blocks(p->blocks);
+	free(p);
+}
+
+void config_free_container(struct coffer_container_config *config)
+{
+	struct config_container *p = container_of(config, struct config_container, config);
+
+	if (!config)
+		return;
+	config_free_blocks(p->blocks);
+	free(p);
 }

@@ -32,7 +32,8 @@
 
 static const char *const container_states[] = {
 	[COFFER_STATE_INITIALIZED] = "initialized", [COFFER_STATE_CREATED] = "created",
-	[COFFER_STATE_STARTED] = "started",	    [COFFER_STATE_STOPPED] = "stopped",
+	[COFFER_STATE_STARTED] = "started",	    [COFFER_STATE_PAUSED] = "paused",
+	[COFFER_STATE_STOPPED] = "stopped",
 	[COFFER_STATE_ERRORED] = "errored",
 };
 _Static_assert(ARRAY_SIZE(container_states) == COFFER_STATE_COUNT, "a name for each state");
@@ -170,11 +171,11 @@ static int container_make_sandbox(struct coffer_container *c, struct coffer_erro
 {
 	struct sandbox_config cfg = {
 		.dir = c->dir,
-		.cpus = c->config.cpus,
-		.memory = c->config.memory,
-		.machine = c->config.machine,
-		.kernel = c->config.kernel,
-		.initrd = c->config.initrd,
+		.cpus = c->config->cpus,
+		.memory = c->config->memory,
+		.machine = c->config->machine,
+		.kernel = c->config->kernel,
+		.initrd = c->config->initrd,
 		.archive_fd = c->rootfs.archive_fd,
 		.cancel_fd = c->cancel_fd,
 	};
@@ -193,9 +194,9 @@ static int container_boot(struct coffer_container *c, struct coffer_error *err)
 {
 	int r;
 
-	r = rundir_create(c->config.run_dir, c->id, &c->dir, err);
+	r = rundir_create(c->config->run_dir, c->id, &c->dir, err);
 	if (r == 0)
-		r = rootfs_open(c->config.rootfs, &c->rootfs, err);
+		r = rootfs_open(c->config->rootfs, &c->rootfs, err);
 	if (r == 0)
 		r = container_make_sandbox(c, err);
 	if (r == 0)
@@ -369,7 +370,7 @@ void coffer_container_free(struct coffer_container *c)
 		process_free(p);
 	}
 	process_free(c->init);
-	config_free_container(&c->config);
+	config_free_container(c->config);
 	close_fd(&c->cancel_fd);
 	pthread_mutex_destroy(&c->lock);
 	free(c);

@@ -30,7 +30,7 @@ enum process_phase {
 struct coffer_process {
 	struct coffer_container *container; /* borrowed */
 	char id[COFFER_ID_MAX + 1];
-	struct process_config config;
+	struct coffer_process_config *config; /* owned */
 	struct coffer_process *next; /* in container->execs */
 
 	/* Guarded by container->lock. */
@@ -46,7 +46,7 @@ struct coffer_process {
 
 struct coffer_container {
 	char id[COFFER_ID_MAX + 1];
-	struct container_config config;
+	struct coffer_container_config *config; /* owned */
 	sandbox_maker maker;
 	int cancel_fd; /* eventfd, readable: give up */
 

@@ -50,13 +50,13 @@ static void document_drop_device_rules(struct oci_spec *spec)
 		res->devices.n = 0;
 }
 
-static int document_add_env(struct oci_process *p, const struct process_config *config,
+static int document_add_env(struct oci_process *p, const struct coffer_process_config *config,
 			    const char *hostname, struct coffer_error *err)
 {
 	int r = oci_env_set(p, "HOSTNAME", hostname, err);
 
-	for (char **e = config->env; r == 0 && e && *e; e++) {
-		char *value = strchr(*e, '=');
+	for (const char *const *e = config->env; r == 0 && e && *e; e++) {
+		const char *value = strchr(*e, '=');
 		autofree char *key = strndup(*e, (size_t)(value - *e));
 
 		r = key ? oci_env_set(p, key, value + 1, err) : err_nomem(err);
@@ -64,7 +64,7 @@ static int document_add_env(struct oci_process *p, const struct process_config *
 	return r;
 }
 
-static int document_set_terminal(struct oci_process *p, const struct process_config *config,
+static int document_set_terminal(struct oci_process *p, const struct coffer_process_config *config,
 				 struct coffer_error *err)
 {
 	p->terminal = config->terminal;
@@ -79,10 +79,10 @@ static int document_set_terminal(struct oci_process *p, const struct process_con
 	return 0;
 }
 
-static int document_set_process(struct oci_process *p, const struct process_config *config,
+static int document_set_process(struct oci_process *p, const struct coffer_process_config *config,
 				const char *hostname, struct coffer_error *err)
 {
-	int r = oci_strv_set(&p->args, (const char *const *)config->args, err);
+	int r = oci_strv_set(&p->args, config->args, err);
 
 	p->no_new_privileges = false;
 	if (r == 0)
@@ -94,8 +94,8 @@ static int document_set_process(struct oci_process *p, const struct process_conf
 	return r < 0 ? r : document_set_terminal(p, config, err);
 }
 
-char *document_make(const char *id, const struct container_config *container,
-		    const struct process_config *process, struct coffer_error *err)
+char *document_make(const char *id, const struct coffer_container_config *container,
+		    const struct coffer_process_config *process, struct coffer_error *err)
 {
 	const char *hostname = container->hostname ? container->hostname : id;
 	auto_oci_spec struct oci_spec *spec = NULL;

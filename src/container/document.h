@@ -15,7 +15,7 @@
  *
  * Return: malloc'd text, or NULL with @err filled
  */
-char *document_make(const char *id, const struct container_config *container,
-		    const struct process_config *process, struct coffer_error *err);
+char *document_make(const char *id, const struct coffer_container_config *container,
+		    const struct coffer_process_config *process, struct coffer_error *err);
 
 #endif /* CONTAINER_DOCUMENT_H */

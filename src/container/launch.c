@@ -41,7 +41,7 @@ static int launch_listen(struct launch *l, struct coffer_error *err)
 	for (int i = 0; i < COFFER_STREAM_COUNT; i++) {
 		uint32_t port = l->p->container->next_port;
 
-		if (!(l->p->config.streams & COFFER_STREAM_BIT(i)))
+		if (l->p->config->stdio[i].mode == COFFER_STDIO_NULL)
 			continue;
 		l->listeners[i] = l->sandbox->ops->listen(l->sandbox, port, err);
 		if (l->listeners[i] < 0)
@@ -55,7 +55,7 @@ static int launch_listen(struct launch *l, struct coffer_error *err)
 static int launch_create(struct launch *l, struct coffer_error *err)
 {
 	struct coffer_container *c = l->p->container;
-	autofree char *spec = document_make(c->id, &c->config, &l->p->config, err);
+	autofree char *spec = document_make(c->id, c->config, l->p->config, err);
 	struct agent_create args = {
 		.process = { .container = c->id, .id = l->p->id },
 		.ports = { l->ports[0], l->ports[1], l->ports[2] },

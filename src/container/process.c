@@ -58,7 +58,7 @@ void process_free(struct coffer_process *p)
 	process_close_streams(p);
 	if (p->waiter)
 		agent_close(p->waiter);
-	config_free_process(&p->config);
+	config_free_process(p->config);
 	pthread_mutex_destroy(&p->lock);
 	free(p);
 }
@@ -287,7 +287,7 @@ int coffer_process_resize(struct coffer_process *p, uint16_t rows, uint16_t colu
 		.what = "resize", .rows = rows, .columns = columns, .call = process_call_resize
 	};
 
-	if (!p->config.terminal)
+	if (!p->config->terminal)
 		return err_unsupported(err, "resize: process %s has no terminal", p->id);
 	return process_request(p, &req, err);
 }

@@ -10,12 +10,13 @@
 
 static const char *const test_args[] = { "true", NULL };
 
-static struct coffer_process_config test_process(unsigned streams)
+static struct coffer_process_config test_process(int stream)
 {
 	struct coffer_process_config p = COFFER_PROCESS_CONFIG_INIT;
 
 	p.args = test_args;
-	p.streams = streams;
+	if (stream >= 0)
+		p.stdio[stream].mode = COFFER_STDIO_PIPE;
 	return p;
 }
 
@@ -55,7 +56,7 @@ static int test_teardown(void **state)
 
 static void test_whole_life(void **state)
 {
-	struct coffer_process_config p = test_process(COFFER_STREAM_BIT(COFFER_STDOUT));
+	struct coffer_process_config p = test_process(COFFER_STDOUT);
 	struct coffer_container *c = test_new("life", &p);
 	struct coffer_process *init = coffer_container_process(c);
 	struct coffer_timing t = { .size = sizeof(t) };
@@ -105,7 +106,7 @@ static void test_whole_life(void **state)
 
 static void test_again_after_stop(void **state)
 {
-	struct coffer_process_config p = test_process(0);
+	struct coffer_process_config p = test_process(-1);
 	struct coffer_container *c = test_new("again", &p);
 	struct coffer_exit end;
 
@@ -127,7 +128,7 @@ static void test_again_after_stop(void **state)
 
 static void test_wrong_states(void **state)
 {
-	struct coffer_process_config p = test_process(0);
+	struct coffer_process_config p = test_process(-1);
 	struct coffer_container *c = test_new("wrong", &p);
 	struct coffer_process *init = coffer_container_process(c), *other;
 	struct coffer_error err = COFFER_ERROR_INIT;
@@ -161,7 +162,7 @@ static void test_failing_create(void **state)
 	static const char *const calls[] = { "boot", "ready", "connect", "prepare" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
-		struct coffer_process_config p = test_process(0);
+		struct coffer_process_config p = test_process(-1);
 		struct coffer_container *c = test_new("failing", &p);
 		struct coffer_error err = COFFER_ERROR_INIT, again = COFFER_ERROR_INIT;
 
@@ -187,7 +188,7 @@ static void test_failing_create(void **state)
 
 static void test_failing_start(void **state)
 {
-	struct coffer_process_config p = test_process(COFFER_STREAM_BIT(COFFER_STDIN));
+	struct coffer_process_config p = test_process(COFFER_STDIN);
 	struct coffer_container *c = test_new("nostart", &p);
 	struct coffer_error err = COFFER_ERROR_INIT;
 	struct coffer_exit end;
@@ -206,7 +207,7 @@ static void test_failing_start(void **state)
 
 static void test_streams_that_do_not_come(void **state)
 {
-	struct coffer_process_config p = test_process(COFFER_STREAM_BIT(COFFER_STDOUT));
+	struct coffer_process_config p = test_process(COFFER_STDOUT);
 	struct coffer_container *c = test_new("nostream", &p);
 	struct coffer_error err = COFFER_ERROR_INIT;
 	usec_t begin = clock_now();
@@ -222,7 +223,7 @@ static void test_streams_that_do_not_come(void **state)
 static void test_missing_rootfs(void **state)
 {
 	struct coffer_container_config cfg = COFFER_CONTAINER_CONFIG_INIT;
-	struct coffer_process_config p = test_process(0);
+	struct coffer_process_config p = test_process(-1);
 	struct coffer_error err = COFFER_ERROR_INIT;
 	struct coffer_container *c;
 
@@ -243,7 +244,7 @@ static void test_names(void **state)
 	static const char *const bad[] = { "", "../x", "a/b", ".x", "-x", "_x", "a b", "a\n",
 		"0123456789012345678901234567890123456789012345678901234567890123x" };
 	struct coffer_container_config cfg = COFFER_CONTAINER_CONFIG_INIT;
-	struct coffer_process_config p = test_process(0);
+	struct coffer_process_config p = test_process(-1);
 	struct coffer_container *c;
 
 	cfg.process = &p;
@@ -259,7 +260,7 @@ static void test_names(void **state)
 
 static void test_taken_name(void **state)
 {
-	struct coffer_process_config p = test_process(0);
+	struct coffer_process_config p = test_process(-1);
 	struct coffer_container *a = test_new("same", &p), *b = test_new("same", &p);
 	struct coffer_error err = COFFER_ERROR_INIT;
 
@@ -283,7 +284,7 @@ static void *test_cancel_thread(void *data)
 
 static void test_cancel(void **state)
 {
-	struct coffer_process_config p = test_process(0);
+	struct coffer_process_config p = test_process(-1);
 	struct coffer_container *c = test_new("cancel", &p);
 	struct coffer_error err = COFFER_ERROR_INIT;
 	pthread_t thread;
@@ -306,7 +307,7 @@ static void test_cancel(void **state)
 
 static void test_exec(void **state)
 {
-	struct coffer_process_config p = test_process(0);
+	struct coffer_process_config p = test_process(-1);
 	struct coffer_container *c = test_new("exec", &p);
 	struct coffer_process *a, *b;
 	struct coffer_exit end;
