@@ -6,6 +6,8 @@
  */
 #include "agent/rpc.h"
 
+#include "agent/extras.h"
+
 const Sc__SyncResponse rpc_empty = SC__SYNC_RESPONSE__INIT;
 
 static const struct grpc_method rpc_methods[] = {
@@ -34,14 +36,17 @@ int rpc_init(struct agent *agent, struct coffer_error *err)
 {
 	/* The server keeps both for as long as it lives. */
 	static const struct grpc_limits limits = GRPC_LIMITS_DEFAULT;
-	static struct grpc_service service = {
+	static struct grpc_service services[2];
+
+	services[0] = (struct grpc_service){
 		.desc = &sc__sandbox_context__descriptor,
 		.methods = rpc_methods,
 		.nmethods = ARRAY_SIZE(rpc_methods),
+		.data = agent,
 	};
-
-	service.data = agent;
-	return grpc_server_new(agent->loop, &service, 1, &limits, &agent->server, err);
+	services[1] = extras_service(agent);
+	return grpc_server_new(agent->loop, services, ARRAY_SIZE(services), &limits,
+			       &agent->server, err);
 }
 
 void rpc_done(struct grpc_call *call, int r, const struct coffer_error *err)
