@@ -10,9 +10,10 @@
  * that cannot be written to:
  *
  *	privileged  our file on a read-only mount that is in no mount namespace: it is
- *	            cloned, made read-only, executed, and its descriptor closed by that. No
- *	            path leads to it, and no call that changes or copies mounts takes one
- *	            that is in no namespace.
+ *	            cloned, made read-only, becomes our program, and its descriptor is
+ *	            closed. No path leads to it, and no call that changes or copies mounts
+ *	            takes one that is in no namespace.  Becomes: self_image.c exchanges the
+ *	            file under us; where the kernel refuses that, the file is executed.
  *	else        a sealed copy in memory; none when the file belongs to root: neither an
  *	            ordinary user nor the ids given to him can write to it.
  *
@@ -26,6 +27,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -50,12 +52,19 @@ static int self_execute(int fd, char *argv[], struct coffer_error *err)
 	return err_sys(err, "execute a protected copy of ourselves");
 }
 
-static int self_execute_mount(int tree, char *argv[], struct coffer_error *err)
+static int self_use_mount(int tree, char *argv[], struct coffer_error *err)
 {
 	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY };
+	autoclose int exe = -1;
+	char path[32];
 
 	if (mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
 		return err_sys(err, "protect our program");
+	/* For reading: the tree's own descriptor is only a place. */
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", tree);
+	exe = open(path, O_RDONLY | O_CLOEXEC);
+	if (exe >= 0 && self_image_exchange(exe, argv) == 0)
+		return 0;
 	return self_execute(tree, argv, err);
 }
 
@@ -98,7 +107,7 @@ int self_protect(char *argv[], struct coffer_error *err)
 	struct stat st;
 
 	if (tree >= 0)
-		return self_execute_mount(tree, argv, err);
+		return self_use_mount(tree, argv, err);
 	/* Not in our namespace (EINVAL), or no right to know (EPERM). */
 	exe = open(SELF_EXE, O_RDONLY | O_CLOEXEC);
 	if (exe < 0 || fstat(exe, &st) < 0)

@@ -16,4 +16,12 @@
  */
 int self_protect(char *argv[], struct coffer_error *err);
 
+/**
+ * self_image_exchange() - Become what an execve of @fd would have made of us, and go on
+ * @fd:	A file with the content of ours, open for reading
+ *
+ * Return: 0, negative errno: our program is still the old file
+ */
+int self_image_exchange(int fd, char *argv[]);
+
 #endif /* OCI_SELF_H */

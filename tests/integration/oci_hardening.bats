@@ -68,6 +68,16 @@ reenter() {
 	untouched "Read-only file system"
 }
 
+@test "re-entry: where the kernel lets no program change its file" {
+	hostile_loader
+	all_capabilities
+	configure '.process.args = ["/proc/self/exe"]'
+	export LD_PRELOAD="$COFFER_REFUSE" ASAN_OPTIONS=verify_asan_link_order=0
+	reenter
+	unset LD_PRELOAD
+	untouched "Read-only file system"
+}
+
 @test "re-entry: a script whose interpreter is /proc/self/exe" {
 	hostile_loader
 	printf '#!/proc/self/exe\n' > "$B/rootfs/script"
