@@ -331,6 +331,23 @@ static int vm_resume(struct sandbox *sb, struct coffer_error *err)
 	return vm_control(vm_from(sb)->cfg.dir->vm_fd, VM_CONTROL_RESUME, err);
 }
 
+static int vm_end_fd(struct sandbox *sb, struct coffer_error *err)
+{
+	int fd = fcntl(vm_from(sb)->monitor.pidfd, F_DUPFD_CLOEXEC, 3);
+
+	return fd < 0 ? err_sys(err, "duplicate the monitor's descriptor") : fd;
+}
+
+static int vm_how_ended(struct sandbox *sb, struct sandbox_end *out, struct coffer_error *err)
+{
+	return err_unsupported(err, "the end of a machine");
+}
+
+static int vm_cost(struct sandbox *sb, struct sandbox_cost *out, struct coffer_error *err)
+{
+	return err_unsupported(err, "the cost of a machine");
+}
+
 static void vm_info(struct sandbox *sb, struct sandbox_info *out)
 {
 	*out = vm_from(sb)->info;
@@ -360,7 +377,10 @@ static const struct sandbox_ops vm_ops = {
 	.dial = vm_dial,
 	.listen = vm_listen,
 	.unlisten = vm_unlisten,
+	.end_fd = vm_end_fd,
+	.end = vm_how_ended,
 	.explain = vm_explain,
+	.cost = vm_cost,
 	.info = vm_info,
 	.free = vm_free,
 };
@@ -427,6 +447,11 @@ int sandbox_vm_new(const struct sandbox_config *config, struct sandbox **out,
 
 	if (!vm)
 		return err_nomem(err);
+	if (config->nshares > 0)
+		return err_unsupported(err, "shared directories");
+	for (unsigned i = 0; i < config->ndisks; i++)
+		if (config->disks[i].nbd)
+			return err_unsupported(err, "network block devices");
 	vm->sb.ops = &vm_ops;
 	vm->cfg = *config;
 	vm->kernel_fd = vm->initrd_fd = vm->lifetime_fd = -1;

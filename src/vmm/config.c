@@ -29,6 +29,7 @@ enum config_type {
 	CONFIG_BOOL,
 	CONFIG_WORD,   /* enum, by its word in @words */
 	CONFIG_DISKS,
+	CONFIG_SHARES,
 };
 
 /* What a string may hold. */
@@ -83,6 +84,7 @@ static const struct config_field config_fields[] = {
 	{ FIELD(initrd_fd), .type = CONFIG_FD, .required = true },
 	{ FIELD(cmdline), .type = CONFIG_STRING, .max = VMM_CMDLINE_MAX, .charset = CONFIG_TEXT },
 	{ FIELD(disks), .type = CONFIG_DISKS },
+	{ FIELD(shares), .type = CONFIG_SHARES },
 	{ FIELD(cid), .type = CONFIG_U32, .min = 3, .max = UINT32_MAX - 1 },
 	{ FIELD(vm_dir), .type = CONFIG_STRING, .required = true, .min = 1, .max = PATH_MAX - 1,
 	  .charset = CONFIG_PATH },
@@ -91,6 +93,7 @@ static const struct config_field config_fields[] = {
 	{ FIELD(uid), .type = CONFIG_U32, .max = UINT32_MAX },
 	{ FIELD(gid), .type = CONFIG_U32, .max = UINT32_MAX },
 	{ FIELD(qemu), .type = CONFIG_STRING, .max = PATH_MAX - 1, .charset = CONFIG_PATH },
+	{ FIELD(virtiofsd), .type = CONFIG_STRING, .max = PATH_MAX - 1, .charset = CONFIG_PATH },
 	{ FIELD(console_limit), .type = CONFIG_U64, .min = 8192, .max = UINT64_C(1) << 30 },
 	{ FIELD(log_level), WORDS(config_level_words) },
 	{ FIELD(log_format), WORDS(config_format_words) },
@@ -102,8 +105,39 @@ static const struct config_field config_fields[] = {
 static const struct config_field config_disk_fields[] = {
 	{ FIELD(fd), .type = CONFIG_FD, .required = true },
 	{ FIELD(readonly), .type = CONFIG_BOOL },
+	{ FIELD(nbd), .type = CONFIG_BOOL },
 	{ FIELD(serial), .type = CONFIG_STRING, .required = true, .min = 1, .max = VMM_SERIAL_MAX,
 	  .charset = CONFIG_NAME },
+	{ FIELD(export), .type = CONFIG_STRING, .max = VMM_EXPORT_MAX, .charset = CONFIG_TEXT },
+};
+
+#undef FIELD
+#define FIELD(member) .name = #member, .offset = offsetof(struct vmm_share, member)
+
+static const struct config_field config_share_fields[] = {
+	{ FIELD(fd), .type = CONFIG_FD, .required = true },
+	{ FIELD(readonly), .type = CONFIG_BOOL },
+	{ FIELD(tag), .type = CONFIG_STRING, .required = true, .min = 1, .max = VMM_TAG_MAX,
+	  .charset = CONFIG_NAME },
+};
+
+/* A member that is an array of objects, and the member with their number. */
+struct config_array {
+	const char *name;
+	const struct config_field *fields;
+	size_t nfields;
+	size_t offset, size; /* of the first element */
+	size_t count;        /* offset of the number, a uint32_t */
+	size_t max;
+};
+
+static const struct config_array config_arrays[] = {
+	[CONFIG_DISKS] = { "disks", config_disk_fields, ARRAY_SIZE(config_disk_fields),
+			   offsetof(struct vmm_config, disks), sizeof(struct vmm_disk),
+			   offsetof(struct vmm_config, ndisks), VMM_DISKS_MAX },
+	[CONFIG_SHARES] = { "shares", config_share_fields, ARRAY_SIZE(config_share_fields),
+			    offsetof(struct vmm_config, shares), sizeof(struct vmm_share),
+			    offsetof(struct vmm_config, nshares), VMM_SHARES_MAX },
 };
 
 void vmm_config_init(struct vmm_config *cfg)
@@ -248,24 +282,27 @@ static int config_get_word(const struct config_field *f, struct json_object *val
 static int config_parse_object(const struct config_field *fields, size_t n, struct json_object *obj,
 			       void *base, struct coffer_error *err);
 
-static int config_get_disks(struct json_object *val, struct vmm_config *cfg,
+static int config_get_array(const struct config_array *a, struct json_object *val, void *base,
 			    struct coffer_error *err)
 {
+	char *first = (char *)base + a->offset;
+
 	if (!json_object_is_type(val, json_type_array))
-		return err_invalid(err, "disks: must be an array");
+		return err_invalid(err, "%s: must be an array", a->name);
 
 	size_t n = json_object_array_length(val);
 
-	if (n > VMM_DISKS_MAX)
-		return err_invalid(err, "disks: more than %d", VMM_DISKS_MAX);
+	if (n > a->max)
+		return err_invalid(err, "%s: more than %zu", a->name, a->max);
 	for (size_t i = 0; i < n; i++) {
-		int r = config_parse_object(config_disk_fields, ARRAY_SIZE(config_disk_fields),
-					    json_object_array_get_idx(val, i), &cfg->disks[i], err);
+		int r = config_parse_object(a->fields, a->nfields,
+					    json_object_array_get_idx(val, i), first + i * a->size,
+					    err);
 
 		if (r < 0)
-			return err_wrap(err, "disks[%zu]", i);
+			return err_wrap(err, "%s[%zu]", a->name, i);
 	}
-	cfg->ndisks = (uint32_t)n;
+	*(uint32_t *)((char *)base + a->count) = (uint32_t)n;
 	return 0;
 }
 
@@ -284,7 +321,8 @@ static int config_get_field(const struct config_field *f, struct json_object *va
 	case CONFIG_WORD:
 		return config_get_word(f, val, out, err);
 	case CONFIG_DISKS:
-		return config_get_disks(val, base, err);
+	case CONFIG_SHARES:
+		return config_get_array(&config_arrays[f->type], val, base, err);
 	case CONFIG_BOOL:
 		if (!json_object_is_type(val, json_type_boolean))
 			return err_invalid(err, "%s: must be true or false", f->name);
@@ -333,6 +371,7 @@ int vmm_config_parse(const char *text, size_t len, struct vmm_config *cfg,
 {
 	autotokener struct json_tokener *tok = NULL;
 	autojson struct json_object *obj = NULL;
+	int r;
 
 	vmm_config_init(cfg);
 	if (len > VMM_CONFIG_TEXT_MAX)
@@ -345,27 +384,32 @@ int vmm_config_parse(const char *text, size_t len, struct vmm_config *cfg,
 	if (json_tokener_get_error(tok) != json_tokener_success)
 		return err_invalid(err, "not JSON at byte %zu: %s", json_tokener_get_parse_end(tok),
 				   json_tokener_error_desc(json_tokener_get_error(tok)));
-	return config_parse_object(config_fields, ARRAY_SIZE(config_fields), obj, cfg, err);
+	r = config_parse_object(config_fields, ARRAY_SIZE(config_fields), obj, cfg, err);
+	if (r == 0 && cfg->ndisks + cfg->nshares > VMM_DEVICES_MAX)
+		r = err_invalid(err, "disks, shares: together more than %d", VMM_DEVICES_MAX);
+	return r;
 }
 
 static struct json_object *config_object_new(const struct config_field *fields, size_t n,
 					     const void *base, struct coffer_error *err);
 
-static struct json_object *config_disks_new(const struct vmm_config *cfg, struct coffer_error *err)
+static struct json_object *config_array_new(const struct config_array *a, const void *base,
+					    struct coffer_error *err)
 {
+	uint32_t n = *(const uint32_t *)((const char *)base + a->count);
+	const char *first = (const char *)base + a->offset;
 	autojson struct json_object *arr = json_object_new_array();
 
-	if (cfg->ndisks > VMM_DISKS_MAX)
-		return err_invalid(err, "disks: more than %d", VMM_DISKS_MAX), NULL;
-	for (uint32_t i = 0; arr && i < cfg->ndisks; i++) {
-		struct json_object *disk =
-			config_object_new(config_disk_fields, ARRAY_SIZE(config_disk_fields),
-					  &cfg->disks[i], err);
+	if (n > a->max)
+		return err_invalid(err, "%s: more than %zu", a->name, a->max), NULL;
+	for (uint32_t i = 0; arr && i < n; i++) {
+		struct json_object *obj =
+			config_object_new(a->fields, a->nfields, first + i * a->size, err);
 
-		if (!disk)
-			return err_wrap(err, "disks[%u]", i), NULL;
-		if (json_object_array_add(arr, disk) < 0) {
-			json_object_put(disk);
+		if (!obj)
+			return err_wrap(err, "%s[%u]", a->name, i), NULL;
+		if (json_object_array_add(arr, obj) < 0) {
+			json_object_put(obj);
 			return err_nomem(err), NULL;
 		}
 	}
@@ -402,7 +446,8 @@ static struct json_object *config_value_new(const struct config_field *f, const 
 		val = json_object_new_string(f->words[*(const unsigned *)in]);
 		break;
 	case CONFIG_DISKS:
-		return config_disks_new(base, err);
+	case CONFIG_SHARES:
+		return config_array_new(&config_arrays[f->type], base, err);
 	case CONFIG_U32:
 	case CONFIG_U64:
 		number = f->type == CONFIG_U32 ? *(const uint32_t *)in : *(const uint64_t *)in;

@@ -24,8 +24,8 @@ enum qemu_fd {
 /* QEMU opens these two by name; see vmm/qemu_jail.c for what stands there. */
 #define QEMU_FD_DIR "/proc/self/fd"
 
-#define QEMU_ARGS_MAX  192
-#define QEMU_ARGS_TEXT 8192
+#define QEMU_ARGS_MAX  256
+#define QEMU_ARGS_TEXT 24576
 
 struct qemu_args {
 	const char *argv[QEMU_ARGS_MAX]; /* NULL-terminated; point into text[] */

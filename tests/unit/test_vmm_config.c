@@ -139,7 +139,7 @@ static void test_too_many_disks(void **state)
 		strcat(text, i ? ",{\"fd\":3,\"serial\":\"a\"}" : "{\"fd\":3,\"serial\":\"a\"}");
 	strcat(text, "]}");
 	assert_int_equal(config_test_parse(text, &cfg, &err), -EINVAL);
-	assert_string_equal(err.message, "disks: more than 16");
+	assert_string_equal(err.message, "disks: more than 20");
 }
 
 static void test_serialise_checks(void **state)
