@@ -42,7 +42,7 @@ static void fuzz_setup(void)
 	limits.max_streams = 16;
 	rpc_echo_init(&fuzz_echo);
 	if (loop_new(&fuzz_loop, NULL) < 0 ||
-	    grpc_server_new(fuzz_loop, &fuzz_echo.service, 1, &limits, &fuzz_server, NULL) < 0)
+	    grpc_server_new(fuzz_loop, fuzz_echo.services, 2, &limits, &fuzz_server, NULL) < 0)
 		abort();
 }
 

@@ -28,6 +28,7 @@ struct grpc_call *grpc_call_new(struct grpc_conn *conn, int32_t stream)
 	call->stream = stream;
 	call->refs = 1;
 	call->deadline = USEC_INFINITY;
+	call->backlog = (struct buf)BUF_INIT(GRPC_STREAM_WINDOW);
 	LIST_INSERT_HEAD(&conn->calls, call, link);
 	return call;
 }
@@ -39,6 +40,7 @@ void grpc_call_unref(struct grpc_call *call)
 	if (call->is_due)
 		TAILQ_REMOVE(&call->srv->due, call, due);
 	grpc_reader_reset(&call->in);
+	buf_free(&call->backlog);
 	grpc_queue_clear(&call->out);
 	free(call->message);
 	free(call);
@@ -62,6 +64,7 @@ void grpc_call_detach(struct grpc_call *call)
 	call->is_ready = false;
 	LIST_REMOVE(call, link);
 	grpc_conn_release(conn, call);
+	buf_free(&call->backlog);
 	conn->queued -= call->out.bytes;
 	grpc_queue_clear(&call->out);
 	call->conn = NULL;
@@ -106,6 +109,10 @@ static ssize_t grpc_call_pull(nghttp2_session *session, int32_t stream, uint8_t 
 	call->conn->queued -= k;
 	if (call->out.bytes)
 		return (ssize_t)k;
+	if (call->on_drained) {
+		call->drained = true;
+		grpc_conn_ready(call->conn, call);
+	}
 	if (!call->over)
 		return k ? (ssize_t)k : NGHTTP2_ERR_DEFERRED;
 	*flags |= NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
@@ -164,10 +171,26 @@ void grpc_call_end(struct grpc_call *call, enum grpc_status status, const char *
 	call->status = (unsigned)status < GRPC_STATUS_COUNT ? status : GRPC_UNKNOWN;
 	call->message = call->status == GRPC_OK ? NULL : grpc_call_encode(message);
 	grpc_conn_release(call->conn, call);
+	buf_free(&call->backlog);
 	grpc_call_push(call);
 }
 
-void grpc_call_dispatch(struct grpc_call *call)
+/* The first message goes to the method's handler, which then holds the call. */
+static void grpc_call_hand_over(struct grpc_call *call, const ProtobufCMessage *req)
+{
+	grpc_handler fn = steal_ptr(call->on_message);
+
+	if (call->dispatched) {
+		fn(call, req, call->on_message_data);
+		return;
+	}
+	call->dispatched = true;
+	call->held = true;
+	call->refs++;
+	call->method->handler(call, req, call->service->data);
+}
+
+static void grpc_call_dispatch_message(struct grpc_call *call)
 {
 	struct coffer_error err = COFFER_ERROR_INIT;
 	ProtobufCMessage *req = NULL;
@@ -181,10 +204,46 @@ void grpc_call_dispatch(struct grpc_call *call)
 		return;
 	}
 	grpc_conn_release(call->conn, call);
-	call->held = true;
-	call->refs++;
-	call->method->handler(call, req, call->service->data);
+	call->whole = false;
+	grpc_call_hand_over(call, req);
 	protobuf_c_message_free_unpacked(req, NULL);
+}
+
+void grpc_call_dispatch(struct grpc_call *call)
+{
+	void (*drained)(struct grpc_call *, void *) = NULL;
+
+	call->refs++;
+	if (call->drained)
+		drained = steal_ptr(call->on_drained);
+	call->drained = false;
+	if (drained && !call->over)
+		drained(call, call->on_drained_data);
+	if (call->whole && !call->over)
+		grpc_call_dispatch_message(call);
+	else if (call->on_message && call->ended && !call->over)
+		grpc_call_hand_over(call, NULL);
+	grpc_call_unref(call);
+}
+
+void grpc_call_receive(struct grpc_call *call, grpc_handler fn, void *data)
+{
+	call->on_message = fn;
+	call->on_message_data = data;
+	if (!call->over)
+		grpc_conn_advance(call->conn, call);
+}
+
+size_t grpc_call_queued(const struct grpc_call *call)
+{
+	return call->out.bytes;
+}
+
+void grpc_call_on_drained(struct grpc_call *call, void (*fn)(struct grpc_call *call, void *data),
+			  void *data)
+{
+	call->on_drained = fn;
+	call->on_drained_data = data;
 }
 
 static int grpc_call_queue(struct grpc_call *call, const ProtobufCMessage *msg)
@@ -223,6 +282,8 @@ static void grpc_call_drop(struct grpc_call *call)
 		return;
 	call->held = false;
 	call->on_cancel = NULL;
+	call->on_message = NULL;
+	call->on_drained = NULL;
 	grpc_call_unref(call);
 }
 

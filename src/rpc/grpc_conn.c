@@ -12,6 +12,12 @@
  * then its window stays shut, while those that hold a reservation go on, so
  * the peer waits but nobody locks up.  The connection's own window never
  * shuts.
+ *
+ * A stream of requests is the same over and over: one message at a time is
+ * taken in, what came behind it waits in call->backlog, and that window is
+ * given back when the handler wants the next (grpc_conn_advance()).  Its
+ * messages are reserved even if small, because some of the window may be used
+ * up and not be given back before half of it is.
  */
 #define LOG_CATEGORY "rpc"
 
@@ -32,7 +38,7 @@ static void grpc_conn_admit(struct grpc_conn *conn, struct grpc_call *call)
 	size_t need = grpc_reader_announced(&call->in);
 
 	if (!call->reserved) {
-		if (need + GRPC_PREFIX_LEN <= GRPC_STREAM_WINDOW)
+		if (need + GRPC_PREFIX_LEN <= GRPC_STREAM_WINDOW && !call->method->stream)
 			return;
 		if (conn->reserved && conn->reserved + need > conn->srv->limits.max_queued)
 			return;
@@ -43,20 +49,33 @@ static void grpc_conn_admit(struct grpc_conn *conn, struct grpc_call *call)
 	call->unconsumed = 0;
 }
 
+/* A message is being put together; between two of a stream, what comes waits for its handler. */
+static bool grpc_conn_taking(const struct grpc_call *call)
+{
+	return !call->over && !call->whole && (!call->dispatched || call->on_message);
+}
+
 void grpc_conn_release(struct grpc_conn *conn, struct grpc_call *call)
 {
 	struct grpc_call *other;
 
 	grpc_reader_reset(&call->in);
-	call->unconsumed = 0;
 	if (!call->reserved)
 		return;
 	conn->reserved -= call->reserved;
 	call->reserved = 0;
 	for (other = LIST_FIRST(&conn->calls); other; other = LIST_NEXT(other, link)) {
-		if (other->unconsumed)
+		if (other->unconsumed && grpc_conn_taking(other))
 			grpc_conn_admit(conn, other);
 	}
+}
+
+void grpc_conn_ready(struct grpc_conn *conn, struct grpc_call *call)
+{
+	if (call->is_ready)
+		return;
+	call->is_ready = true;
+	TAILQ_INSERT_TAIL(&conn->ready, call, ready);
 }
 
 static void grpc_conn_refuse_reader(struct grpc_call *call, int r)
@@ -77,6 +96,52 @@ static void grpc_conn_refuse_reader(struct grpc_call *call, int r)
 	}
 }
 
+/* Nothing more comes, and no whole message is left. */
+static void grpc_conn_stream_end(struct grpc_conn *conn, struct grpc_call *call)
+{
+	if (grpc_reader_started(&call->in))
+		grpc_call_end(call, GRPC_INTERNAL, "request cut short");
+	else if (!call->dispatched)
+		grpc_call_end(call, GRPC_INTERNAL, "request without a message");
+	else if (call->on_message)
+		grpc_conn_ready(conn, call);
+}
+
+void grpc_conn_advance(struct grpc_conn *conn, struct grpc_call *call)
+{
+	const uint8_t *p = buf_data(&call->backlog);
+	size_t n = call->backlog.len, left = n;
+	int r;
+
+	nghttp2_session_consume_stream(conn->wire.session, call->stream, call->unconsumed - n);
+	call->unconsumed = n;
+	r = n ? grpc_reader_feed(&call->in, &p, &left, conn->srv->limits.max_message) : 0;
+	buf_consume(&call->backlog, n - left);
+	if (r < 0)
+		grpc_conn_refuse_reader(call, r);
+	else if (r == 1)
+		call->whole = true;
+	else if (call->ended)
+		grpc_conn_stream_end(conn, call);
+	else
+		grpc_conn_admit(conn, call);
+	if (call->whole)
+		grpc_conn_ready(conn, call);
+	grpc_conn_flush(conn);
+	/* Whoever has called this is not called back from inside it. */
+	if (call->is_ready && !conn->busy)
+		grpc_server_wake(conn->srv, 0);
+}
+
+/* What comes behind a message that the handler has not had. */
+static void grpc_conn_behind(struct grpc_call *call, const uint8_t *data, size_t n)
+{
+	if (!call->method->stream)
+		grpc_call_end(call, GRPC_INTERNAL, "more than one request message");
+	else if (buf_append(&call->backlog, data, n) < 0)
+		grpc_call_end(call, GRPC_RESOURCE_EXHAUSTED, "out of memory");
+}
+
 static int grpc_conn_on_data(nghttp2_session *session, uint8_t flags, int32_t stream,
 			     const uint8_t *data, size_t len, void *user)
 {
@@ -89,19 +154,21 @@ static int grpc_conn_on_data(nghttp2_session *session, uint8_t flags, int32_t st
 		return NGHTTP2_ERR_CALLBACK_FAILURE;
 	if (!call || call->over || !len)
 		return 0;
-	if (!call->whole) {
+	call->unconsumed += len;
+	if (grpc_conn_taking(call)) {
 		r = grpc_reader_feed(&call->in, &data, &n, conn->srv->limits.max_message);
 		if (r < 0) {
 			grpc_conn_refuse_reader(call, r);
 			return 0;
 		}
 		call->whole = r == 1;
-		call->unconsumed += len;
+		if (call->whole && call->method->stream)
+			grpc_conn_ready(conn, call);
+		if (!call->whole)
+			grpc_conn_admit(conn, call);
 	}
-	if (call->whole && n > 0)
-		grpc_call_end(call, GRPC_INTERNAL, "more than one request message");
-	else if (!call->whole)
-		grpc_conn_admit(conn, call);
+	if (n > 0)
+		grpc_conn_behind(call, data, n);
 	return 0;
 }
 
@@ -187,14 +254,19 @@ static void grpc_conn_check_request(struct grpc_conn *conn, struct grpc_call *ca
 
 static void grpc_conn_request_end(struct grpc_conn *conn, struct grpc_call *call)
 {
+	call->ended = true;
+	if (call->method && call->method->stream) {
+		if (grpc_conn_taking(call))
+			grpc_conn_stream_end(conn, call);
+		return;
+	}
 	if (!call->whole) {
 		grpc_call_end(call, GRPC_INTERNAL,
 			      grpc_reader_started(&call->in) ? "request cut short"
 							     : "request without a message");
 		return;
 	}
-	call->is_ready = true;
-	TAILQ_INSERT_TAIL(&conn->ready, call, ready);
+	grpc_conn_ready(conn, call);
 }
 
 /* ---- nghttp2's other callbacks ---- */
@@ -224,7 +296,7 @@ static int grpc_conn_on_frame(nghttp2_session *session, const nghttp2_frame *fra
 		return 0;
 	if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST)
 		grpc_conn_check_request(user, call);
-	if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM && !call->over && !call->is_ready)
+	if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM && !call->over && !call->ended)
 		grpc_conn_request_end(user, call);
 	return 0;
 }
@@ -273,8 +345,7 @@ static void grpc_conn_dispatch(struct grpc_conn *conn)
 	while ((call = TAILQ_FIRST(&conn->ready))) {
 		TAILQ_REMOVE(&conn->ready, call, ready);
 		call->is_ready = false;
-		if (!call->over)
-			grpc_call_dispatch(call);
+		grpc_call_dispatch(call);
 	}
 }
 
@@ -307,6 +378,9 @@ static void grpc_conn_write(struct grpc_conn *conn)
 	    grpc_wire_over(&conn->wire))
 		conn->doomed = true;
 	conn->busy = false;
+	/* Replies have left, and their senders want to know. */
+	if (!TAILQ_EMPTY(&conn->ready))
+		grpc_server_wake(conn->srv, 0);
 	events = grpc_wire_blocked(&conn->wire) ? EPOLLIN | EPOLLOUT : EPOLLIN;
 	if (events == conn->events)
 		return;
@@ -343,9 +417,10 @@ usec_t grpc_conn_tick(struct grpc_conn *conn, usec_t now)
 {
 	struct grpc_call *call, *next;
 	usec_t wake = USEC_INFINITY;
-	bool expired = false;
+	bool expired = !TAILQ_EMPTY(&conn->ready);
 
 	conn->busy = true;
+	grpc_conn_dispatch(conn);
 	for (call = LIST_FIRST(&conn->calls); call; call = next) {
 		next = LIST_NEXT(call, link);
 		if (call->deadline <= now) {

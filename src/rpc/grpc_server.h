@@ -28,6 +28,7 @@ typedef void (*grpc_handler)(struct grpc_call *call, const ProtobufCMessage *req
 struct grpc_method {
 	const char *name; /* as in the .proto: "CreateProcess" */
 	grpc_handler handler;
+	bool stream; /* the request is a stream: @handler gets its first message, see receive() */
 };
 
 /* A method of @desc without a row answers UNIMPLEMENTED. */
@@ -52,9 +53,23 @@ int grpc_server_adopt(struct grpc_server *srv, int fd, struct coffer_error *err)
 
 /* grpc_call_reply() - One message and status OK; the call is over */
 void grpc_call_reply(struct grpc_call *call, const ProtobufCMessage *msg);
+/**
+ * grpc_call_receive() - Have @fn run once with the next message of the request, NULL at its end
+ *
+ * To be called again for each further message.  While it is not, the peer is
+ * held back: one window (GRPC_STREAM_WINDOW) is all that is kept of it.
+ * @fn never runs before this returns, and @req is freed after it.
+ */
+void grpc_call_receive(struct grpc_call *call, grpc_handler fn, void *data);
+
 /* grpc_call_send() - One message of a stream. Return: 0; -EAGAIN max_queued is reached, -EMSGSIZE
  * above max_message, -ECANCELED the call has ended, -ENOMEM */
 int grpc_call_send(struct grpc_call *call, const ProtobufCMessage *msg);
+/* grpc_call_queued() - Bytes of replies that the peer's window or its socket does not take yet */
+size_t grpc_call_queued(const struct grpc_call *call);
+/* grpc_call_on_drained() - Have @fn run once when nothing is queued any more; something must be */
+void grpc_call_on_drained(struct grpc_call *call, void (*fn)(struct grpc_call *call, void *data),
+			  void *data);
 /* grpc_call_finish() - Status and message; the call is over */
 void grpc_call_finish(struct grpc_call *call, enum grpc_status status, const char *message);
 /* grpc_call_fail() - finish() with the status that belongs to the error's kind */

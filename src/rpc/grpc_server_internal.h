@@ -35,7 +35,14 @@ struct grpc_call {
 	size_t reserved;   /* of conn->reserved */
 	size_t unconsumed; /* bytes of the stream's window held back */
 	bool is_post, is_grpc, bad_timeout, saw_timeout;
-	bool whole; /* the one message is complete */
+	bool whole; /* the message is complete and the handler has not had it */
+
+	/* A stream's intake goes on after dispatch. */
+	bool dispatched;
+	bool ended;	    /* the peer has sent its last byte */
+	struct buf backlog; /* what came behind the message in @in: at most a window */
+	grpc_handler on_message; /* set: the handler waits for the next */
+	void *on_message_data;
 
 	/* Output. */
 	struct grpc_queue out;
@@ -43,6 +50,9 @@ struct grpc_call {
 	bool over;    /* status decided; nothing more is accepted */
 	enum grpc_status status;
 	char *message; /* owned, percent-encoded, may be NULL */
+	bool drained;  /* and nobody has been told */
+	void (*on_drained)(struct grpc_call *call, void *data);
+	void *on_drained_data;
 
 	usec_t deadline;
 	bool held; /* the handler has it */
@@ -62,9 +72,9 @@ struct grpc_conn {
 	struct loop_source *source;
 	uint32_t events;
 	LIST_HEAD(, grpc_call) calls;
-	TAILQ_HEAD(, grpc_call) ready; /* requests that are whole */
+	TAILQ_HEAD(, grpc_call) ready; /* calls whose handler has something to hear */
 	size_t reserved;               /* bytes of requests let in beyond their first window */
-	size_t queued;                 /* bytes of replies not yet pulled by nghttp2 */
+	size_t queued;		       /* bytes of replies not yet pulled by nghttp2 */
 	bool busy;                     /* a batch is under way, it will flush */
 	bool doomed;                   /* close it as soon as nothing of it is on the stack */
 	LIST_ENTRY(grpc_conn) link;
@@ -107,11 +117,15 @@ void grpc_conn_flush(struct grpc_conn *conn);
 usec_t grpc_conn_tick(struct grpc_conn *conn, usec_t now);
 /* grpc_conn_release() - @call's request is no longer held; others may be let in */
 void grpc_conn_release(struct grpc_conn *conn, struct grpc_call *call);
+/* grpc_conn_ready() - Have grpc_call_dispatch() run for @call soon */
+void grpc_conn_ready(struct grpc_conn *conn, struct grpc_call *call);
+/* grpc_conn_advance() - The handler of the stream @call wants its next message */
+void grpc_conn_advance(struct grpc_conn *conn, struct grpc_call *call);
 
 struct grpc_call *grpc_call_new(struct grpc_conn *conn, int32_t stream);
 /* grpc_call_unref() - One holder less */
 void grpc_call_unref(struct grpc_call *call);
-/* grpc_call_dispatch() - Unpack the request and run the handler */
+/* grpc_call_dispatch() - Unpack a request that is whole, and run what waits for it */
 void grpc_call_dispatch(struct grpc_call *call);
 /* grpc_call_end() - Decide status and submit it; the handler's hold is not touched */
 void grpc_call_end(struct grpc_call *call, enum grpc_status status, const char *message);

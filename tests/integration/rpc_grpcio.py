@@ -9,6 +9,7 @@ sandbox_context_pb2.py.  Methods behave as tests/unit/rpc_echo.h says.
 """
 
 import concurrent.futures
+import itertools
 import os
 import subprocess
 import sys
@@ -57,6 +58,15 @@ def unary(channel, name):
         request_serializer=lambda m: m.SerializeToString(),
         response_deserializer=getattr(pb, name + "Response").FromString,
     )
+
+
+def field(number, data):
+    """A length-delimited field of a message, as on the wire."""
+    n, head = len(data), bytearray([number << 3 | 2])
+    while n > 127:
+        head.append(n & 127 | 128)
+        n >>= 7
+    return bytes(head) + bytes([n]) + data
 
 
 def stream(channel, name):
@@ -131,6 +141,56 @@ class ClientOfUs(unittest.TestCase):
         self.assertStatus(
             grpc.StatusCode.INVALID_ARGUMENT, list, copy(pb.CopyRequest(path="x"))
         )
+
+    # ---- a request that is a stream ----
+
+    def copy_in(self, path, chunks):
+        call = self.channel.stream_unary(SERVICE + "CopyIn")
+        return call.future(itertools.chain([field(1, field(1, path))], (field(2, c) for c in chunks)),
+                           timeout=60)
+
+    def test_stream_of_requests(self):
+        for n, size in ((0, 0), (1, 0), (1, 1), (3000, 1), (3000, 40), (300, 30000), (200, 65530),
+                        (200, 65536), (40, 1 << 20), (10, (4 << 20) - 100)):
+            self.copy_in(b"x", (bytes(size) for _ in range(n))).result()
+            self.assertEqual(self.stat().size, n * size, (n, size))
+
+    def test_streams_of_requests_at_once(self):
+        calls = [self.copy_in(b"x", (bytes(700000 + i) for _ in range(10))) for i in range(20)]
+        for call in calls:
+            call.result()
+
+    def test_stream_answered_early(self):
+        sent = []
+        endless = (sent.append(0) or bytes(1000) for _ in itertools.count())
+        self.assertStatus(grpc.StatusCode.NOT_FOUND, self.copy_in(b"fail", endless).result)
+
+    def test_stream_without_or_with_a_broken_message(self):
+        call = self.channel.stream_unary(SERVICE + "CopyIn")
+        self.assertStatus(grpc.StatusCode.INTERNAL, call, iter([]))
+        for bad in ([b"\xff"], [field(1, b""), b"\xff"], [field(1, b""), field(2, b"a"), b"\x12\x05a"]):
+            self.assertStatus(grpc.StatusCode.INTERNAL, call, iter(bad))
+        self.assertStatus(grpc.StatusCode.RESOURCE_EXHAUSTED, call,
+                          iter([field(1, b""), field(2, bytes(5 << 20))]))
+
+    def test_stream_waits_for_its_handler(self):
+        sent = []
+        call = self.copy_in(b"stall", (sent.append(0) or bytes(10000) for _ in range(1000)))
+        time.sleep(0.5)
+        # A window here, and what the client has on its way.
+        self.assertLess(len(sent), 100)
+        self.assertEqual(self.stat().size, 0)
+        unary(self.channel, "KillProcess")(pb.KillProcessRequest(id="stall"))
+        call.result()
+        self.assertEqual(self.stat().size, 10000000)
+
+    def test_stream_cancelled(self):
+        for path in (b"stall", b"x"):
+            before = self.stat().blocks
+            call = self.copy_in(path, (time.sleep(0.01) or bytes(100) for _ in itertools.count()))
+            time.sleep(0.1)
+            call.cancel()
+            self.until(lambda s: s.blocks == before + 1)
 
     def test_sizes(self):
         write = unary(self.channel, "WriteFile")

@@ -62,6 +62,47 @@ static void echo_copy(struct grpc_call *call, const ProtobufCMessage *m, void *d
 	grpc_call_finish(call, GRPC_OK, NULL);
 }
 
+static void echo_copy_more(struct grpc_call *call, const ProtobufCMessage *m, void *data)
+{
+	const Scc__CopyInChunk *chunk = (const Scc__CopyInChunk *)m;
+	Scc__CopyInResponse resp = SCC__COPY_IN_RESPONSE__INIT;
+	struct rpc_echo *echo = data;
+
+	if (!chunk) {
+		grpc_call_reply(call, &resp.base);
+		return;
+	}
+	if (chunk->content_case == SCC__COPY_IN_CHUNK__CONTENT_DATA)
+		echo->written += chunk->data.len;
+	grpc_call_receive(call, echo_copy_more, echo);
+}
+
+static void echo_copy_gone(struct grpc_call *call, void *data)
+{
+	struct rpc_echo *echo = data;
+
+	if (echo->stalled == call)
+		echo->stalled = NULL;
+	echo->cancelled++;
+}
+
+static void echo_copy_in(struct grpc_call *call, const ProtobufCMessage *m, void *data)
+{
+	const Scc__CopyInChunk *chunk = (const Scc__CopyInChunk *)m;
+	const char *path = chunk->content_case == SCC__COPY_IN_CHUNK__CONTENT_INIT ?
+			       chunk->init->path : "";
+	struct rpc_echo *echo = data;
+
+	echo->written = 0;
+	grpc_call_on_cancel(call, echo_copy_gone, echo);
+	if (!strcmp(path, "fail"))
+		grpc_call_finish(call, GRPC_NOT_FOUND, "no");
+	else if (!strcmp(path, "stall"))
+		echo->stalled = call;
+	else
+		echo_copy_more(call, m, data);
+}
+
 static void echo_forget(struct rpc_echo *echo, unsigned i)
 {
 	free(echo->ids[i]);
@@ -113,6 +154,8 @@ static void echo_kill(struct grpc_call *call, const ProtobufCMessage *m, void *d
 		grpc_call_reply(echo->waiters[i], &exited.base);
 		echo_forget(echo, i);
 	}
+	if (echo->stalled && !strcmp(req->id, "stall"))
+		grpc_call_receive(steal_ptr(echo->stalled), echo_copy_more, echo);
 	grpc_call_reply(call, &resp.base);
 }
 
@@ -134,14 +177,26 @@ static const struct grpc_method echo_methods[] = {
 	{ "WaitProcess", echo_wait }, { "KillProcess", echo_kill },	{ "Stat", echo_stat },
 };
 
+static const struct grpc_method echo_copy_methods[] = {
+	{ "CopyIn", echo_copy_in, .stream = true },
+};
+
 void rpc_echo_init(struct rpc_echo *echo)
 {
 	*echo = (struct rpc_echo){
-		.service = {
-			.desc = &sc__sandbox_context__descriptor,
-			.methods = echo_methods,
-			.nmethods = ARRAY_SIZE(echo_methods),
-			.data = echo,
+		.services = {
+			{
+				.desc = &sc__sandbox_context__descriptor,
+				.methods = echo_methods,
+				.nmethods = ARRAY_SIZE(echo_methods),
+				.data = echo,
+			},
+			{
+				.desc = &scc__sandbox_context__descriptor,
+				.methods = echo_copy_methods,
+				.nmethods = ARRAY_SIZE(echo_copy_methods),
+				.data = echo,
+			},
 		},
 	};
 }
@@ -187,7 +242,7 @@ int rpc_echo_start(struct rpc_echo_thread *t, const struct grpc_limits *limits)
 	rpc_echo_init(&t->echo);
 	if (pipe(t->wake) < 0 || pipe(t->adopt) < 0 || loop_new(&t->loop, NULL) < 0)
 		return -1;
-	if (grpc_server_new(t->loop, &t->echo.service, 1, limits, &t->srv, NULL) < 0)
+	if (grpc_server_new(t->loop, t->echo.services, 2, limits, &t->srv, NULL) < 0)
 		return -1;
 	loop_add_fd(t->loop, t->adopt[0], EPOLLIN, echo_thread_adopt, t, NULL, NULL);
 	loop_add_fd(t->loop, t->wake[0], 0, echo_thread_end, t, NULL, NULL);

@@ -8,6 +8,8 @@
  *	Copy	path "N SIZE": N messages with SIZE bytes of text each
  *	WaitProcess	answers when KillProcess names its id: exitCode is the signal;
  *		id "deaf": without a cancel callback, answered by KillProcess too
+ *	CopyIn	Stat().size is then the bytes of all data; path "stall":
+ *		takes nothing more until KillProcess names it; "fail": NOT_FOUND at once
  *	Stat	size: see above; nlink: WaitProcess calls held; blocks: cancelled so far
  */
 #ifndef RPC_ECHO_H
@@ -17,6 +19,7 @@
 
 #include "rpc/grpc_server.h"
 #include "sandbox_context.pb-c.h"
+#include "sandbox_context_copy.pb-c.h"
 
 #define RPC_ECHO_WAITERS 256
 
@@ -25,7 +28,8 @@ struct rpc_echo {
 	char *ids[RPC_ECHO_WAITERS];
 	unsigned held, cancelled;
 	size_t written;
-	struct grpc_service service;
+	struct grpc_call *stalled;
+	struct grpc_service services[2]; /* today's contract, and what it had before */
 };
 
 void rpc_echo_init(struct rpc_echo *echo);

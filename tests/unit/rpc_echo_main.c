@@ -33,7 +33,7 @@ static int echo_main_serve(const char *path, struct coffer_error *err)
 	rpc_echo_init(&echo);
 	r = loop_new(&loop, err);
 	if (r == 0)
-		r = grpc_server_new(loop, &echo.service, 1, NULL, &srv, err);
+		r = grpc_server_new(loop, echo.services, 2, NULL, &srv, err);
 	if (r < 0)
 		return r;
 	fd = io_unix_listen(AT_FDCWD, path, SOCK_STREAM, 0600, err);

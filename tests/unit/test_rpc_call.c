@@ -516,7 +516,7 @@ static void local_new(struct local *l)
 {
 	rpc_echo_init(&l->echo);
 	assert_int_equal(loop_new(&l->loop, NULL), 0);
-	assert_int_equal(grpc_server_new(l->loop, &l->echo.service, 1, NULL, &l->srv, NULL), 0);
+	assert_int_equal(grpc_server_new(l->loop, l->echo.services, 2, NULL, &l->srv, NULL), 0);
 }
 
 static void local_free(struct local *l)
