@@ -28,7 +28,8 @@
 #include "base/log.h"
 #include "sandbox/vm.h"
 
-#define CONTAINER_KILLED 137 /* exit code of what a stop ends: 128 + SIGKILL */
+#define CONTAINER_PORT_MIN UINT32_C(0x10000000) /* below: ports of the user's own */
+#define CONTAINER_KILLED   137 /* exit code of what a stop ends: 128 + SIGKILL */
 
 static const char *const container_states[] = {
 	[COFFER_STATE_INITIALIZED] = "initialized", [COFFER_STATE_CREATED] = "created",
@@ -72,8 +73,10 @@ int container_new(const char *id, const struct coffer_container_config *config, 
 	c->maker = maker;
 	c->rootfs = (struct rootfs)ROOTFS_INIT;
 	pthread_mutex_init(&c->lock, NULL);
+	pthread_cond_init(&c->changed, NULL);
 	c->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	r = c->cancel_fd < 0 ? err_sys(err, "eventfd") : 0;
+	c->gone_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	r = c->cancel_fd < 0 || c->gone_fd < 0 ? err_sys(err, "eventfd") : 0;
 	if (r == 0 && id)
 		memcpy(c->id, id, strlen(id) + 1);
 	else if (r == 0)
@@ -96,6 +99,15 @@ int coffer_container_new(const char *id, const struct coffer_container_config *c
 	return container_new(id, config, sandbox_vm_new, out, err);
 }
 
+static void container_signal(int event_fd)
+{
+	const uint64_t one = 1;
+	/* A counter that is full is as readable as one that is not. */
+	ssize_t n = write(event_fd, &one, sizeof(one));
+
+	(void)n;
+}
+
 /* End the sandbox and give everything back; processes that still ran end with @code or @why. */
 static void container_teardown(struct coffer_container *c, int code, const struct coffer_error *why)
 {
@@ -103,6 +115,11 @@ static void container_teardown(struct coffer_container *c, int code, const struc
 	process_settle(c->init, code, why);
 	for (struct coffer_process *p = c->execs; p; p = p->next)
 		process_settle(p, code, why);
+	container_signal(c->gone_fd);
+	if (c->sandbox)
+		c->sandbox->ops->stop(c->sandbox);
+	while (c->users > 0)
+		pthread_cond_wait(&c->changed, &c->lock);
 	if (c->agent)
 		agent_close(c->agent);
 	c->agent = NULL;
@@ -147,12 +164,51 @@ int container_check_cancel(const struct coffer_container *c, struct coffer_error
 	return err_set(err, COFFER_ERR_CANCELLED, 0, "given up");
 }
 
-static void container_forget_cancel(struct coffer_container *c)
+static void container_reset(int event_fd)
 {
 	uint64_t n;
 
-	if (read(c->cancel_fd, &n, sizeof(n)) < 0 && errno != EAGAIN)
+	if (read(event_fd, &n, sizeof(n)) < 0 && errno != EAGAIN)
 		log_warning("read an eventfd: %s", strerror(errno));
+}
+
+int container_enter(struct coffer_container *c, unsigned states, const char *what,
+		    struct coffer_error *err)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&c->lock);
+	if (CONTAINER_IN(c->state) & states)
+		c->users++;
+	else
+		r = container_refuse(c, what, err);
+	pthread_mutex_unlock(&c->lock);
+	return r;
+}
+
+void container_leave(struct coffer_container *c)
+{
+	pthread_mutex_lock(&c->lock);
+	c->users--;
+	pthread_cond_broadcast(&c->changed);
+	pthread_mutex_unlock(&c->lock);
+}
+
+int container_agent_open(struct coffer_container *c, struct agent **out, struct coffer_error *err)
+{
+	int fd = c->sandbox->ops->connect_begin(c->sandbox, err);
+
+	return fd < 0 ? fd : c->sandbox->ops->connect_end(c->sandbox, fd, out, err);
+}
+
+uint32_t container_port_take(void)
+{
+	uint32_t n;
+
+	/* A program inside can dial what is listened on; streams are of one process only. */
+	if (getrandom(&n, sizeof(n), 0) != sizeof(n))
+		n = (uint32_t)clock_now();
+	return CONTAINER_PORT_MIN + n % (UINT32_MAX - CONTAINER_PORT_MIN);
 }
 
 /* "start container c1: ..."; the agent words its own errors so already. */
@@ -250,7 +306,7 @@ int coffer_container_create(struct coffer_container *c, struct coffer_error *err
 		return r;
 	}
 	c->timing = (struct coffer_timing){ .create_called = clock_now() };
-	c->next_port = CONTAINER_FIRST_PORT;
+	container_reset(c->gone_fd);
 	process_reset(c->init);
 	r = container_boot(c, &own);
 	if (r == 0)
@@ -258,7 +314,7 @@ int coffer_container_create(struct coffer_container *c, struct coffer_error *err
 	container_note_timing(c);
 	if (r < 0) {
 		if (own.kind == COFFER_ERR_CANCELLED)
-			container_forget_cancel(c);
+			container_reset(c->cancel_fd);
 		r = container_wrap(c, "create", &own);
 		container_fail(c, &own);
 		if (err)
@@ -295,7 +351,7 @@ int coffer_container_start(struct coffer_container *c, struct coffer_error *err)
 		c->state = COFFER_STATE_STARTED;
 		c->agent->ops->set_cancel(c->agent, -1);
 	}
-	container_forget_cancel(c);
+	container_reset(c->cancel_fd);
 	pthread_mutex_unlock(&c->lock);
 	return r;
 }
@@ -348,12 +404,9 @@ void container_lost(struct coffer_container *c, struct coffer_process *p)
 
 void coffer_container_cancel(struct coffer_container *c)
 {
-	const uint64_t one = 1;
 	int saved_errno = errno;
-	/* A counter that is full is as readable as one that is not. */
-	ssize_t n = write(c->cancel_fd, &one, sizeof(one));
 
-	(void)n;
+	container_signal(c->cancel_fd);
 	errno = saved_errno;
 }
 
@@ -372,6 +425,8 @@ void coffer_container_free(struct coffer_container *c)
 	process_free(c->init);
 	config_free_container(c->config);
 	close_fd(&c->cancel_fd);
+	close_fd(&c->gone_fd);
+	pthread_cond_destroy(&c->changed);
 	pthread_mutex_destroy(&c->lock);
 	free(c);
 }

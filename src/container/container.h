@@ -17,7 +17,7 @@
 #include "container/rootfs.h"
 #include "sandbox/sandbox.h"
 
-#define CONTAINER_FIRST_PORT UINT32_C(0x10000000) /* of streams */
+struct remote;
 
 /* What a wait on a process would say. */
 enum process_phase {
@@ -48,16 +48,19 @@ struct coffer_container {
 	char id[COFFER_ID_MAX + 1];
 	struct coffer_container_config *config; /* owned */
 	sandbox_maker maker;
+	struct remote *remote; /* another process owns it, and calls go there; NULL: it is ours */
 	int cancel_fd; /* eventfd, readable: give up */
+	int gone_fd;   /* eventfd, readable: the machine ends or has ended */
 
-	pthread_mutex_t lock; /* guards what follows */
+	pthread_mutex_t lock;	/* guards what follows */
+	pthread_cond_t changed; /* users */
+	unsigned users;		/* between container_enter() and container_leave() */
 	enum coffer_state state;
 	struct coffer_error cause; /* of COFFER_STATE_ERRORED */
 	struct rundir *dir;        /* these four from create to stop */
 	struct sandbox *sandbox;
 	struct agent *agent;
 	struct rootfs rootfs;
-	uint32_t next_port;
 	struct coffer_timing timing;
 	struct coffer_process *init;
 	struct coffer_process *execs; /* list */
@@ -66,6 +69,28 @@ struct coffer_container {
 /* container_new() - coffer_container_new() with a choice of sandbox */
 int container_new(const char *id, const struct coffer_container_config *config,
 		  sandbox_maker maker, struct coffer_container **out, struct coffer_error *err);
+
+/**
+ * container_enter() - Use the machine without holding the container's lock
+ * @states:	CONTAINER_IN(state) bits it is legal in
+ * @what:	The call, for the error: "copy into"
+ *
+ * Until container_leave() sandbox, dir and rootfs are there, though the machine may end at any
+ * time: connections break then and gone_fd is readable.  Leave soon after.
+ */
+#define CONTAINER_IN(state)    (1u << (state))
+#define CONTAINER_IN_STARTED   CONTAINER_IN(COFFER_STATE_STARTED)
+int container_enter(struct coffer_container *c, unsigned states, const char *what,
+		    struct coffer_error *err);
+void container_leave(struct coffer_container *c);
+
+/* The next two between container_enter() and container_leave(), with or without the lock. */
+
+/* container_agent_open() - A connection of the caller's own; close it with agent_close() */
+int container_agent_open(struct coffer_container *c, struct agent **out, struct coffer_error *err);
+
+/* container_port_take() - A vsock port of ours that nobody has, and that nobody inside can guess */
+uint32_t container_port_take(void);
 
 /* container_check_started() - With the lock held. Return: 0 or negative errno */
 int container_check_started(struct coffer_container *c, const char *what,

@@ -39,7 +39,7 @@ struct launch {
 static int launch_listen(struct launch *l, struct coffer_error *err)
 {
 	for (int i = 0; i < COFFER_STREAM_COUNT; i++) {
-		uint32_t port = l->p->container->next_port;
+		uint32_t port = container_port_take();
 
 		if (l->p->config->stdio[i].mode == COFFER_STDIO_NULL)
 			continue;
@@ -47,7 +47,6 @@ static int launch_listen(struct launch *l, struct coffer_error *err)
 		if (l->listeners[i] < 0)
 			return steal_fd(&l->listeners[i]);
 		l->ports[i] = port;
-		l->p->container->next_port++;
 	}
 	return 0;
 }

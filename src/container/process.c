@@ -81,7 +81,7 @@ void process_reset(struct coffer_process *p)
 static void process_wake(struct coffer_process *p)
 {
 	if (p->waiter)
-		shutdown(p->waiter->ops->wait_fd(p->waiter), SHUT_RDWR);
+		shutdown(p->waiter->ops->fd(p->waiter), SHUT_RDWR);
 }
 
 void process_settle(struct coffer_process *p, int code, const struct coffer_error *why)
@@ -172,7 +172,7 @@ int coffer_process_wait(struct coffer_process *p, uint64_t timeout, struct coffe
 		pthread_mutex_lock(&p->lock);
 		r = process_look(p, status, &broken, &own);
 		if (p->phase == PROCESS_RUNNING)
-			pfd.fd = p->waiter->ops->wait_fd(p->waiter);
+			pfd.fd = p->waiter->ops->fd(p->waiter);
 		pthread_mutex_unlock(&p->lock);
 		if (broken) {
 			/* Settles this process: the next look tells how. */
@@ -194,7 +194,7 @@ int coffer_process_wait_fd(struct coffer_process *p)
 	int fd;
 
 	pthread_mutex_lock(&p->lock);
-	fd = p->waiter ? p->waiter->ops->wait_fd(p->waiter) : -1;
+	fd = p->waiter ? p->waiter->ops->fd(p->waiter) : -1;
 	pthread_mutex_unlock(&p->lock);
 	return fd;
 }

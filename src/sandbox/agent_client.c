@@ -15,11 +15,10 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "agent_extras.pb-c.h"
 #include "rpc/grpc_client.h"
 #include "sandbox_context.pb-c.h"
 
-/* A call that only moves things about in the guest's kernel. */
-#define AGENT_CALL_BUDGET (10 * USEC_PER_SEC)
 /* Creating a process includes connecting its streams. */
 #define AGENT_CREATE_BUDGET (15 * USEC_PER_SEC)
 
@@ -34,15 +33,55 @@ static struct agent_client *agent_client_from(struct agent *agent)
 	return container_of(agent, struct agent_client, agent);
 }
 
+static const ProtobufCServiceDescriptor *const agent_client_services[] = {
+	[AGENT_CONTRACT] = &sc__sandbox_context__descriptor,
+	[AGENT_EXTRAS] = &ax__extras__descriptor,
+};
+_Static_assert(ARRAY_SIZE(agent_client_services) == AGENT_SERVICE_COUNT, "a row a service");
+
+static int agent_client_request(struct agent *agent, const struct agent_request *request,
+				usec_t budget, ProtobufCMessage **reply, struct coffer_error *err)
+{
+	usec_t begin = clock_now();
+	int r = grpc_client_call(agent_client_from(agent)->rpc,
+				 agent_client_services[request->service], request->method,
+				 request->msg, clock_budget(budget), reply, err);
+
+	log_debug("%s: %d after %llu us", request->method, r,
+		  (unsigned long long)(clock_now() - begin));
+	return r;
+}
+
+static int agent_client_stream_begin(struct agent *agent, const struct agent_request *request,
+				     usec_t budget, struct agent_stream **out,
+				     struct coffer_error *err)
+{
+	struct grpc_pending *p;
+	int r = grpc_client_start(agent_client_from(agent)->rpc,
+				  agent_client_services[request->service], request->method,
+				  request->msg, clock_budget(budget), &p, err);
+
+	if (r == 0)
+		*out = (struct agent_stream *)p;
+	return r;
+}
+
+static int agent_client_stream_next(struct agent *agent, struct agent_stream *stream,
+				    usec_t deadline, ProtobufCMessage **reply,
+				    struct coffer_error *err)
+{
+	return grpc_pending_recv((struct grpc_pending *)stream, deadline, reply, err);
+}
+
+static void agent_client_stream_end(struct agent *agent, struct agent_stream *stream)
+{
+	grpc_pending_free((struct grpc_pending *)stream);
+}
+
 static int agent_client_call(struct agent *agent, const char *method, const ProtobufCMessage *req,
 			     usec_t budget, ProtobufCMessage **resp, struct coffer_error *err)
 {
-	usec_t begin = clock_now();
-	int r = grpc_client_call(agent_client_from(agent)->rpc, &sc__sandbox_context__descriptor,
-				 method, req, clock_budget(budget), resp, err);
-
-	log_debug("%s: %d after %llu us", method, r, (unsigned long long)(clock_now() - begin));
-	return r;
+	return agent_call(agent, AGENT_CONTRACT, method, req, budget, resp, err);
 }
 
 /* Each step's request goes out at once; its answer is taken by agent_client_prepare(). */
@@ -88,6 +127,15 @@ static int agent_client_link_up(struct agent *agent, const struct agent_step *st
 	return agent_client_send(agent, "IpLinkSet", &req.base, out, err);
 }
 
+static int agent_client_any(struct agent *agent, const struct agent_step *step,
+			    struct grpc_pending **out, struct coffer_error *err)
+{
+	return grpc_client_start(agent_client_from(agent)->rpc,
+				 agent_client_services[step->request.service],
+				 step->request.method, step->request.msg,
+				 clock_budget(AGENT_CALL_BUDGET), out, err);
+}
+
 static const struct {
 	const char *what;
 	int (*send)(struct agent *agent, const struct agent_step *step, struct grpc_pending **out,
@@ -96,6 +144,7 @@ static const struct {
 	[AGENT_STEP_MOUNT] = { "mount", agent_client_mount },
 	[AGENT_STEP_MKDIR] = { "make directory", agent_client_mkdir },
 	[AGENT_STEP_LINK_UP] = { "bring up interface", agent_client_link_up },
+	[AGENT_STEP_CALL] = { NULL, agent_client_any },
 };
 _Static_assert(ARRAY_SIZE(agent_client_steps) == AGENT_STEP_COUNT, "a row a kind");
 
@@ -110,6 +159,7 @@ static int agent_client_prepare(struct agent *agent, const struct agent_step *st
 {
 	usec_t begin = clock_now(), deadline = deadline_in(clock_budget(AGENT_CALL_BUDGET));
 	struct grpc_pending *calls[AGENT_STEPS_MAX] = { NULL };
+	const char *what;
 	int r = 0;
 
 	if (nsteps > AGENT_STEPS_MAX)
@@ -121,15 +171,17 @@ static int agent_client_prepare(struct agent *agent, const struct agent_step *st
 
 		if (!calls[i])
 			continue;
+		what = agent_client_steps[steps[i].kind].what;
+		if (!what)
+			what = steps[i].request.method;
 		if (r == 0) {
 			r = grpc_pending_recv(calls[i], deadline, &msg, err);
 			if (msg)
 				protobuf_c_message_free_unpacked(msg, NULL);
 			if (r < 0)
-				err_wrap(err, "%s %s", agent_client_steps[steps[i].kind].what,
-					 steps[i].path);
-			log_debug("%s %s: %d after %llu us", agent_client_steps[steps[i].kind].what,
-				  steps[i].path, r, (unsigned long long)(clock_now() - begin));
+				err_wrap(err, "%s %s", what, steps[i].path);
+			log_debug("%s %s: %d after %llu us", what, steps[i].path, r,
+				  (unsigned long long)(clock_now() - begin));
 		}
 		grpc_pending_free(calls[i]);
 	}
@@ -252,7 +304,12 @@ static int agent_client_wait_poll(struct agent *agent, usec_t deadline, struct a
 	ProtobufCMessage *msg = NULL;
 	int r;
 
+	if (!c->waiting)
+		return err_internal(err, "agent: nothing is waited for");
 	r = grpc_pending_recv(c->waiting, deadline, &msg, err);
+	if (r == -ETIMEDOUT)
+		return r;
+	grpc_pending_free(steal_ptr(c->waiting));
 	if (r < 0)
 		return r;
 	if (!msg)
@@ -269,7 +326,7 @@ static int agent_client_wait_poll(struct agent *agent, usec_t deadline, struct a
 	return 0;
 }
 
-static int agent_client_wait_fd(const struct agent *agent)
+static int agent_client_fd(const struct agent *agent)
 {
 	return grpc_client_fd(container_of(agent, const struct agent_client, agent)->rpc);
 }
@@ -290,6 +347,11 @@ static void agent_client_close(struct agent *agent)
 }
 
 static const struct agent_ops agent_client_ops = {
+	.call = agent_client_request,
+	.stream_begin = agent_client_stream_begin,
+	.stream_next = agent_client_stream_next,
+	.stream_end = agent_client_stream_end,
+	.fd = agent_client_fd,
 	.prepare = agent_client_prepare,
 	.create = agent_client_create,
 	.start = agent_client_start,
@@ -300,7 +362,6 @@ static const struct agent_ops agent_client_ops = {
 	.set_time = agent_client_set_time,
 	.wait_begin = agent_client_wait_begin,
 	.wait_poll = agent_client_wait_poll,
-	.wait_fd = agent_client_wait_fd,
 	.set_cancel = agent_client_set_cancel,
 	.close = agent_client_close,
 };

@@ -22,10 +22,12 @@
 
 #include <cmocka.h>
 
+#include "agent_extras.pb-c.h"
 #include "base/clock.h"
 #include "base/io.h"
 #include "container/container.h"
 #include "sandbox/hybrid.h"
+#include "sandbox_context.pb-c.h"
 
 /* What the test wants, and what happened. Tests run one after the other. */
 static struct fake {
@@ -75,6 +77,39 @@ static void fake_end_process(unsigned char code)
 		fake.verdict = code;
 	else if (write(fake.process_end, &code, 1) < 0)
 		assert_int_equal(errno, EPIPE);
+}
+
+static int fake_call(struct agent *agent, const struct agent_request *request, usec_t budget,
+		     ProtobufCMessage **reply, struct coffer_error *err)
+{
+	const ProtobufCMethodDescriptor *m = protobuf_c_service_descriptor_get_method_by_name(
+	    request->service == AGENT_EXTRAS ? &ax__extras__descriptor
+					     : &sc__sandbox_context__descriptor,
+	    request->method);
+	int r = fake_note(request->method, err);
+
+	assert_non_null(m);
+	assert_ptr_equal(m->input, request->msg->descriptor);
+	/* An empty reply of the right type. */
+	if (r == 0 && reply)
+		*reply = protobuf_c_message_unpack(m->output, NULL, 0, NULL);
+	return r;
+}
+
+static int fake_stream_begin(struct agent *agent, const struct agent_request *request,
+			     usec_t budget, struct agent_stream **out, struct coffer_error *err)
+{
+	return err_unsupported(err, "%s", request->method);
+}
+
+static int fake_stream_next(struct agent *agent, struct agent_stream *stream, usec_t deadline,
+			    ProtobufCMessage **reply, struct coffer_error *err)
+{
+	return err_timeout(err, "no message");
+}
+
+static void fake_stream_end(struct agent *agent, struct agent_stream *stream)
+{
 }
 
 static int fake_prepare(struct agent *agent, const struct agent_step *steps, size_t nsteps,
@@ -176,7 +211,7 @@ static int fake_wait_poll(struct agent *agent, usec_t deadline, struct agent_exi
 	return 0;
 }
 
-static int fake_wait_fd(const struct agent *agent)
+static int fake_fd(const struct agent *agent)
 {
 	return ((const struct fake_agent *)agent)->wait_fd;
 }
@@ -194,6 +229,11 @@ static void fake_set_cancel(struct agent *agent, int fd)
 }
 
 static const struct agent_ops fake_agent_ops = {
+	.call = fake_call,
+	.stream_begin = fake_stream_begin,
+	.stream_next = fake_stream_next,
+	.stream_end = fake_stream_end,
+	.fd = fake_fd,
 	.prepare = fake_prepare,
 	.create = fake_create,
 	.start = fake_start,
@@ -204,7 +244,6 @@ static const struct agent_ops fake_agent_ops = {
 	.set_time = fake_set_time,
 	.wait_begin = fake_wait_begin,
 	.wait_poll = fake_wait_poll,
-	.wait_fd = fake_wait_fd,
 	.set_cancel = fake_set_cancel,
 	.close = fake_close,
 };
