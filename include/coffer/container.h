@@ -37,6 +37,7 @@
 #include "coffer/event.h"
 #include "coffer/mount.h"
 #include "coffer/process.h"
+#include "coffer/record.h"
 #include "coffer/socket.h"
 #include "coffer/stats.h"
 
@@ -105,6 +106,12 @@ struct coffer_container_config {
 			       * else /run/coffer for root, else $XDG_RUNTIME_DIR/coffer,
 			       * else /tmp/coffer-UID */
 	const struct coffer_process_config *process; /* init; required */
+	const char *const *labels; /* "key=value", told by inspect; NULL-terminated or NULL */
+	bool keep;                 /* what inspect says outlives the container, and its owner, in
+				    * the run directory until coffer_record_remove() */
+	const char *stop_signal;   /* the first of coffer_container_stop(). NULL: "TERM" */
+	uint64_t stop_grace;       /* microseconds for those who stop it without saying, told by
+				    * inspect; 0: 10 s */
 };
 #define COFFER_CONTAINER_CONFIG_INIT { .size = sizeof(struct coffer_container_config) }
 

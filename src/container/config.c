@@ -18,6 +18,8 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/spawn.h"
 #include "vmm/config.h"
 
 #define CONFIG_MEMORY_SPARE (UINT64_C(128) << 20) /* of the machine, beside a limit */
@@ -244,6 +246,11 @@ static int config_check_container(const struct coffer_container_config *c,
 				   (unsigned long long)VMM_MEMORY_MAX >> 20);
 	if (vmm_machine_parse(c->machine) < 0)
 		return err_invalid(err, "machine %s: unknown", c->machine);
+	if (c->stop_signal && spawn_signal_parse(c->stop_signal) < 1)
+		return err_invalid(err, "stop_signal %s: there is none", c->stop_signal);
+	for (const char *const *l = c->labels; l && *l; l++)
+		if (**l == '=' || !**l)
+			return err_invalid(err, "label %s: without a name", *l);
 	return 0;
 }
 
@@ -295,10 +302,11 @@ static int config_own_container(struct config_container *p, struct coffer_error 
 		{ &c->dns.searches, "dns.searches" },
 		{ &c->dns.options, "dns.options" },
 		{ &c->sysctls, "sysctls" },
+		{ &c->labels, "labels" },
 	};
 	const char **const texts[] = { &c->rootfs,   &c->layer.path, &c->hostname, &c->dns.domain,
 				       &c->platform, &c->machine,    &c->kernel,   &c->initrd,
-				       &c->run_dir };
+				       &c->run_dir,  &c->stop_signal };
 	int r = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(words) && r == 0; i++)
@@ -319,6 +327,10 @@ static void config_fill(struct coffer_container_config *c)
 		c->cpus = 1;
 	if (!c->machine)
 		c->machine = "auto";
+	if (!c->stop_signal)
+		c->stop_signal = "TERM";
+	if (!c->stop_grace)
+		c->stop_grace = 10 * USEC_PER_SEC;
 	if (!c->memory && limit <= VMM_MEMORY_MAX)
 		c->memory = limit ? limit + CONFIG_MEMORY_SPARE : VMM_MEMORY_DEFAULT;
 	if (c->memory <= VMM_MEMORY_MAX)
