@@ -153,6 +153,86 @@ static void test_killed_owner(void **state)
 	rundir_remove(dir);
 }
 
+/* A record keeps a directory over its owner's end, whichever way that comes. */
+static void test_kept(void **state)
+{
+	struct coffer_error err = COFFER_ERROR_INIT;
+	struct rundir *dir, *look;
+
+	assert_int_equal(rundir_create(test_root, "one", &dir, NULL), 0);
+	test_make("one", "record.json");
+	test_make("one", "control.sock");
+	test_make("one/log", "stdout");
+	test_make("one/vm", "console.log");
+	assert_int_equal(rundir_open(test_root, "one", true, &look, &err), -EBUSY);
+	assert_int_equal(err.kind, COFFER_ERR_INVALID_STATE);
+	assert_int_equal(rundir_open(test_root, "one", false, &look, &err), 0);
+	assert_true(look->vm_fd >= 0);
+	assert_true(rundir_is_live(look));
+	assert_true(rundir_is_live(dir));
+	rundir_close(dir);
+	assert_false(rundir_is_live(look));
+	rundir_remove(look); /* not its owner */
+	assert_true(test_exists("one/log/stdout"));
+	assert_true(test_exists("one/record.json"));
+	assert_false(test_exists("one/vm"));
+	assert_false(test_exists("one/control.sock"));
+	assert_int_equal(rundir_create(test_root, "one", &dir, &err), -EEXIST);
+
+	assert_int_equal(rundir_open(test_root, "one", true, &dir, &err), 0);
+	assert_true(test_exists("one/vm"));
+	rundir_remove(dir);
+	assert_false(test_exists("one"));
+	assert_int_equal(rundir_open(test_root, "one", true, &dir, &err), -ENOENT);
+	assert_int_equal(err.kind, COFFER_ERR_NOT_FOUND);
+}
+
+/* Of a stopped container the sweep takes what belonged to its machine; cut short, it goes on. */
+static void test_sweep_keeps(void **state)
+{
+	struct rundir *dir;
+
+	test_make("kept", "lock");
+	test_make("kept", "record.json");
+	test_make("kept", "record.json.77.tmp");
+	test_make("kept", "control.sock");
+	test_make("kept", "log");
+	test_make("kept/vm", "console.log");
+	test_make("halfway", "lock");
+	test_make("halfway", "log");
+	assert_int_equal(rundir_create(test_root, "one", &dir, NULL), 0);
+	assert_true(test_exists("kept/record.json"));
+	assert_true(test_exists("kept/log"));
+	assert_false(test_exists("kept/vm"));
+	assert_false(test_exists("kept/control.sock"));
+	assert_false(test_exists("kept/record.json.77.tmp"));
+	assert_false(test_exists("halfway"));
+	rundir_remove(dir);
+}
+
+static void test_list(void **state)
+{
+	struct rundir_list list;
+	struct rundir *dir;
+
+	assert_int_equal(rundir_list(test_root, &list, NULL), 0);
+	assert_int_equal(list.n, 0);
+	test_make("foreign", "lock");
+	test_make("foreign", "precious");
+	test_make("stale", "lock");
+	test_make("two", "lock");
+	test_make("two", "record.json");
+	assert_int_equal(rundir_create(test_root, "one", &dir, NULL), 0);
+	assert_int_equal(rundir_list(test_root, &list, NULL), 0);
+	assert_int_equal(list.n, 2);
+	assert_string_equal(list.v[0].id, "one");
+	assert_true(list.v[0].live);
+	assert_string_equal(list.v[1].id, "two");
+	assert_false(list.v[1].live);
+	rundir_list_free(&list);
+	rundir_remove(dir);
+}
+
 static void test_refused_roots(void **state)
 {
 	struct coffer_error err = COFFER_ERROR_INIT;
@@ -208,6 +288,9 @@ int main(void)
 		TEST(test_stale),
 		TEST(test_sweep_is_careful),
 		TEST(test_killed_owner),
+		TEST(test_kept),
+		TEST(test_sweep_keeps),
+		TEST(test_list),
 		TEST(test_refused_roots),
 		TEST(test_many_at_once),
 	};
