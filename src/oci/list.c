@@ -15,7 +15,7 @@
 
 #include "base/json.h"
 #include "base/log.h"
-#include "oci/table.h"
+#include "base/table.h"
 
 struct list_opts {
 	bool help, quiet;

@@ -17,8 +17,8 @@
 #include <time.h>
 
 #include "base/io.h"
+#include "base/table.h"
 #include "oci/ps_columns.h"
-#include "oci/table.h"
 
 #define PS_COMMAND_MAX 4096
 #define PS_PTS_MAJOR   136 /* and the seven after it: 2^20 terminals */

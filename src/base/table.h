@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * oci/table.h - text in columns
+ * base/table.h - text in columns
  */
-#ifndef OCI_TABLE_H
-#define OCI_TABLE_H
+#ifndef BASE_TABLE_H
+#define BASE_TABLE_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -29,4 +29,4 @@ void table_add(struct table *t, const char *const *cells);
 int table_print(const struct table *t, FILE *out, struct coffer_error *err);
 void table_free(struct table *t);
 
-#endif /* OCI_TABLE_H */
+#endif /* BASE_TABLE_H */

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * oci/table.c - text in columns
+ * base/table.c - text in columns
  *
  * Cells may be foreign bytes: control characters are printed as "?".
  *
- * Callers: list.c, ps.c.
+ * Callers: the programs with verbs.
  */
-#include "oci/table.h"
+#include "base/table.h"
 
 #include <stdlib.h>
 #include <string.h>
