@@ -230,6 +230,9 @@ static void container_fill_launch(struct engine_container *c, struct init *init)
 {
 	struct launch *l = &c->launch;
 
+	/* The only process of a machine of its own is not to leave its namespace. */
+	if (!c->args->own_kernel)
+		ns_lend_network(&c->ns);
 	l->ns = &c->ns;
 	l->main = init_main;
 	l->data = init;

@@ -73,6 +73,17 @@ static int init_stage_mounts(struct init *i, struct coffer_error *err)
 	return mount_all(i->mounts, i->rootfd, err);
 }
 
+/* What can be mounted while the parent still makes the network namespace. */
+static int init_stage_mounts_offline(struct init *i, struct coffer_error *err)
+{
+	return i->ns->lent ? mount_offline(i->mounts, i->rootfd, err) : 0;
+}
+
+static int init_stage_network(struct init *i, struct coffer_error *err)
+{
+	return ns_enter_network(i->ns, *i->sock, err);
+}
+
 static int init_stage_devices(struct init *i, struct coffer_error *err)
 {
 	return device_make_all(i->spec, i->mounts->devices, i->rootfd, err);
@@ -213,6 +224,8 @@ static int init_stage_find_root(struct init *i, struct coffer_error *err)
 static const struct init_stage init_stages[] = {
 	{ "session", init_stage_session },
 	{ "root", init_stage_root },
+	{ "mount", init_stage_mounts_offline },
+	{ "namespaces", init_stage_network },
 	{ "mount", init_stage_mounts },
 	{ "devices", init_stage_devices },
 	{ "terminal", init_stage_console },

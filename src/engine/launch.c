@@ -160,13 +160,28 @@ static int launch_continue(struct launch *l, struct coffer_error *err)
 	return r < 0 ? err_sysn(err, r, "answer the container's process") : 0;
 }
 
+/* Before any answer but that to SYNC_PLACE, so that the child knows what comes when. */
+static int launch_lend_network(struct launch *l, struct coffer_error *err)
+{
+	autoclose int fd = l->ns->lent ? ns_make_network(l->ns, err) : -1;
+	int r;
+
+	if (!l->ns->lent || fd < 0)
+		return l->ns->lent ? fd : 0;
+	r = sync_send(l->sock, SYNC_NETWORK, 0, fd);
+	/* EPIPE: it has died meanwhile; its report may still be in the socket. */
+	return r < 0 && r != -EPIPE ? err_sysn(err, r, "send the network namespace") : 0;
+}
+
 static int launch_on_place(struct launch *l, struct sync_msg *msg, int *fd,
 			   struct coffer_error *err)
 {
 	int r = l->place ? l->place(l->process.child.pid, l->parent_data, err)
 			 : err_internal(err, "unexpected question for a cgroup");
 
-	return r < 0 ? r : launch_continue(l, err);
+	if (r == 0)
+		r = launch_continue(l, err);
+	return r < 0 ? r : launch_lend_network(l, err);
 }
 
 static int launch_on_map(struct launch *l, struct sync_msg *msg, int *fd, struct coffer_error *err)
@@ -331,7 +346,9 @@ int launch_start(struct launch *l, struct coffer_error *err)
 	close_fd(&theirs);
 	log_debug("nsexec container setup: %s %d cloned", l->ns->bridge ? "helper" : "process",
 		  (int)pid);
-	r = l->ns->bridge ? 0 : launch_born(l, err);
+	r = launch_needs_place(l) ? 0 : launch_lend_network(l, err);
+	if (r == 0 && !l->ns->bridge)
+		r = launch_born(l, err);
 	return r < 0 ? r : launch_serve(l, SYNC_CREATED, err);
 }
 

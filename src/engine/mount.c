@@ -375,16 +375,44 @@ static int mount_one(struct mount_plan *m, const struct mount_plans *plans, int 
 	return mount_bind(m, rootfd, err);
 }
 
+static int mount_next(struct mount_plans *plans, int rootfd, struct coffer_error *err)
+{
+	struct mount_plan *m = &plans->v[plans->done];
+
+	if (mount_one(m, plans, rootfd, err) < 0)
+		return err_wrap(err, "mounts[%zu] on %s", plans->done, m->target);
+	plans->done++;
+	return 0;
+}
+
+/* A bind does too: its source may be among the caller's own files in /proc. */
+static bool mount_is_offline(const struct mount_plan *m)
+{
+	static const char *const types[] = { "proc", "tmpfs", "devpts", "mqueue", "cgroup",
+					     "cgroup2" };
+
+	for (size_t i = 0; m->type && i < ARRAY_SIZE(types); i++)
+		if (strcmp(m->type, types[i]) == 0)
+			return true;
+	return false;
+}
+
+int mount_offline(struct mount_plans *plans, int rootfd, struct coffer_error *err)
+{
+	int r = 0;
+
+	while (r == 0 && plans->done < plans->n && mount_is_offline(&plans->v[plans->done]))
+		r = mount_next(plans, rootfd, err);
+	return r;
+}
+
 int mount_all(struct mount_plans *plans, int rootfd, struct coffer_error *err)
 {
-	int r;
+	int r = 0;
 
-	for (size_t i = 0; i < plans->n; i++) {
-		r = mount_one(&plans->v[i], plans, rootfd, err);
-		if (r < 0)
-			return err_wrap(err, "mounts[%zu] on %s", i, plans->v[i].target);
-	}
-	return 0;
+	while (r == 0 && plans->done < plans->n)
+		r = mount_next(plans, rootfd, err);
+	return r;
 }
 
 int mount_seal(struct mount_plans *plans, struct coffer_error *err)

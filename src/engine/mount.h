@@ -36,6 +36,7 @@ struct mount_plans {
 	const char *label;    /* linux.mountLabel; borrowed */
 	const struct cgroup *cgroup; /* borrowed; NULL: the container has none of its own */
 	bool cgroup_namespace;
+	size_t done;          /* the child's: that many are mounted */
 };
 
 #define MOUNT_PLANS_INIT { .root = -1 }
@@ -54,6 +55,8 @@ int mount_plan_open(struct mount_plans *plans, const char *root, const struct oc
 		    const struct ns_plan *ns, struct coffer_error *err);
 void mount_plans_free(struct mount_plans *plans);
 
+/* mount_offline() - As mount_all(), up to the first whose content depends on the network namespace */
+int mount_offline(struct mount_plans *plans, int rootfd, struct coffer_error *err);
 /* mount_all() - In the child, in the order of the spec, below @rootfd */
 int mount_all(struct mount_plans *plans, int rootfd, struct coffer_error *err);
 /* mount_seal() - In the child, once all files are made: what is to be read-only becomes so */

@@ -12,6 +12,8 @@
  *   those refused are tried again from within.
  * - The cgroup namespace is made last, by the child itself: its root is the
  *   cgroup of the process that asks, and clone3() would take the parent's.
+ * - A network namespace that the parent lends is entered before anything looks
+ *   at it: the first mount that does, hooks, sysctls.
  * - Clock offsets can be written only while nobody lives in the time
  *   namespace, so it is unshared before the clone.
  *
@@ -41,6 +43,8 @@
 #ifndef CLONE_NEWTIME
 #define CLONE_NEWTIME 0x00000080
 #endif
+
+#define NS_OWN_NETWORK "/proc/self/ns/net"
 
 static const struct {
 	const char *type; /* in the spec */
@@ -191,14 +195,27 @@ int ns_plan_join_pid(pid_t pid, int pidfd, struct ns_plan *out, struct coffer_er
 void ns_plan_free(struct ns_plan *plan)
 {
 	close_fd(&plan->rootfd);
+	close_fd(&plan->home);
 	for (size_t i = 0; i < NS_COUNT; i++)
 		close_fd(&plan->fds[i]);
+}
+
+void ns_lend_network(struct ns_plan *plan)
+{
+	/* In a user namespace of its own it would belong to that one. */
+	if (plan->bridge || !(plan->create & CLONE_NEWNET) || ns_has(plan, CLONE_NEWUSER))
+		return;
+	/* Whoever is root of a user namespace only may leave ours, and not come back. */
+	plan->home = open(NS_OWN_NETWORK, O_RDONLY | O_CLOEXEC);
+	plan->lent = plan->home >= 0 && setns(plan->home, CLONE_NEWNET) == 0;
 }
 
 uint64_t ns_clone_flags(const struct ns_plan *plan)
 {
 	uint64_t flags = plan->create & ~(uint64_t)CLONE_NEWCGROUP;
 
+	if (plan->lent)
+		flags &= ~(uint64_t)CLONE_NEWNET;
 	/* The helper has unshared these two before it clones. */
 	if (plan->bridge)
 		flags &= ~(uint64_t)(CLONE_NEWUSER | CLONE_NEWTIME);
@@ -329,4 +346,37 @@ int ns_enter_child(const struct ns_plan *plan, int sock, struct coffer_error *er
 	if (r == 0 && (plan->create & CLONE_NEWCGROUP) && unshare(CLONE_NEWCGROUP) < 0)
 		return err_sys(err, "make the cgroup namespace");
 	return r;
+}
+
+int ns_make_network(const struct ns_plan *plan, struct coffer_error *err)
+{
+	autoclose int made = -1;
+	int r = 0;
+
+	if (unshare(CLONE_NEWNET) < 0)
+		return err_sys(err, "make the network namespace");
+	made = open(NS_OWN_NETWORK, O_RDONLY | O_CLOEXEC);
+	if (made < 0)
+		r = err_sys(err, "open %s", NS_OWN_NETWORK);
+	if (setns(plan->home, CLONE_NEWNET) < 0)
+		r = err_sys(err, "return to our network namespace");
+	return r < 0 ? r : steal_fd(&made);
+}
+
+int ns_enter_network(const struct ns_plan *plan, int sock, struct coffer_error *err)
+{
+	autoclose int fd = -1;
+	struct sync_msg msg;
+	int r;
+
+	if (!plan->lent)
+		return 0;
+	r = sync_recv(sock, &msg, &fd);
+	if (r == 0)
+		return err_set(err, COFFER_ERR_INTERRUPTED, 0, "parent went away");
+	if (r < 0)
+		return err_sysn(err, r, "wait for the network namespace");
+	if (r != SYNC_NETWORK || fd < 0)
+		return err_internal(err, "unexpected message %d from parent", r);
+	return setns(fd, CLONE_NEWNET) < 0 ? err_sys(err, "join the network namespace") : 0;
 }

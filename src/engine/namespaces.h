@@ -20,6 +20,9 @@
  * helper joins and makes first and clones the real child as its sibling; needed
  * when the child must be born into a joined pid namespace, when a user
  * namespace has to be entered before others are made, and for clock offsets.
+ *
+ * A network namespace takes as long to make as all the rest of the clone.  The
+ * parent can do that while the child mounts, so with ns_lend_network() it does.
  */
 struct ns_plan {
 	uint64_t create;      /* CLONE_NEW* to make */
@@ -29,10 +32,13 @@ struct ns_plan {
 	int rootfd;           /* the root to end up in, after joining by pidfd; owned, or -1 */
 	bool keep_groups;     /* those of the caller, into a user namespace that is joined */
 	bool bridge;
+	bool lent;            /* the parent makes the network namespace, and sends it */
+	int home;             /* then: the parent's own; owned, or -1 */
 	const struct oci_linux *linux_; /* maps and offsets; borrowed */
 };
 
-#define NS_PLAN_INIT { .fds = { -1, -1, -1, -1, -1, -1, -1, -1 }, .pidfd = -1, .rootfd = -1 }
+#define NS_PLAN_INIT { .fds = { -1, -1, -1, -1, -1, -1, -1, -1 }, .pidfd = -1, .rootfd = -1, \
+		       .home = -1 }
 
 /* ns_plan_spec() - The plan of a container's init. Opens the paths, checks the ids. */
 int ns_plan_spec(const struct oci_spec *spec, struct ns_plan *out, struct coffer_error *err);
@@ -54,6 +60,9 @@ static inline bool ns_has(const struct ns_plan *plan, uint64_t flag)
 	return ((plan->create | plan->join) & flag) != 0;
 }
 
+/* ns_lend_network() - The parent is to make the network namespace, if it may and nobody can tell */
+void ns_lend_network(struct ns_plan *plan);
+
 /* ns_clone_flags() - What clone3() itself makes for the process that will exec */
 uint64_t ns_clone_flags(const struct ns_plan *plan);
 
@@ -64,5 +73,10 @@ uint64_t ns_clone_flags(const struct ns_plan *plan);
  */
 int ns_enter_bridge(const struct ns_plan *plan, int sock, struct coffer_error *err);
 int ns_enter_child(const struct ns_plan *plan, int sock, struct coffer_error *err);
+
+/* ns_make_network() - In the parent, which is back in its own when this returns. Return: descriptor */
+int ns_make_network(const struct ns_plan *plan, struct coffer_error *err);
+/* ns_enter_network() - In the child: wait for the one that the parent lends, if it does */
+int ns_enter_network(const struct ns_plan *plan, int sock, struct coffer_error *err);
 
 #endif /* ENGINE_NAMESPACES_H */

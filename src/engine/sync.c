@@ -48,6 +48,11 @@ int sync_recv(int sock, struct sync_msg *msg, int *fd)
 	*fd = -1;
 	memset(msg, 0, SYNC_SHORT);
 	n = io_recv_fds(sock, msg, sizeof(*msg), fd, &nfds);
+	/* It has left with words of ours unread; its own are still there. */
+	if (n == -ECONNRESET) {
+		nfds = 1;
+		n = io_recv_fds(sock, msg, sizeof(*msg), fd, &nfds);
+	}
 	if (n <= 0)
 		return (int)n;
 	if (n != SYNC_SHORT && n != sizeof(*msg))

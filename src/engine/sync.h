@@ -6,6 +6,7 @@
  *	SYNC_PLACE  -----------------> moves it into control groups that the clone did not enter
  *	            <----------------- SYNC_CONTINUE
  *	SYNC_FORKED (pid, pidfd) ----> the process to keep; the sender is a helper and ends
+ *	            <----------------- SYNC_NETWORK (namespace), unasked, when the parent makes it
  *	SYNC_MAP    -----------------> writes the user namespace's maps
  *	            <----------------- SYNC_CONTINUE
  *	SYNC_HOOKS  -----------------> namespaces and mounts are there: prestart, createRuntime hooks
@@ -36,6 +37,7 @@ enum sync_type {
 	SYNC_ERROR = 1, /* @err tells */
 	SYNC_PLACE,
 	SYNC_FORKED,    /* @pid, one descriptor */
+	SYNC_NETWORK,   /* one descriptor */
 	SYNC_MAP,
 	SYNC_HOOKS,
 	SYNC_CREATED,   /* one descriptor when there is a terminal */

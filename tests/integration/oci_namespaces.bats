@@ -51,6 +51,32 @@ inside() {
 	gone "$ID"
 }
 
+@test "a new network is there before anything looks at it" {
+	local host
+	host=$(readlink /proc/self/ns/net)
+	[[ "$(inside net)" =~ ^net: ]]
+	[ "$(inside net)" != "$host" ]
+	args ls /sys/class/net
+	[ "$(oci run -b "$B" "$ID")" = lo ]
+	# The first mount of all, and what it shows is named by the one who mounts.
+	configure '.mounts |= [{destination: "/ns", source: "/proc/self/ns/net", type: "none",
+		options: ["bind"]}] + .'
+	args cat /proc/self/mountinfo
+	oci run -b "$B" "$ID" > "$T/out"
+	grep ' /ns ' "$T/out" | grep -q 'net:\['
+	! grep -qF " $host /ns " "$T/out"
+}
+
+@test "an error of an early mount is told, whatever was on its way to init" {
+	touch "$B/rootfs/file"
+	configure '.mounts |= [{destination: "/file/dir", type: "tmpfs", source: "tmpfs"}] + .'
+	for _ in $(seq 20); do
+		! oci run -b "$B" "$ID" > "$T/out" 2>&1
+		grep -q 'mounts\[0\] on /file/dir' "$T/out"
+	done
+	gone "$ID"
+}
+
 @test "pid: the container's processes are among the others'" {
 	hold -p --fork --kill-child --mount-proc
 	join pid pid
