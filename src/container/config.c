@@ -20,6 +20,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/spawn.h"
+#include "container/storage.h"
 #include "vmm/config.h"
 
 #define CONFIG_MEMORY_SPARE (UINT64_C(128) << 20) /* of the machine, beside a limit */
@@ -251,7 +252,7 @@ static int config_check_container(const struct coffer_container_config *c,
 	for (const char *const *l = c->labels; l && *l; l++)
 		if (**l == '=' || !**l)
 			return err_invalid(err, "label %s: without a name", *l);
-	return 0;
+	return storage_check(c, err);
 }
 
 static int config_own_mounts(struct config_container *p, struct coffer_error *err)

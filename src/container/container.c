@@ -71,7 +71,6 @@ int container_new(const char *id, const struct coffer_container_config *config, 
 	if (!c)
 		return err_nomem(err);
 	c->maker = maker;
-	c->rootfs = (struct rootfs)ROOTFS_INIT;
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_cond_init(&c->changed, NULL);
 	c->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -126,7 +125,7 @@ static void container_teardown(struct coffer_container *c, int code, const struc
 	if (c->sandbox)
 		c->sandbox->ops->free(c->sandbox);
 	c->sandbox = NULL;
-	rootfs_close(&c->rootfs);
+	storage_free(steal_ptr(c->storage));
 	rundir_remove(c->dir);
 	c->dir = NULL;
 }
@@ -232,17 +231,12 @@ static int container_make_sandbox(struct coffer_container *c, struct coffer_erro
 		.machine = c->config->machine,
 		.kernel = c->config->kernel,
 		.initrd = c->config->initrd,
-		.archive_fd = c->rootfs.archive_fd,
+		.archive_fd = -1,
 		.cancel_fd = c->cancel_fd,
 	};
+	int r = storage_attach(c->storage, &cfg, err);
 
-	if (c->rootfs.disk_fd >= 0) {
-		cfg.disks[0] = (struct sandbox_disk){ .fd = c->rootfs.disk_fd,
-						      .read_only = c->rootfs.shared,
-						      .serial = ROOTFS_SERIAL };
-		cfg.ndisks = 1;
-	}
-	return c->maker(&cfg, &c->sandbox, err);
+	return r < 0 ? r : c->maker(&cfg, &c->sandbox, err);
 }
 
 /* From nothing to a machine whose agent is up. On failure the caller tears down. */
@@ -252,13 +246,13 @@ static int container_boot(struct coffer_container *c, struct coffer_error *err)
 
 	r = rundir_create(c->config->run_dir, c->id, &c->dir, err);
 	if (r == 0)
-		r = rootfs_open(c->config->rootfs, &c->rootfs, err);
+		r = storage_open(c->id, c->config, &c->storage, err);
 	if (r == 0)
 		r = container_make_sandbox(c, err);
 	if (r == 0)
 		r = c->sandbox->ops->boot(c->sandbox, err);
 	if (r == 0)
-		r = rootfs_fill(&c->rootfs, c->cancel_fd, err);
+		r = storage_fill(c->storage, c->cancel_fd, err);
 	c->timing.rootfs_ready = clock_now();
 	return r < 0 ? r : c->sandbox->ops->ready(c->sandbox, err);
 }
@@ -274,7 +268,7 @@ static int container_furnish(struct coffer_container *c, struct coffer_error *er
 	if (r == 0)
 		c->agent->ops->set_cancel(c->agent, c->cancel_fd);
 	if (r == 0)
-		r = rootfs_mount(&c->rootfs, c->id, c->agent, err);
+		r = storage_mount(c->storage, c->agent, err);
 	if (r < 0 && err->kind == COFFER_ERR_INTERRUPTED)
 		ops->explain(c->sandbox, err);
 	return r;

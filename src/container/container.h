@@ -14,7 +14,7 @@
 #include "coffer/container.h"
 
 #include "container/config.h"
-#include "container/rootfs.h"
+#include "container/storage.h"
 #include "sandbox/sandbox.h"
 
 struct remote;
@@ -60,7 +60,7 @@ struct coffer_container {
 	struct rundir *dir;        /* these four from create to stop */
 	struct sandbox *sandbox;
 	struct agent *agent;
-	struct rootfs rootfs;
+	struct storage *storage;
 	struct coffer_timing timing;
 	struct coffer_process *init;
 	struct coffer_process *execs; /* list */
@@ -75,7 +75,7 @@ int container_new(const char *id, const struct coffer_container_config *config,
  * @states:	CONTAINER_IN(state) bits it is legal in
  * @what:	The call, for the error: "copy into"
  *
- * Until container_leave() sandbox, dir and rootfs are there, though the machine may end at any
+ * Until container_leave() sandbox, dir and storage are there, though the machine may end at any
  * time: connections break then and gone_fd is readable.  Leave soon after.
  */
 #define CONTAINER_IN(state)    (1u << (state))

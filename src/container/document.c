@@ -95,7 +95,8 @@ static int document_set_process(struct oci_process *p, const struct coffer_proce
 }
 
 char *document_make(const char *id, const struct coffer_container_config *container,
-		    const struct coffer_process_config *process, struct coffer_error *err)
+		    const struct coffer_process_config *process, const struct storage *storage,
+		    struct coffer_error *err)
 {
 	const char *hostname = container->hostname ? container->hostname : id;
 	auto_oci_spec struct oci_spec *spec = NULL;
@@ -106,7 +107,7 @@ char *document_make(const char *id, const struct coffer_container_config *contai
 	if (r < 0)
 		return NULL;
 	document_drop_namespace(spec, "network");
-	if (!container->rootfs)
+	if (!storage_has_disks(storage))
 		document_drop_device_rules(spec);
 	spec->root->readonly = container->read_only;
 	snprintf(root, sizeof(root), DOCUMENT_STATE_DIR "/%s/rootfs", id);
@@ -118,5 +119,7 @@ char *document_make(const char *id, const struct coffer_container_config *contai
 		r = oci_str_set(&spec->hostname, hostname, err);
 	if (r == 0)
 		r = document_set_process(spec->process, process, hostname, err);
+	if (r == 0)
+		r = storage_emit(storage, spec, err);
 	return r < 0 ? NULL : oci_spec_to_json(spec, err);
 }

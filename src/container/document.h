@@ -6,6 +6,7 @@
 #define CONTAINER_DOCUMENT_H
 
 #include "container/config.h"
+#include "container/storage.h"
 
 #define DOCUMENT_STATE_DIR "/run/container" /* of the agent */
 
@@ -16,6 +17,7 @@
  * Return: malloc'd text, or NULL with @err filled
  */
 char *document_make(const char *id, const struct coffer_container_config *container,
-		    const struct coffer_process_config *process, struct coffer_error *err);
+		    const struct coffer_process_config *process, const struct storage *storage,
+		    struct coffer_error *err);
 
 #endif /* CONTAINER_DOCUMENT_H */

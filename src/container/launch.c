@@ -54,7 +54,7 @@ static int launch_listen(struct launch *l, struct coffer_error *err)
 static int launch_create(struct launch *l, struct coffer_error *err)
 {
 	struct coffer_container *c = l->p->container;
-	autofree char *spec = document_make(c->id, c->config, l->p->config, err);
+	autofree char *spec = document_make(c->id, c->config, l->p->config, c->storage, err);
 	struct agent_create args = {
 		.process = { .container = c->id, .id = l->p->id },
 		.ports = { l->ports[0], l->ports[1], l->ports[2] },

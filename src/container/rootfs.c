@@ -2,16 +2,21 @@
 /*
  * container/rootfs.c - a container's root file system, from host to guest
  *
- *	directory --image/--> ext4 image of our own --> mounted as the root
- *	image --> mounted read-only as lower layer, a tmpfs as upper layer --> overlay as the root
- *	built-in archive --> unpacked by the guest's kernel at boot --> bound as the root
+ *	built-in archive --> unpacked by the guest's kernel at boot
+ *	directory --> copied into an ext4 image of our own --> disk
+ *	directory --> shared as it is --> virtiofs
+ *	image --> disk
  *
+ * Each is either the root itself or the lower layer of an overlay (layer.c).
  * The built-in one is small and every machine has it to itself in memory, so
- * it takes no disk, no file system driver and no layer.
+ * it takes no disk, no file system driver and by default no layer.
  *
- * The image from a directory is private and has no name, so the container may
- * write into it.  It is made while the machine boots: the file has its final
- * size from the start, and the guest looks into it only when told to mount.
+ * The copy is private and has no name, so the container may write into it.  It
+ * is made while the machine boots: the file has its final size from the start,
+ * and the guest looks into it only when told to mount.
+ *
+ * A root that is only read gets a layer in memory all the same, if it is not
+ * ours: the files of ours in it (files.c) have to go somewhere.
  */
 #include "container/rootfs.h"
 
@@ -22,98 +27,119 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "container/document.h"
 #include "container/scratch.h"
 #include "image/ext4.h"
 #include "sandbox/paths.h"
 
-#define ROOTFS_BUILTIN	   "busybox.cpio"
-#define ROOTFS_BUILTIN_DIR "/busybox" /* where it is in the guest */
-#define ROOTFS_DEVICE	   "/dev/vda" /* the only disk */
+#define ROOTFS_ARCHIVE	   "busybox.cpio"
+#define ROOTFS_ARCHIVE_DIR "/busybox" /* where it is in the guest */
 /* Sizes of a sparse file: what the device says it has, and what programs can write. */
 #define ROOTFS_DISK_SIZE ((off_t)1 << 40)
 #define ROOTFS_FREE	 (UINT64_C(8) << 30)
 
-/* File systems that an image may hold, by their magic number. */
-static const struct rootfs_type {
-	const char *name;
-	size_t offset;
-	unsigned char magic[4];
-	size_t len;
-} rootfs_types[] = {
-	{ "ext4", 1024 + 0x38, { 0x53, 0xef }, 2 },
-	{ "erofs", 1024, { 0xe2, 0xe1, 0xf5, 0xe0 }, 4 },
-};
-
-/* Return: the file system's name, or NULL */
-static const char *rootfs_probe(int fd)
+static int rootfs_open_builtin(const char *path, struct rootfs *out, struct coffer_error *err)
 {
-	unsigned char head[2048];
-	ssize_t n = pread(fd, head, sizeof(head), 0);
+	autofree char *archive = NULL;
+	int r = paths_find_data(ROOTFS_ARCHIVE, &archive, err);
 
-	for (size_t i = 0; i < ARRAY_SIZE(rootfs_types); i++) {
-		const struct rootfs_type *t = &rootfs_types[i];
+	if (r < 0)
+		return r;
+	out->archive_fd = open(archive, O_RDONLY | O_CLOEXEC);
+	return out->archive_fd < 0 ? err_sys(err, "rootfs %s", archive) : 0;
+}
 
-		if (n >= (ssize_t)(t->offset + t->len) &&
-		    memcmp(head + t->offset, t->magic, t->len) == 0)
-			return t->name;
-	}
-	return NULL;
+static int rootfs_open_share(const char *path, struct rootfs *out, struct coffer_error *err)
+{
+	out->dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return out->dir_fd < 0 ? err_sys(err, "rootfs %s", path) : 0;
+}
+
+static int rootfs_open_copy(const char *path, struct rootfs *out, struct coffer_error *err)
+{
+	int r = rootfs_open_share(path, out, err);
+
+	if (r < 0)
+		return r;
+	out->disk.fd = scratch_open(err);
+	if (out->disk.fd < 0)
+		return steal_fd(&out->disk.fd);
+	if (ftruncate(out->disk.fd, ROOTFS_DISK_SIZE) < 0)
+		return err_sys(err, "size the image of rootfs %s", path);
+	out->disk.fs = "ext4";
+	return 0;
 }
 
 static int rootfs_open_image(const char *path, struct rootfs *out, struct coffer_error *err)
 {
+	return disk_open("rootfs", path, out->read_only, &out->disk, err);
+}
+
+static const struct {
+	int (*open)(const char *path, struct rootfs *out, struct coffer_error *err);
+	bool ours; /* nobody else has it, so it can be written to */
+} rootfs_kinds[] = {
+	[ROOTFS_BUILTIN] = { rootfs_open_builtin, true },
+	[ROOTFS_COPY] = { rootfs_open_copy, true },
+	[ROOTFS_SHARE] = { rootfs_open_share, false },
+	[ROOTFS_IMAGE] = { rootfs_open_image, false },
+};
+
+static int rootfs_find_kind(const struct coffer_container_config *config, enum rootfs_kind *kind,
+			    struct coffer_error *err)
+{
 	struct stat st;
 
-	/* Non-blocking, so that a fifo does not hold us before we see what it is. */
-	out->disk_fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	if (out->disk_fd < 0 || fstat(out->disk_fd, &st) < 0)
-		return err_sys(err, "rootfs %s", path);
-	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
-		return err_invalid(err, "rootfs %s: neither a directory nor an image", path);
-	out->fs = rootfs_probe(out->disk_fd);
-	if (!out->fs)
-		return err_invalid(err, "rootfs %s: neither an ext4 nor an erofs image", path);
-	out->shared = true;
+	*kind = ROOTFS_BUILTIN;
+	if (!config->rootfs)
+		return 0;
+	if (stat(config->rootfs, &st) < 0)
+		return err_sys(err, "rootfs %s", config->rootfs);
+	if (S_ISDIR(st.st_mode))
+		*kind = config->rootfs_share ? ROOTFS_SHARE : ROOTFS_COPY;
+	else
+		*kind = ROOTFS_IMAGE;
+	if (config->rootfs_share && *kind != ROOTFS_SHARE)
+		return err_invalid(err, "rootfs_share: %s is no directory", config->rootfs);
 	return 0;
 }
 
-static int rootfs_open_dir(const char *path, struct rootfs *out, struct coffer_error *err)
+int rootfs_open(const struct coffer_container_config *config, struct rootfs *out,
+		struct coffer_error *err)
 {
-	out->dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (out->dir_fd < 0)
-		return err_sys(err, "rootfs %s", path);
-	out->disk_fd = scratch_open(err);
-	if (out->disk_fd < 0)
-		return steal_fd(&out->disk_fd);
-	if (ftruncate(out->disk_fd, ROOTFS_DISK_SIZE) < 0)
-		return err_sys(err, "size the image of rootfs %s", path);
-	out->fs = "ext4";
-	return 0;
-}
-
-static int rootfs_open_builtin(struct rootfs *out, struct coffer_error *err)
-{
-	autofree char *path = NULL;
-	int r = paths_find_data(ROOTFS_BUILTIN, &path, err);
-
-	if (r < 0)
-		return r;
-	out->archive_fd = open(path, O_RDONLY | O_CLOEXEC);
-	return out->archive_fd < 0 ? err_sys(err, "rootfs %s", path) : 0;
-}
-
-int rootfs_open(const char *path, struct rootfs *out, struct coffer_error *err)
-{
-	struct stat st;
+	enum coffer_layer_kind layer = config->layer.kind;
+	int r;
 
 	*out = (struct rootfs)ROOTFS_INIT;
-	if (!path)
-		return rootfs_open_builtin(out, err);
-	if (stat(path, &st) < 0)
-		return err_sys(err, "rootfs %s", path);
-	return S_ISDIR(st.st_mode) ? rootfs_open_dir(path, out, err)
-				   : rootfs_open_image(path, out, err);
+	r = rootfs_find_kind(config, &out->kind, err);
+	if (r < 0)
+		return r;
+	if (rootfs_kinds[out->kind].ours && layer == COFFER_LAYER_AUTO)
+		layer = COFFER_LAYER_NONE;
+	else if (layer == COFFER_LAYER_AUTO ||
+		 (layer == COFFER_LAYER_NONE && config->read_only && !rootfs_kinds[out->kind].ours))
+		layer = COFFER_LAYER_TMPFS;
+	out->read_only = layer != COFFER_LAYER_NONE;
+	r = rootfs_kinds[out->kind].open(config->rootfs, out, err);
+	return r < 0 ? r : layer_open(&config->layer, layer, &out->layer, err);
+}
+
+int rootfs_attach(struct rootfs *rootfs, struct sandbox_config *sandbox, struct coffer_error *err)
+{
+	const struct sandbox_disk disk = { .fd = rootfs->disk.fd,
+					   .read_only = rootfs->read_only,
+					   .serial = "rootfs" };
+	const char *tag;
+	int r = 0;
+
+	sandbox->archive_fd = rootfs->archive_fd;
+	if (rootfs->kind == ROOTFS_SHARE) {
+		r = sandbox_config_share(sandbox, rootfs->dir_fd, rootfs->read_only, &tag, err);
+		if (r == 0)
+			snprintf(rootfs->tag, sizeof(rootfs->tag), "%s", tag);
+	} else if (disk.fd >= 0) {
+		r = disk_attach(&disk, sandbox, rootfs->device, err);
+	}
+	return r < 0 ? r : layer_attach(&rootfs->layer, sandbox, err);
 }
 
 static bool rootfs_is_cancelled(void *data)
@@ -135,12 +161,12 @@ int rootfs_fill(struct rootfs *rootfs, int cancel_fd, struct coffer_error *err)
 	};
 	int r;
 
-	if (rootfs->dir_fd < 0)
+	if (rootfs->kind != ROOTFS_COPY)
 		return 0;
-	r = ext4_build_from_dir(rootfs->dir_fd, rootfs->disk_fd, &args, err);
+	r = ext4_build_from_dir(rootfs->dir_fd, rootfs->disk.fd, &args, err);
 	if (r < 0)
 		return err_wrap(err, "make an image of the rootfs");
-	if (ftruncate(rootfs->disk_fd, ROOTFS_DISK_SIZE) < 0)
+	if (ftruncate(rootfs->disk.fd, ROOTFS_DISK_SIZE) < 0)
 		return err_sys(err, "size the image of the rootfs");
 	return 0;
 }
@@ -148,68 +174,36 @@ int rootfs_fill(struct rootfs *rootfs, int cancel_fd, struct coffer_error *err)
 void rootfs_close(struct rootfs *rootfs)
 {
 	close_fd(&rootfs->archive_fd);
-	close_fd(&rootfs->disk_fd);
 	close_fd(&rootfs->dir_fd);
+	disk_close(&rootfs->disk);
+	layer_close(&rootfs->layer);
 }
 
-static int rootfs_mount_builtin(const char *root, struct agent *agent, struct coffer_error *err)
+static void rootfs_mount_itself(const struct rootfs *rootfs, const char *at, struct guest_steps *g)
 {
-	const char *const bind[] = { "bind", NULL };
-	const struct agent_step steps[] = {
-		{ AGENT_STEP_LINK_UP, "lo" },
-		{ AGENT_STEP_MOUNT, root, "none", ROOTFS_BUILTIN_DIR, bind },
-	};
+	static const char *const bind[] = { "bind", NULL }, *const ro[] = { "ro", NULL };
+	const char *const *options = rootfs->read_only ? ro : NULL;
 
-	return agent->ops->prepare(agent, steps, ARRAY_SIZE(steps), err);
+	if (rootfs->kind == ROOTFS_BUILTIN)
+		guest_mount(g, at, "none", ROOTFS_ARCHIVE_DIR, bind);
+	else if (rootfs->kind == ROOTFS_SHARE)
+		guest_mount(g, at, "virtiofs", rootfs->tag, options);
+	else
+		guest_mount(g, at, rootfs->disk.fs, rootfs->device, options);
 }
 
-static int rootfs_mount_private(const struct rootfs *rootfs, const char *root, struct agent *agent,
-				struct coffer_error *err)
+void rootfs_mount(const struct rootfs *rootfs, const char *base, const char *root,
+		  struct guest_steps *g)
 {
-	const struct agent_step steps[] = {
-		{ AGENT_STEP_LINK_UP, "lo" },
-		{ AGENT_STEP_MOUNT, root, rootfs->fs, ROOTFS_DEVICE },
-	};
+	const char *lower = ROOTFS_ARCHIVE_DIR;
 
-	return agent->ops->prepare(agent, steps, ARRAY_SIZE(steps), err);
-}
-
-static int rootfs_mount_shared(const struct rootfs *rootfs, const char *base, const char *root,
-			       struct agent *agent, struct coffer_error *err)
-{
-	char lower[128], upper[128], diff[144], work[144], opts[3][160];
-	const char *const ro[] = { "ro", NULL };
-	const char *const tmpfs[] = { "mode=0755", NULL };
-	const char *const overlay[] = { opts[0], opts[1], opts[2], NULL };
-	const struct agent_step steps[] = {
-		{ AGENT_STEP_LINK_UP, "lo" },
-		{ AGENT_STEP_MOUNT, lower, rootfs->fs, ROOTFS_DEVICE, ro },
-		{ AGENT_STEP_MOUNT, upper, "tmpfs", "tmpfs", tmpfs },
-		{ AGENT_STEP_MKDIR, diff },
-		{ AGENT_STEP_MKDIR, work },
-		{ AGENT_STEP_MOUNT, root, "overlay", "overlay", overlay },
-	};
-
-	snprintf(lower, sizeof(lower), "%s/lower", base);
-	snprintf(upper, sizeof(upper), "%s/upper", base);
-	snprintf(diff, sizeof(diff), "%s/diff", upper);
-	snprintf(work, sizeof(work), "%s/work", upper);
-	snprintf(opts[0], sizeof(opts[0]), "lowerdir=%s", lower);
-	snprintf(opts[1], sizeof(opts[1]), "upperdir=%s", diff);
-	snprintf(opts[2], sizeof(opts[2]), "workdir=%s", work);
-	return agent->ops->prepare(agent, steps, ARRAY_SIZE(steps), err);
-}
-
-int rootfs_mount(const struct rootfs *rootfs, const char *id, struct agent *agent,
-		 struct coffer_error *err)
-{
-	char base[96], root[112];
-
-	snprintf(base, sizeof(base), DOCUMENT_STATE_DIR "/%s", id);
-	snprintf(root, sizeof(root), "%s/rootfs", base);
-	if (rootfs->archive_fd >= 0)
-		return rootfs_mount_builtin(root, agent, err);
-	if (rootfs->shared)
-		return rootfs_mount_shared(rootfs, base, root, agent, err);
-	return rootfs_mount_private(rootfs, root, agent, err);
+	if (rootfs->layer.kind == COFFER_LAYER_NONE) {
+		rootfs_mount_itself(rootfs, root, g);
+		return;
+	}
+	if (rootfs->kind != ROOTFS_BUILTIN) {
+		lower = guest_text(g, "%s/lower", base);
+		rootfs_mount_itself(rootfs, lower, g);
+	}
+	layer_mount(&rootfs->layer, base, lower, root, g);
 }

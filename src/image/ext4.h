@@ -10,6 +10,8 @@
 
 #include "base/error.h"
 
+#define EXT4_JOURNAL_MIN (8u << 20) /* bytes */
+
 /* Whose the files are in the image. */
 enum ext4_owner {
 	EXT4_OWNER_AS_IS,          /* the ids seen on disk */
@@ -47,9 +49,10 @@ int ext4_build_from_dir(int dirfd, int out_fd, const struct ext4_build_args *arg
  * ext4_create_empty() - Write an empty ext4 image, for a writable layer
  * @out_fd:	A regular file open for reading and writing (borrowed); what it held is lost
  * @size:	The image's size in bytes
+ * @journal:	Give it a journal; the smallest image that can have one is EXT4_JOURNAL_MIN
  *
  * Return: 0 or negative errno
  */
-int ext4_create_empty(int out_fd, uint64_t size, struct coffer_error *err);
+int ext4_create_empty(int out_fd, uint64_t size, bool journal, struct coffer_error *err);
 
 #endif /* IMAGE_EXT4_H */

@@ -248,12 +248,29 @@ void ext4_writer_free(struct ext4_writer *w)
 	free(w);
 }
 
-int ext4_create_empty(int out_fd, uint64_t size, struct coffer_error *err)
+/* The blocks are zero in a fresh file, so nothing is written but the journal's head. */
+static int ext4_add_journal(struct ext4_writer *w, struct coffer_error *err)
+{
+	int blocks = ext2fs_default_journal_size(ext2fs_blocks_count(w->fs->super));
+	errcode_t code;
+
+	if (blocks < 0)
+		return err_invalid(err, "an ext4 image needs at least %u MiB to have a journal",
+				   EXT4_JOURNAL_MIN >> 20);
+	code = ext2fs_add_journal_inode(w->fs, (blk_t)blocks,
+					EXT2_MKJOURNAL_NO_MNT_CHECK | EXT2_MKJOURNAL_LAZYINIT);
+	return code ? ext4_fail(err, code, "make the journal") : 0;
+}
+
+int ext4_create_empty(int out_fd, uint64_t size, bool journal, struct coffer_error *err)
 {
 	static const struct ext4_xattrs no_xattrs;
 	CLEANUP(ext4_writer_freep) struct ext4_writer *w = NULL;
 	struct ext4_meta meta = { .mode = S_IFDIR | 0755 };
-	struct ext4_format format = { .blocks = size / EXT4_BLOCK };
+	/* The last block that 32 bits can count is missing from the largest. */
+	struct ext4_format format = { .blocks = size == (uint64_t)EXT4_BLOCK << 32
+							? EXT4_BLOCKS_MAX
+							: size / EXT4_BLOCK };
 	struct ext4_dir *root = NULL;
 	uint64_t inodes = size / EXT4_BYTES_PER_INODE;
 	int r;
@@ -271,7 +288,7 @@ int ext4_create_empty(int out_fd, uint64_t size, struct coffer_error *err)
 	if (r < 0)
 		return r;
 	r = ext4_dir_close(w, root, &no_xattrs, err);
-	if (r < 0)
-		return r;
-	return ext4_writer_finish(w, err);
+	if (r == 0 && journal)
+		r = ext4_add_journal(w, err);
+	return r < 0 ? r : ext4_writer_finish(w, err);
 }

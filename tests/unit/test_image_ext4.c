@@ -339,17 +339,25 @@ static void test_create_empty(void **state)
 	struct stat st;
 
 	put_file(s->dirfd, "image", 0, 100000, '!'); /* old content must not shine through */
-	assert_int_equal(ext4_create_empty(s->image, (uint64_t)10 << 30, &e), 0);
+	assert_int_equal(ext4_create_empty(s->image, (uint64_t)10 << 30, false, &e), 0);
 	assert_int_equal(run_e2fsck(s), 0);
 	assert_int_equal(fstat(s->image, &st), 0);
 	assert_int_equal(st.st_size, (off_t)10 << 30);
 	assert_true(st.st_blocks * 512 < 4 << 20);
 
-	assert_int_equal(ext4_create_empty(s->image, 1 << 20, &e), 0);
+	assert_int_equal(ext4_create_empty(s->image, 1 << 20, false, &e), 0);
 	assert_int_equal(run_e2fsck(s), 0);
-	assert_int_equal(ext4_create_empty(s->image, 1000, &e), -EINVAL);
-	assert_int_equal(ext4_create_empty(s->image, (uint64_t)1 << 60, &e), -EFBIG);
-	assert_int_equal(ext4_create_empty(s->tree, 1 << 20, &e), -EINVAL);
+	assert_int_equal(ext4_create_empty(s->image, 1000, false, &e), -EINVAL);
+	assert_int_equal(ext4_create_empty(s->image, (uint64_t)1 << 60, false, &e), -EFBIG);
+	assert_int_equal(ext4_create_empty(s->tree, 1 << 20, false, &e), -EINVAL);
+
+	assert_int_equal(ext4_create_empty(s->image, EXT4_JOURNAL_MIN, true, &e), 0);
+	assert_int_equal(run_e2fsck(s), 0);
+	assert_int_equal(ext4_create_empty(s->image, EXT4_JOURNAL_MIN - 4096, true, &e), -EINVAL);
+	assert_int_equal(ext4_create_empty(s->image, (uint64_t)8 << 30, true, &e), 0);
+	assert_int_equal(run_e2fsck(s), 0);
+	assert_int_equal(fstat(s->image, &st), 0);
+	assert_true(st.st_blocks * 512 < 4 << 20);
 }
 
 static void test_errors_name_the_path(void **state)
