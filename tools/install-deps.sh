@@ -7,7 +7,7 @@ set -eu
 
 build="gcc make meson ninja-build pkgconf binutils protobuf-c-compiler protobuf-compiler
  libprotobuf-dev libprotobuf-c-dev libnghttp2-dev libjson-c-dev libseccomp-dev libcap-dev
- libext2fs-dev comerr-dev zlib1g-dev libzstd-dev liblzma-dev scdoc"
+ libarchive-dev libext2fs-dev comerr-dev zlib1g-dev libzstd-dev liblzma-dev scdoc"
 run="qemu-system-x86 e2fsprogs ca-certificates"
 test="libcmocka-dev bats clang clang-tidy clang-format cppcheck libclang-rt-14-dev
  python3-grpcio python3-protobuf strace procps util-linux debootstrap attr libcap2-bin socat

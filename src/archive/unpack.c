@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * archive/unpack.c - what a tar archive holds, made below a directory and nowhere else
+ *
+ *	fd --> libarchive (tar, gzip) --> name checked --> parent opened --> unpack_entry.c
+ *
+ * libarchive only reads.  An entry's parent is resolved by the kernel beneath
+ * the destination (openat2), so neither a link of the archive nor one that was
+ * there before leads out; the entry itself is one component in that directory.
+ * Consecutive entries of one directory share the descriptor.
+ *
+ * Directories get their times at the end, when nothing is made in them any
+ * more, and only if they are still the same.
+ *
+ * Nothing is synced.  Runs where it may block: in a worker of the agent, in a
+ * thread of the host.
+ */
+#include "archive/unpack.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "archive/unpack_entry.h"
+#include "base/cleanup.h"
+#include "base/path.h"
+
+#define UNPACK_CHUNK	 (1u << 20)
+#define UNPACK_DIRS_MAX	 8192 /* whose times are remembered at once */
+#define UNPACK_NAME_SHOWN 200
+#define UNPACK_ID_MAX	 0xfffffffeu
+
+/* A directory whose times are still to be set. */
+struct unpack_late {
+	char *path; /* owned */
+	dev_t dev;
+	ino_t ino;
+	struct timespec times[2];
+};
+
+struct unpack {
+	const struct unpack_options *o;
+	int fd, dest;	  /* borrowed */
+	uint8_t *chunk;	  /* owned; UNPACK_CHUNK */
+	struct archive *archive; /* owned */
+	char name[PATH_MAX];	 /* of the entry under way, clean */
+	char parent[PATH_MAX];	 /* whose descriptor is at hand */
+	int parent_fd;		 /* owned; -1: none */
+	bool parent_setgid;	 /* what is made there gets the directory's group */
+	struct unpack_late *late;
+	size_t nlate;
+	uint64_t entries;
+};
+
+static void unpack_free(struct unpack *u)
+{
+	for (size_t i = 0; i < u->nlate; i++)
+		free(u->late[i].path);
+	free(u->late);
+	close_fd(&u->parent_fd);
+	archive_read_free(u->archive);
+	free(u->chunk);
+}
+
+static ssize_t unpack_read(struct archive *a, void *data, const void **block)
+{
+	struct unpack *u = data;
+	ssize_t n;
+
+	do
+		n = read(u->fd, u->chunk, UNPACK_CHUNK);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		archive_set_error(a, errno, "read: %s", strerror(errno));
+	*block = u->chunk;
+	return n;
+}
+
+/* ---- names ---- */
+
+/* @name without doubled slashes and dots. Return: 0, or why it is refused */
+static const char *unpack_clean(const char *name, bool absolute, char out[PATH_MAX])
+{
+	size_t len = 0, n;
+
+	if (name[0] == '/' && !absolute)
+		return "its name is absolute";
+	for (const char *p = name; *p; p += n) {
+		p += strspn(p, "/");
+		n = strcspn(p, "/");
+		if (n == 0 || (n == 1 && p[0] == '.'))
+			continue;
+		if (n == 2 && p[0] == '.' && p[1] == '.')
+			return "its name leads up";
+		if (n > NAME_MAX || len + n + 2 > PATH_MAX)
+			return "its name is too long";
+		if (len)
+			out[len++] = '/';
+		memcpy(out + len, p, n);
+		len += n;
+	}
+	out[len] = '\0';
+	return NULL;
+}
+
+/* ---- parents ---- */
+
+static int unpack_open(struct unpack *u, const char *path)
+{
+	int flags = O_PATH | O_DIRECTORY;
+
+	if (!*path)
+		return fcntl(u->dest, F_DUPFD_CLOEXEC, 0);
+	return u->o->rooted ? path_open_in_root(u->dest, path, flags, 0, NULL)
+			    : path_open_beneath(u->dest, path, flags, 0, NULL);
+}
+
+/* Directories that the archive does not name itself. */
+static int unpack_make_parents(struct unpack *u, char *path, struct coffer_error *err)
+{
+	autoclose int dir = -1;
+	char *name = path;
+
+	for (;;) {
+		char *end = strchr(name, '/');
+		int fd;
+
+		if (end)
+			*end = '\0';
+		fd = unpack_open(u, path);
+		if (fd == -ENOENT && dir >= 0 && mkdirat(dir, name, 0755) == 0)
+			fd = unpack_open(u, path);
+		if (fd == -ENOENT && dir < 0 && mkdirat(u->dest, name, 0755) == 0)
+			fd = unpack_open(u, path);
+		if (end)
+			*end = '/';
+		if (fd < 0)
+			return err_sysn(err, fd, "open its directory");
+		close_fd(&dir);
+		dir = fd;
+		if (!end)
+			return steal_fd(&dir);
+		name = end + 1;
+	}
+}
+
+/* Cut @path in two. Return: its last component; @parent: the rest */
+static const char *unpack_split(const char *path, char parent[PATH_MAX])
+{
+	const char *slash = strrchr(path, '/');
+	size_t n = slash ? (size_t)(slash - path) : 0;
+
+	memcpy(parent, path, n);
+	parent[n] = '\0';
+	return slash ? slash + 1 : path;
+}
+
+/* Have u->parent_fd be the directory @parent, which is made if it is missing. */
+static int unpack_enter(struct unpack *u, char parent[PATH_MAX], struct coffer_error *err)
+{
+	struct stat st;
+	int fd;
+
+	if (u->parent_fd >= 0 && strcmp(u->parent, parent) == 0)
+		return 0;
+	close_fd(&u->parent_fd);
+	fd = unpack_open(u, parent);
+	if (fd == -ENOENT && *parent)
+		fd = unpack_make_parents(u, parent, err);
+	else if (fd < 0)
+		err_sysn(err, fd, "open its directory");
+	if (fd < 0)
+		return fd;
+	u->parent_fd = fd;
+	if (fstat(fd, &st) < 0)
+		return err_sys(err, "stat its directory");
+	u->parent_setgid = st.st_mode & S_ISGID;
+	memcpy(u->parent, parent, strlen(parent) + 1);
+	return 0;
+}
+
+/* ---- directories' times ---- */
+
+static void unpack_set_late(struct unpack *u, const struct unpack_late *l)
+{
+	autoclose int fd = unpack_open(u, l->path);
+	struct stat st;
+
+	if (fd >= 0 && fstat(fd, &st) == 0 && st.st_dev == l->dev && st.st_ino == l->ino)
+		utimensat(fd, "", l->times, AT_EMPTY_PATH);
+}
+
+static void unpack_flush_late(struct unpack *u)
+{
+	for (size_t i = 0; i < u->nlate; i++) {
+		unpack_set_late(u, &u->late[i]);
+		free(u->late[i].path);
+	}
+	u->nlate = 0;
+}
+
+static int unpack_remember(struct unpack *u, const struct unpack_entry *e, struct coffer_error *err)
+{
+	struct unpack_late *l;
+
+	/* An archive of more directories at once has the times of some a little wrong. */
+	if (u->nlate == UNPACK_DIRS_MAX)
+		unpack_flush_late(u);
+	if (!u->late)
+		u->late = malloc(UNPACK_DIRS_MAX * sizeof(*u->late));
+	if (!u->late)
+		return err_nomem(err);
+	l = &u->late[u->nlate];
+	*l = (struct unpack_late){ .path = strdup(u->name),
+				   .dev = e->dir_st.st_dev,
+				   .ino = e->dir_st.st_ino,
+				   .times = { e->times[0], e->times[1] } };
+	if (!l->path)
+		return err_nomem(err);
+	u->nlate++;
+	return 0;
+}
+
+/* ---- entries ---- */
+
+static int unpack_owner(struct unpack *u, struct archive_entry *entry, struct unpack_entry *e,
+			struct coffer_error *err)
+{
+	int64_t uid = u->o->keep_owners ? archive_entry_uid(entry) : (int64_t)geteuid();
+	int64_t gid = u->o->keep_owners ? archive_entry_gid(entry) : (int64_t)getegid();
+
+	if (uid < 0 || uid > UNPACK_ID_MAX || gid < 0 || gid > UNPACK_ID_MAX)
+		return err_invalid(err, "owner %lld:%lld out of range", (long long)uid,
+				   (long long)gid);
+	e->uid = (uid_t)uid;
+	e->gid = (gid_t)gid;
+	e->chown = e->uid != geteuid() || e->gid != getegid() || u->parent_setgid;
+	return 0;
+}
+
+/* A hard link's target is a name of the archive like any other. */
+static int unpack_link_target(struct unpack *u, struct archive_entry *entry,
+			      struct unpack_entry *e, char link[PATH_MAX],
+			      struct coffer_error *err)
+{
+	const char *target = archive_entry_hardlink(entry), *why;
+	char dir[PATH_MAX];
+
+	if (!target)
+		return 0;
+	why = unpack_clean(target, u->o->absolute, link);
+	if (!why && !*link)
+		why = "it is a directory";
+	if (why)
+		return err_invalid(err, "link to \"%.*s\": %s", UNPACK_NAME_SHOWN, target, why);
+	e->link_name = unpack_split(link, dir);
+	e->link_dir = unpack_open(u, dir);
+	if (e->link_dir < 0)
+		return err_sysn(err, e->link_dir, "link to %.*s", UNPACK_NAME_SHOWN, target);
+	return 0;
+}
+
+static int unpack_make(struct unpack *u, struct archive_entry *entry, struct coffer_error *err)
+{
+	struct unpack_entry e = {
+		.archive = u->archive,
+		.entry = entry,
+		.link_dir = -1,
+		.keep_types = u->o->keep_types,
+		.keep_owners = u->o->keep_owners,
+	};
+	char parent[PATH_MAX], link[PATH_MAX];
+	int r;
+
+	e.name = unpack_split(u->name, parent);
+	r = unpack_enter(u, parent, err);
+	if (r == 0)
+		r = unpack_owner(u, entry, &e, err);
+	if (r == 0)
+		r = unpack_link_target(u, entry, &e, link, err);
+	e.dir = u->parent_fd;
+	if (r == 0)
+		r = unpack_entry_make(&e, err);
+	close_fd(&e.link_dir);
+	if (e.removed)
+		close_fd(&u->parent_fd);
+	return r == 0 && e.is_dir ? unpack_remember(u, &e, err) : r;
+}
+
+static int unpack_one(struct unpack *u, struct archive_entry *entry, struct coffer_error *err)
+{
+	const char *name = archive_entry_pathname(entry), *why;
+	int r = 0;
+
+	if (!name)
+		return err_invalid(err, "entry %llu: no name", (unsigned long long)u->entries);
+	why = unpack_clean(name, u->o->absolute, u->name);
+	if (why)
+		r = err_invalid(err, "%s", why);
+	else if (*u->name) /* the destination itself is there and stays as it is */
+		r = unpack_make(u, entry, err);
+	if (r < 0)
+		return err_wrap(err, "entry \"%.*s\"", UNPACK_NAME_SHOWN, name);
+	return 0;
+}
+
+/* Padding behind the archive: a sender shall not fail because nobody reads it. */
+static void unpack_drain(struct unpack *u)
+{
+	while (read(u->fd, u->chunk, UNPACK_CHUNK) > 0)
+		;
+}
+
+static int unpack_entries(struct unpack *u, struct coffer_error *err)
+{
+	struct archive_entry *entry;
+	int ar, r;
+
+	for (;;) {
+		ar = archive_read_next_header(u->archive, &entry);
+		if (ar == ARCHIVE_EOF)
+			return 0;
+		/* Warnings are about character sets; the bytes are there. */
+		if (ar != ARCHIVE_OK && ar != ARCHIVE_WARN)
+			return unpack_entry_damaged(u->archive, err);
+		u->entries++;
+		r = unpack_one(u, entry, err);
+		if (r < 0)
+			return r;
+	}
+}
+
+int unpack_tree(int fd, int dest, const struct unpack_options *o, uint64_t *entries,
+		struct coffer_error *err)
+{
+	CLEANUP(unpack_free) struct unpack u = {
+		.o = o,
+		.fd = fd,
+		.dest = dest,
+		.parent_fd = -1,
+		.chunk = malloc(UNPACK_CHUNK),
+		.archive = archive_read_new(),
+	};
+	int r;
+
+	if (!u.chunk || !u.archive ||
+	    archive_read_support_format_tar(u.archive) != ARCHIVE_OK ||
+	    (o->gzip && archive_read_support_filter_gzip(u.archive) != ARCHIVE_OK))
+		return err_nomem(err);
+	if (archive_read_open(u.archive, &u, NULL, unpack_read, NULL) != ARCHIVE_OK)
+		return unpack_entry_damaged(u.archive, err);
+	r = unpack_entries(&u, err);
+	if (r < 0)
+		return r;
+	unpack_drain(&u);
+	unpack_flush_late(&u);
+	if (entries)
+		*entries = u.entries;
+	return 0;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * archive/unpack.h - what a tar archive holds, made below a directory and nowhere else
+ */
+#ifndef ARCHIVE_UNPACK_H
+#define ARCHIVE_UNPACK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+struct unpack_options {
+	bool gzip;	  /* may be compressed; else it must be plain */
+	bool keep_owners; /* of the archive; else what is made belongs to us */
+	bool keep_types;  /* refuse to replace a directory by something else, and reverse */
+	bool absolute;	  /* a leading slash means @dest; else such a name is refused */
+	bool rooted;	  /* @dest is "/" to links; else none that leads out of it is followed */
+};
+
+/**
+ * unpack_tree() - Read an archive from @fd to the end of the file and make its entries
+ * @fd:		Blocking, borrowed
+ * @dest:	Directory, borrowed; may be O_PATH
+ * @entries:	How many there were, may be NULL
+ *
+ * Formats: pax, ustar, old tar, GNU's with long names and holes.  The first
+ * entry that is refused or fails ends it, and the error names it.  What was
+ * made by then stays.
+ */
+int unpack_tree(int fd, int dest, const struct unpack_options *o, uint64_t *entries,
+		struct coffer_error *err);
+
+#endif /* ARCHIVE_UNPACK_H */
