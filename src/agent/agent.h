@@ -11,6 +11,9 @@
  *	rpc*.c      one handler per method of the contract
  *	container.c, process.c, streams.c, relay.c, user.c    what the process RPCs act on
  *	guestpath.c, guestmount.c                                what the file RPCs act on
+ *	proxy.c, bridge.c, duplex.c                              what ProxyVsock acts on
+ *	extras.c    the methods beside the contract: events.c, forward.c, freezer.c, timing.c
+ *	init_wrapper.c    no part of the agent: the same program as a container's init
  *
  * One thread, one loop.  Nothing here ends the program once it serves: a
  * handler that fails answers with the error.
@@ -28,6 +31,7 @@
 #define AGENT_STATE_DIR "/run/container"
 
 struct container;
+struct proxy;
 
 struct agent {
 	struct loop *loop;	    /* owned */
@@ -36,6 +40,7 @@ struct agent {
 	const char *socket_dir; /* host's port N is the socket vsock.sock_N there; NULL: vsock */
 	bool init;		/* PID 1 of a guest */
 	struct container *containers; /* owned list */
+	struct proxy *proxies;	      /* owned list */
 };
 
 #endif /* AGENT_AGENT_H */

@@ -26,6 +26,9 @@
 #define LOG_CATEGORY "boot"
 #include "agent/boot.h"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 #include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -40,6 +43,7 @@
 
 #include "agent/link.h"
 #include "agent/modules.h"
+#include "agent/timing.h"
 #include "base/io.h"
 #include "base/log.h"
 #include "base/spawn.h"
@@ -49,6 +53,9 @@
 #define BOOT_AGENT_CGROUP BOOT_CGROUP "/agent"
 #define BOOT_CPUS_MAX	  1024
 #define BOOT_NOFILE	  1048576
+#define BOOT_EMULATED_SCALE 3
+#define BOOT_MEMORY_HIGH  "83886080" /* 80 MiB: far above what it needs, far below a runaway */
+#define BOOT_MEMORY_LOW	  "52428800" /* 50 MiB: the containers' need does not push it out */
 
 struct boot_mount {
 	const char *source, *target, *type, *data;
@@ -65,14 +72,36 @@ static const struct boot_mount boot_mounts[] = {
 	{ "cgroup2", BOOT_CGROUP, "cgroup2", NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC },
 };
 
+/*
+ * The one emulator that the machine runs on says its name where a hypervisor
+ * would; everything then takes several times as long.
+ */
+static void boot_scale_budgets(void)
+{
+#if defined(__x86_64__)
+	unsigned a, b, c, d;
+
+	__cpuid(0x40000000, a, b, c, d);
+	if (memcmp(&b, "TCGT", 4) == 0 && memcmp(&c, "CGTC", 4) == 0)
+		clock_set_scale(BOOT_EMULATED_SCALE);
+#endif
+}
+
 int boot_early(struct coffer_error *err)
 {
+	uint64_t begin = link_uptime(), end;
+	int fd;
+
+	boot_scale_budgets();
 	/* Some kernels have a part of the list built in; the listener is the proof. */
 	if (modules_load("core", err) < 0) {
 		log_error("%s", err->message);
 		err_clear(err);
 	}
-	return link_listen_vsock(err);
+	timing_stage("modules", begin, end = link_uptime());
+	fd = link_listen_vsock(AGENT_PORT, err);
+	timing_stage("vsock", end, link_uptime());
+	return fd;
 }
 
 static void boot_make_pivotable(void)
@@ -123,10 +152,12 @@ struct boot_stage {
 
 static void boot_run_stage(const struct boot_stage *stage)
 {
-	usec_t start = clock_now();
+	uint64_t begin = link_uptime(), end;
 
 	stage->fn();
-	log_debug("%s: %" PRIu64 " us", stage->name, clock_now() - start);
+	end = link_uptime();
+	timing_stage(stage->name, begin, end);
+	log_debug("%s: %" PRIu64 " us", stage->name, end - begin);
 }
 
 void boot_settle(void)
@@ -177,13 +208,27 @@ static void boot_start_cpus(void)
  */
 static void boot_enter_cgroup(void)
 {
+	static const struct {
+		const char *file, *text;
+	} writes[] = {
+		{ BOOT_AGENT_CGROUP "/cgroup.procs", "0" },
+		{ BOOT_CGROUP "/cgroup.subtree_control", "+memory" },
+		{ BOOT_AGENT_CGROUP "/memory.high", BOOT_MEMORY_HIGH },
+		{ BOOT_AGENT_CGROUP "/memory.low", BOOT_MEMORY_LOW },
+	};
 	struct coffer_error err = COFFER_ERROR_INIT;
 
 	/* One that is there already is a container's, whose limits are not for the agent. */
-	if (mkdir(BOOT_AGENT_CGROUP, 0755) < 0)
+	if (mkdir(BOOT_AGENT_CGROUP, 0755) < 0) {
 		log_warning("mkdir %s: %s", BOOT_AGENT_CGROUP, strerror(errno));
-	else if (io_write_file(AT_FDCWD, BOOT_AGENT_CGROUP "/cgroup.procs", "0", &err) < 0)
-		log_warning("%s", err.message);
+		return;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(writes); i++) {
+		if (io_write_file(AT_FDCWD, writes[i].file, writes[i].text, &err) < 0) {
+			log_warning("%s", err.message);
+			return;
+		}
+	}
 }
 
 static const struct boot_background_stage {

@@ -17,6 +17,8 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include "agent/events.h"
+#include "agent/freezer.h"
 #include "agent/reaper.h"
 #include "base/io.h"
 #include "base/log.h"
@@ -86,8 +88,10 @@ void container_free(struct container *c)
 {
 	struct container **link = &c->agent->containers;
 
+	freezer_forget(c);
 	while (c->processes)
 		process_free(c->processes);
+	events_forget(c);
 	if (c->engine)
 		engine_delete(c->engine, NULL);
 	while (*link != c)

@@ -10,6 +10,9 @@
 
 #define CONTAINER_ID_MAX 128
 
+struct events_oom;
+struct freezer;
+
 struct container {
 	struct container *next;		 /* in agent->containers */
 	struct agent *agent;		 /* borrowed */
@@ -18,6 +21,8 @@ struct container {
 	char *rootfs;			 /* owned; absolute, once init's spec is read */
 	struct engine_container *engine; /* owned; once made */
 	struct process *processes;	 /* owned list, newest first */
+	struct freezer *freezer;	 /* owned; while it is frozen: freezer.c */
+	struct events_oom *oom;		 /* owned; while it is watched: events.c */
 };
 
 /* container_find(), container_process() - Return: NULL when there is none */

@@ -8,7 +8,12 @@
 
 #include <time.h>
 
+#include "agent/events.h"
+#include "agent/forward.h"
+#include "agent/freezer.h"
 #include "agent/link.h"
+#include "agent/signals.h"
+#include "agent/timing.h"
 
 const Ax__UpdateResponse extras_empty = AX__UPDATE_RESPONSE__INIT;
 
@@ -44,8 +49,46 @@ static void extras_heartbeat(struct grpc_call *call, const ProtobufCMessage *msg
 	grpc_call_reply(call, &reply.base);
 }
 
+/* ---- Update ---- */
+
+static int extras_update_container(struct container *c, const Ax__UpdateRequest *req,
+				   struct coffer_error *err)
+{
+	const struct process *init = container_process(c, c->id);
+	auto_oci_resources struct oci_resources *res = NULL;
+	int r;
+
+	r = oci_resources_parse((const char *)req->resources.data, req->resources.len, &res, err);
+	if (r == 0)
+		r = oci_resources_validate(res, "resources", err);
+	if (r < 0)
+		return err_wrap(err, "resources of container %s", c->id);
+	if (!init || init->state == PROCESS_CREATING || init->state == PROCESS_STOPPED)
+		return err_state(err, "container %s is not running", c->id);
+	return engine_update(c->engine, res, err);
+}
+
+static void extras_update(struct grpc_call *call, const ProtobufCMessage *msg, void *data)
+{
+	const Ax__UpdateRequest *req = (const void *)msg;
+	struct coffer_error err = COFFER_ERROR_INIT;
+	struct container *c = NULL;
+	int r = extras_find(data, req->container_id, &c, &err);
+
+	if (r == 0)
+		r = extras_update_container(c, req, &err);
+	extras_done(call, r, &err);
+}
+
 static const struct grpc_method extras_methods[] = {
 	{ "Heartbeat", extras_heartbeat },
+	{ "Update", extras_update },
+	{ "Freeze", extras_freeze },
+	{ "Thaw", extras_thaw },
+	{ "Signal", extras_signal },
+	{ "Events", extras_events },
+	{ "Timing", extras_timing },
+	{ "ForwardTcp", extras_forward_tcp },
 };
 
 struct grpc_service extras_service(struct agent *agent)

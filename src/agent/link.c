@@ -6,7 +6,8 @@
  * the host's port of the same number, says one line of JSON and keeps the
  * connection, whose end of file tells the host that the agent is gone.
  *
- * Callers: main.c and boot.c (listener, ready line), streams.c (dialling).
+ * Callers: main.c and boot.c (listener, ready line), streams.c and bridge.c (dialling), proxy.c
+ * (listening).
  */
 #define LOG_CATEGORY "link"
 #include "agent/link.h"
@@ -35,20 +36,42 @@ uint64_t link_uptime(void)
 	return (uint64_t)ts.tv_sec * USEC_PER_SEC + (uint64_t)ts.tv_nsec / 1000;
 }
 
-int link_listen_vsock(struct coffer_error *err)
+int link_listen_vsock(uint32_t port, struct coffer_error *err)
 {
 	autoclose int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct sockaddr_vm sa = { .svm_family = AF_VSOCK,
 				  .svm_cid = VMADDR_CID_ANY,
-				  .svm_port = AGENT_PORT };
+				  .svm_port = port };
 
 	if (fd < 0)
 		return err_sys(err, "vsock socket");
 	if (bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
-		return err_sys(err, "bind vsock port %d", AGENT_PORT);
+		return err_sys(err, "bind vsock port %" PRIu32, port);
 	if (listen(fd, LINK_BACKLOG) < 0)
-		return err_sys(err, "listen on vsock port %d", AGENT_PORT);
+		return err_sys(err, "listen on vsock port %" PRIu32, port);
 	return steal_fd(&fd);
+}
+
+static int link_open_dir(const char *dir, struct coffer_error *err)
+{
+	int fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? err_sys(err, "open %s", dir) : fd;
+}
+
+int link_listen(const struct agent *agent, uint32_t port, struct coffer_error *err)
+{
+	autoclose int dirfd = -1;
+	char name[32];
+
+	if (!agent->socket_dir)
+		return link_listen_vsock(port, err);
+	dirfd = link_open_dir(agent->socket_dir, err);
+	if (dirfd < 0)
+		return dirfd;
+	snprintf(name, sizeof(name), "guest_%" PRIu32, port);
+	unlinkat(dirfd, name, 0);
+	return io_unix_listen(dirfd, name, SOCK_STREAM, 0600, err);
 }
 
 static int link_dial_vsock(uint32_t port, struct coffer_error *err)
@@ -57,7 +80,8 @@ static int link_dial_vsock(uint32_t port, struct coffer_error *err)
 	struct sockaddr_vm sa = { .svm_family = AF_VSOCK,
 				  .svm_cid = VMADDR_CID_HOST,
 				  .svm_port = port };
-	struct timeval limit = { .tv_sec = LINK_DIAL_SECONDS };
+	struct timeval limit = { .tv_sec = (time_t)(clock_budget(LINK_DIAL_BUDGET) /
+						    USEC_PER_SEC) };
 
 	if (fd < 0)
 		return err_sys(err, "vsock socket");
@@ -70,13 +94,13 @@ static int link_dial_vsock(uint32_t port, struct coffer_error *err)
 
 static int link_dial_unix(const char *dir, uint32_t port, struct coffer_error *err)
 {
-	autoclose int dirfd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	autoclose int dirfd = link_open_dir(dir, err);
 	autoclose int fd = -1;
 	char name[32];
 	int r;
 
 	if (dirfd < 0)
-		return err_sys(err, "open %s", dir);
+		return dirfd;
 	snprintf(name, sizeof(name), "vsock.sock_%" PRIu32, port);
 	fd = io_unix_connect(dirfd, name, SOCK_STREAM, err);
 	if (fd < 0)

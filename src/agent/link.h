@@ -12,21 +12,24 @@
 
 #include "agent/agent.h"
 
-/* link_listen_vsock() - Return: listening descriptor on AGENT_PORT, or negative errno */
-int link_listen_vsock(struct coffer_error *err);
+/* link_listen_vsock() - Return: listening descriptor on the guest's @port, or negative errno */
+int link_listen_vsock(uint32_t port, struct coffer_error *err);
+
+/* link_listen() - The same, in a test's guest as the socket guest_<port> of the directory */
+int link_listen(const struct agent *agent, uint32_t port, struct coffer_error *err);
 
 /**
  * link_dial() - Begin a connection to the host's port
  *
  * Return: a non-blocking descriptor, connected once writable (ask link_dialled()), or
- * negative errno.  The kernel itself gives up after LINK_DIAL_SECONDS.
+ * negative errno.  The kernel itself gives up after LINK_DIAL_BUDGET.
  */
 int link_dial(const struct agent *agent, uint32_t port, struct coffer_error *err);
 /* link_dialled() - How the connection of a writable descriptor ended. Return: 0 or negative errno
  */
 int link_dialled(int fd, uint32_t port, struct coffer_error *err);
 
-#define LINK_DIAL_SECONDS 10
+#define LINK_DIAL_BUDGET (10 * USEC_PER_SEC)
 
 /**
  * link_ready() - Tell the host that the agent serves, and keep that connection open

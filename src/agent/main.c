@@ -4,6 +4,8 @@
  *
  *	PID 1       no arguments; kernel parameter coffer_log=LEVEL sets the log level
  *	otherwise   --listen unix:PATH, for tests: same RPCs, none of PID 1's duties
+ *
+ * Under the name of .coffer-init it is none of these but init_wrapper.c.
  */
 #define LOG_CATEGORY "agent"
 #include <fcntl.h>
@@ -18,9 +20,13 @@
 
 #include "agent/boot.h"
 #include "agent/container.h"
+#include "agent/forward.h"
+#include "agent/init_wrapper.h"
 #include "agent/link.h"
+#include "agent/proxy.h"
 #include "agent/reaper.h"
 #include "agent/rpc.h"
+#include "agent/timing.h"
 #include "base/io.h"
 #include "base/log.h"
 #include "base/path.h"
@@ -113,19 +119,26 @@ static int main_listen(struct agent *agent, int fd, struct coffer_error *err)
 /* Up to the loop. Only here may PID 1 give up, since nobody can reach it yet. */
 static int main_boot(struct agent *agent, uint64_t init_us, struct coffer_error *err)
 {
+	uint64_t begin;
 	int r, fd;
 
+	timing_stage("kernel", 0, init_us);
 	r = main_init_agent(agent, err);
 	if (r < 0)
 		return r;
+	timing_stage("agent", init_us, link_uptime());
 	fd = boot_early(err);
 	if (fd < 0)
 		return fd;
+	begin = link_uptime();
 	link_ready(agent, init_us);
+	timing_stage("ready", begin, link_uptime());
 	boot_settle();
+	begin = link_uptime();
 	r = main_listen(agent, fd, err);
 	if (r < 0)
 		return r;
+	timing_stage("serve", begin, link_uptime());
 	boot_background(agent);
 	log_debug("serving after %" PRIu64 " us, init at %" PRIu64 " us", link_uptime(), init_us);
 	return 0;
@@ -170,6 +183,8 @@ static void main_free(struct agent *agent)
 	while (agent->containers)
 		container_free(agent->containers);
 	grpc_server_free(agent->server);
+	proxy_stop_all(agent);
+	forward_stop_all();
 	loop_free(agent->loop);
 }
 #define autoagent CLEANUP(main_free)
@@ -203,6 +218,8 @@ int main(int argc, char **argv)
 	struct main_options o = { 0 };
 	int r;
 
+	if (init_wrapper_is_meant(argv[0]))
+		return init_wrapper_main(argc, argv);
 	/* The kernel hands parameters it does not know to its init; none begins with dashes. */
 	if (getpid() == 1 && (argc == 1 || strncmp(argv[1], "--", 2) != 0))
 		main_guest(link_uptime());

@@ -24,6 +24,8 @@
 #include <unistd.h>
 
 #include "agent/container.h"
+#include "agent/events.h"
+#include "agent/freezer.h"
 #include "agent/modules.h"
 #include "agent/process_spec.h"
 #include "agent/spared.h"
@@ -219,6 +221,7 @@ static void process_stopped(struct process *p, int32_t code)
 	p->state = PROCESS_STOPPED;
 	p->exit_code = code;
 	clock_gettime(CLOCK_REALTIME, &p->exited_at);
+	events_tell_exit(p);
 	process_release_waiters(p, p);
 	streams_process_ended(&p->streams);
 }
@@ -292,6 +295,9 @@ int process_start(struct process *p, int32_t *pid, struct coffer_error *err)
 	_Static_assert(ARRAY_SIZE(states) == PROCESS_STATE_COUNT, "one word per state");
 	if (p->state != PROCESS_CREATED)
 		return err_state(err, "process %s is %s", p->id, states[p->state]);
+	/* It would stand still in there before it could say that it runs. */
+	if (freezer_is_frozen(p->container))
+		return err_state(err, "container %s is frozen", p->container->id);
 	r = process_run(p, err);
 	if (r < 0) {
 		if (p->proc)
@@ -300,7 +306,8 @@ int process_start(struct process *p, int32_t *pid, struct coffer_error *err)
 		return r;
 	}
 	p->state = PROCESS_RUNNING;
-	*pid = p->proc->child.pid;
+	*pid = p->pid = p->proc->child.pid;
+	events_tell_start(p);
 	return 0;
 }
 
@@ -311,23 +318,44 @@ static bool process_is_namespace_init(const struct process *p)
 	return p->is_init && ns && !ns->path;
 }
 
+static int process_signal(struct process *p, int sig, struct coffer_error *err)
+{
+	int r = child_kill(&p->proc->child, sig);
+
+	if (r < 0)
+		return err_set(err, COFFER_ERR_INTERNAL, -r, "signal %d: %s", sig, strerror(-r));
+	/* With init go all others, frozen or not; the next one is not to find a frozen group. */
+	if (sig == SIGKILL && p->is_init)
+		freezer_forget(p->container);
+	return 0;
+}
+
+static bool process_is_spared(const struct process *p, int sig)
+{
+	return process_is_namespace_init(p) && spared_signal(p->proc->child.pid, sig);
+}
+
+static int process_end_as(struct process *p, int sig, struct coffer_error *err)
+{
+	p->ended_by = sig;
+	return process_signal(p, SIGKILL, err);
+}
+
+int process_kill_spared(struct process *p, int sig, struct coffer_error *err)
+{
+	if (p->state != PROCESS_RUNNING || !process_is_spared(p, sig))
+		return 0;
+	return process_end_as(p, sig, err);
+}
+
 int process_kill(struct process *p, int sig, struct coffer_error *err)
 {
-	int r;
-
 	if (p->state == PROCESS_STOPPED)
 		return 0;
 	if (p->state != PROCESS_RUNNING)
 		return err_state(err, "process %s has not been started", p->id);
-	if (process_is_namespace_init(p) && spared_signal(p->proc->child.pid, sig)) {
-		p->ended_by = sig;
-		r = child_kill(&p->proc->child, SIGKILL);
-	} else {
-		r = child_kill(&p->proc->child, sig);
-	}
-	if (r < 0)
-		return err_set(err, COFFER_ERR_INTERNAL, -r, "signal %d: %s", sig, strerror(-r));
-	return 0;
+	return process_is_spared(p, sig) ? process_end_as(p, sig, err) :
+					   process_signal(p, sig, err);
 }
 
 /* The terminal of an exec comes with its start: the engine is told the size then. */

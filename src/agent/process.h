@@ -50,6 +50,7 @@ struct process {
 	struct oci_spec *spec;	     /* owned */
 	struct engine_process exec;  /* an exec's own; unused for init */
 	struct engine_process *proc; /* &exec or the engine's init; NULL before there is one */
+	pid_t pid;		     /* since it was started, also when it has ended; 0 before */
 	struct streams streams;
 	struct process_waiter *waiters;
 	process_created created;
@@ -82,6 +83,8 @@ int process_create(struct container *container, const struct process_create_args
 int process_start(struct process *p, int32_t *pid, struct coffer_error *err);
 /* process_kill() - A signal that would end any other program ends a container's init, too */
 int process_kill(struct process *p, int sig, struct coffer_error *err);
+/* process_kill_spared() - @sig has been sent, and the kernel may have spared it: see spared.h */
+int process_kill_spared(struct process *p, int sig, struct coffer_error *err);
 int process_resize(struct process *p, uint32_t rows, uint32_t columns, struct coffer_error *err);
 
 /* process_wait() - Have @w->fn called when @p has ended, at once when it has */

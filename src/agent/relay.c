@@ -13,7 +13,7 @@
  * A paused side is watched edge-triggered for nothing: a level-triggered
  * watch would report a hang-up that is not to be acted on yet, for ever.
  *
- * Callers: streams.c.
+ * Callers: streams.c, duplex.c.
  */
 #include "agent/relay.h"
 
@@ -22,6 +22,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define RELAY_CHUNK (256u << 10) /* four of the vsock driver's largest packets a call */
@@ -44,11 +45,13 @@ struct relay {
 	size_t left;	/* bytes it may still read */
 	usec_t quiet;	/* how long the source must be silent before the end */
 	bool silent;	/* it has been for that long */
+	void (*ended)(void *data); /* relay_share() was called */
+	void *ended_data;
 };
 
 static uint8_t relay_chunk[RELAY_CHUNK];
 
-static void relay_end(struct relay *r)
+static void relay_close(struct relay *r)
 {
 	loop_remove(r->src_source);
 	loop_remove(r->dst_source);
@@ -58,6 +61,20 @@ static void relay_end(struct relay *r)
 	close_fd(&r->dst);
 	free(steal_ptr(r->held));
 	r->state = RELAY_ENDED;
+}
+
+/* @failed: the destination takes nothing more. Nothing may be touched after it. */
+static void relay_end(struct relay *r, bool failed)
+{
+	void (*ended)(void *data) = r->ended;
+
+	if (ended && failed)
+		shutdown(r->src, SHUT_RD);
+	if (ended)
+		shutdown(r->dst, SHUT_WR);
+	relay_close(r);
+	if (ended)
+		ended(r->ended_data);
 }
 
 /* Return: bytes the destination took, 0 when it is full, negative when it is gone */
@@ -94,7 +111,7 @@ static void relay_idle(struct relay *r)
 	if (!r->finishing)
 		return;
 	if (r->quiet == 0 || r->silent || !r->timer || loop_arm(r->timer, r->quiet, 0) < 0)
-		relay_end(r);
+		relay_end(r, false);
 }
 
 /* Copy one chunk. Return: true while there may be more to read at once */
@@ -112,7 +129,7 @@ static bool relay_copy(struct relay *r)
 	}
 	/* A terminal master answers EIO when the last slave is closed. */
 	if (n <= 0) {
-		relay_end(r);
+		relay_end(r, false);
 		return false;
 	}
 	r->silent = false;
@@ -120,7 +137,7 @@ static bool relay_copy(struct relay *r)
 		r->left -= (size_t)n;
 	w = relay_write(r, relay_chunk, (size_t)n);
 	if (w < 0 || (w < n && relay_hold(r, relay_chunk + w, (size_t)(n - w)) < 0)) {
-		relay_end(r);
+		relay_end(r, true);
 		return false;
 	}
 	return w == n;
@@ -157,7 +174,7 @@ static void relay_dst_handler(struct loop_source *src, int fd, uint32_t events, 
 	if (r->state == RELAY_HOLDING)
 		w = relay_write(r, r->held + r->held_off, r->held_len);
 	if (w < 0 || (w == 0 && (events & (EPOLLERR | EPOLLHUP)))) {
-		relay_end(r);
+		relay_end(r, true);
 		return;
 	}
 	if (r->state != RELAY_HOLDING)
@@ -188,7 +205,7 @@ int relay_new(struct loop *loop, int src, int dst, struct relay **out, struct co
 	if (ret == 0)
 		ret = loop_add_fd(loop, dst, 0, relay_dst_handler, r, &r->dst_source, err);
 	if (ret < 0) {
-		relay_end(r); /* owns no descriptor yet */
+		relay_close(r); /* owns no descriptor yet */
 		free(r);
 		return ret;
 	}
@@ -196,6 +213,12 @@ int relay_new(struct loop *loop, int src, int dst, struct relay **out, struct co
 	r->dst = dst;
 	*out = r;
 	return 0;
+}
+
+void relay_share(struct relay *r, void (*ended)(void *data), void *data)
+{
+	r->ended = ended;
+	r->ended_data = data;
 }
 
 static void relay_begin_finish(struct relay *r)
@@ -228,6 +251,6 @@ void relay_free(struct relay *r)
 {
 	if (!r)
 		return;
-	relay_end(r);
+	relay_close(r);
 	free(r);
 }

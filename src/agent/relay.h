@@ -19,6 +19,16 @@ struct relay;
  */
 int relay_new(struct loop *loop, int src, int dst, struct relay **out, struct coffer_error *err);
 
+/**
+ * relay_share() - The descriptors are halves of sockets that another relay shares
+ *
+ * At its end the destination is told that nothing more comes, and the source,
+ * if the destination is gone, that nothing more is taken.  Then, unless it is
+ * freed first, @ended is called, the last thing done: it may free the relay.
+ * To be called before the loop turns.
+ */
+void relay_share(struct relay *r, void (*ended)(void *data), void *data);
+
 /* relay_finish() - Deliver what the source holds now, at most @most bytes, and end */
 void relay_finish(struct relay *r, size_t most);
 

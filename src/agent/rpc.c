@@ -18,6 +18,7 @@ static const struct grpc_method rpc_methods[] = {
 	{ "Mkdir", rpc_mkdir },
 	{ "Sysctl", rpc_sysctl },
 	{ "SetTime", rpc_set_time },
+	{ "SetupEmulator", rpc_setup_emulator },
 	{ "WriteFile", rpc_write_file },
 	{ "Stat", rpc_stat },
 	{ "CreateProcess", rpc_create_process },
@@ -27,7 +28,15 @@ static const struct grpc_method rpc_methods[] = {
 	{ "WaitProcess", rpc_wait_process },
 	{ "ResizeProcess", rpc_resize_process },
 	{ "CloseProcessStdin", rpc_close_process_stdin },
+	{ "ContainerStatistics", rpc_container_statistics },
+	{ "ProxyVsock", rpc_proxy_vsock },
+	{ "StopVsockProxy", rpc_stop_vsock_proxy },
 	{ "IpLinkSet", rpc_ip_link_set },
+	{ "IpAddrAdd", rpc_ip_addr_add },
+	{ "IpRouteAddLink", rpc_ip_route_add_link },
+	{ "IpRouteAddDefault", rpc_ip_route_add_default },
+	{ "ConfigureDns", rpc_configure_dns },
+	{ "ConfigureHosts", rpc_configure_hosts },
 	{ "Sync", rpc_sync },
 	{ "Kill", rpc_kill },
 };
@@ -55,4 +64,9 @@ void rpc_done(struct grpc_call *call, int r, const struct coffer_error *err)
 		grpc_call_finish(call, GRPC_INTERNAL, err->message);
 	else
 		grpc_call_reply(call, &rpc_empty.base);
+}
+
+void rpc_refuse(struct grpc_call *call, const struct coffer_error *err)
+{
+	grpc_call_finish(call, GRPC_INVALID_ARGUMENT, err->message);
 }

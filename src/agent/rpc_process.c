@@ -274,6 +274,8 @@ void rpc_delete_process(struct grpc_call *call, const ProtobufCMessage *msg, voi
 		r = err_state(&err, "process %s is still being created", p->id);
 	else if (r == 0 && p->is_init)
 		r = container_delete(p->container, &err);
+	else if (r == 0 && p->state == PROCESS_RUNNING)
+		r = err_state(&err, "process %s is running", p->id);
 	else if (r == 0)
 		process_free(p);
 	rpc_process_done(call, r, &err);

@@ -79,11 +79,10 @@ class ProcessTest(unittest.TestCase):
         c = self.container(["sleep", "1000"])
         c.start()
         name = c.ids["id"]
-        kept, forgotten = (Process(self.agent, name, e, self.spec(["sleep", "1000"]), ()) for e in "ab")
+        kept = Process(self.agent, name, "a", self.spec(["sleep", "1000"]), ())
         kept.start()
-        forgotten.start()
         waiting = self.agent.future("WaitProcess", **kept.ids)
-        forgotten.call("DeleteProcess")
+        self.assertEqual(kept.status("DeleteProcess")[0], "FAILED_PRECONDITION")
         start = time.monotonic()
         c.call("DeleteProcess")
         self.assertLess(time.monotonic() - start, 3)

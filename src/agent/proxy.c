@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * agent/proxy.c - unix sockets of the guest and vsock ports, carried to each other
+ *
+ *	into     listens on a unix socket; each client gets a connection to the
+ *	         host's port
+ *	out of   listens on a vsock port of the guest; each client gets a connection
+ *	         to a unix socket, found anew each time
+ *
+ * A path below a container's root is resolved in it: the container may move
+ * and link what it likes there.  The node is therefore bound, and removed, by
+ * its directory's descriptor, and its permissions come with the bind.
+ *
+ * Callers: rpc_proxy.c.
+ */
+#define LOG_CATEGORY "proxy"
+#include "agent/proxy.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "agent/bridge.h"
+#include "agent/guestpath.h"
+#include "agent/link.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "base/path.h"
+
+#define PROXY_BACKLOG	  128
+#define PROXY_CLIENTS_MAX 256 /* of one proxy, at once */
+#define PROXY_PAUSE	  (100 * USEC_PER_MSEC)
+
+struct proxy {
+	struct proxy *next; /* in agent->proxies */
+	struct agent *agent; /* borrowed */
+	char *id, *path;     /* owned */
+	uint32_t port;
+	bool out_of;
+	int listener;	  /* owned */
+	int dir;    /* owned; of the node, -1: none was made */
+	char *name; /* owned; of the node */
+	struct loop_source *source, *timer;
+	struct bridges clients;
+};
+
+static int proxy_connect(void *data, struct coffer_error *err)
+{
+	struct proxy *p = data;
+	autoguestpath struct guestpath gp = GUESTPATH_INIT;
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	autoclose int node = -1, fd = -1;
+	struct stat st;
+	int r = guestpath_open(p->agent, p->path, &gp, err);
+
+	if (r < 0)
+		return r;
+	node = path_open_in_root(gp.rootfd, gp.path, O_PATH, 0, err);
+	if (node < 0)
+		return node;
+	if (fstat(node, &st) < 0 || !S_ISSOCK(st.st_mode))
+		return err_sysn(err, ENOTSOCK, "%s", p->path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return err_sys(err, "socket");
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "/proc/self/fd/%d", node);
+	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
+		return err_sys(err, "connect to %s", p->path);
+	return steal_fd(&fd);
+}
+
+static void proxy_accepting(struct proxy *p, bool on)
+{
+	loop_set_events(p->source, on ? EPOLLIN : 0);
+	loop_arm(p->timer, on ? USEC_INFINITY : PROXY_PAUSE, 0);
+}
+
+static void proxy_timer_handler(struct loop_source *timer, void *data)
+{
+	proxy_accepting(data, true);
+}
+
+static void proxy_accept_handler(struct loop_source *src, int fd, uint32_t events, void *data)
+{
+	struct proxy *p = data;
+	const struct bridge_target target = { .port = p->out_of ? 0 : p->port,
+					      .connect = proxy_connect,
+					      .data = p };
+	struct coffer_error err = COFFER_ERROR_INIT;
+	autoclose int client = -1;
+
+	/* Who comes too many waits in the listener's queue. */
+	if (p->clients.n >= PROXY_CLIENTS_MAX) {
+		proxy_accepting(p, false);
+		return;
+	}
+	client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (client < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+		log_warning("proxy %s: accept: %s; pausing", p->id, strerror(errno));
+		proxy_accepting(p, false);
+	}
+	if (client < 0)
+		return;
+	if (bridge_new(p->agent, &p->clients, client, &target, &err) < 0)
+		log_debug("proxy %s: client closed: %s", p->id, err.message);
+	else
+		steal_fd(&client);
+}
+
+/* The permissions are the socket's own before it has a name that a container could replace. */
+static int proxy_bind(int dir, const char *name, mode_t mode, struct coffer_error *err)
+{
+	autoclose int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	mode_t mask;
+	int n, r;
+
+	n = snprintf(sa.sun_path, sizeof(sa.sun_path), "/proc/self/fd/%d/%s", dir, name);
+	if (n >= (int)sizeof(sa.sun_path))
+		return err_sysn(err, ENAMETOOLONG, "socket %s", name);
+	if (fd < 0 || fchmod(fd, mode) < 0)
+		return err_sys(err, "socket %s", name);
+	if (unlinkat(dir, name, 0) < 0 && errno != ENOENT)
+		return err_sys(err, "replace %s", name);
+	mask = umask(0);
+	r = bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 ? err_sys(err, "bind %s", name) : 0;
+	umask(mask);
+	if (r < 0)
+		return r;
+	if (listen(fd, PROXY_BACKLOG) < 0) {
+		r = err_sys(err, "listen on %s", name);
+		unlinkat(dir, name, 0);
+		return r;
+	}
+	return steal_fd(&fd);
+}
+
+static int proxy_listen_unix(struct proxy *p, mode_t mode, struct coffer_error *err)
+{
+	autoguestpath struct guestpath gp = GUESTPATH_INIT;
+	autoclose int dir = -1;
+	const char *name;
+	int r = guestpath_open(p->agent, p->path, &gp, err);
+
+	if (r < 0)
+		return r;
+	dir = path_parent_in_root(gp.rootfd, gp.path, true, &name, err);
+	if (dir < 0)
+		return dir;
+	p->name = strdup(name);
+	if (!p->name)
+		return err_nomem(err);
+	p->listener = proxy_bind(dir, p->name, mode, err);
+	if (p->listener < 0)
+		return err_wrap(err, "%s", p->path);
+	p->dir = steal_fd(&dir);
+	return 0;
+}
+
+static int proxy_listen(struct proxy *p, mode_t mode, struct coffer_error *err)
+{
+	int r;
+
+	if (p->out_of)
+		r = p->listener = link_listen(p->agent, p->port, err);
+	else
+		r = proxy_listen_unix(p, mode, err);
+	if (r >= 0)
+		r = loop_add_timer(p->agent->loop, proxy_timer_handler, p, &p->timer, err);
+	if (r >= 0)
+		r = loop_add_fd(p->agent->loop, p->listener, EPOLLIN, proxy_accept_handler, p,
+				&p->source, err);
+	return r;
+}
+
+static struct proxy **proxy_find(struct agent *agent, const char *id)
+{
+	struct proxy **p = &agent->proxies;
+
+	while (*p && strcmp((*p)->id, id) != 0)
+		p = &(*p)->next;
+	return p;
+}
+
+/* Not on the list any more. */
+static void proxy_free(struct proxy *p)
+{
+	bridges_free(&p->clients);
+	loop_remove(p->source);
+	loop_remove(p->timer);
+	close_fd(&p->listener);
+	if (p->dir >= 0)
+		unlinkat(p->dir, p->name, 0);
+	close_fd(&p->dir);
+	free(p->name);
+	free(p->path);
+	free(p->id);
+	free(p);
+}
+
+int proxy_start(struct agent *agent, const struct proxy_args *args, struct coffer_error *err)
+{
+	struct proxy *p;
+	int r;
+
+	if (*proxy_find(agent, args->id))
+		return err_set(err, COFFER_ERR_ALREADY_EXISTS, 0, "proxy %s exists already",
+			       args->id);
+	p = calloc(1, sizeof(*p));
+	if (!p)
+		return err_nomem(err);
+	*p = (struct proxy){ .agent = agent, .id = strdup(args->id), .path = strdup(args->path),
+			     .port = args->port, .out_of = args->out_of, .listener = -1,
+			     .dir = -1 };
+	r = p->id && p->path ? proxy_listen(p, args->mode, err) : err_nomem(err);
+	if (r < 0) {
+		proxy_free(p);
+		return r;
+	}
+	p->next = agent->proxies;
+	agent->proxies = p;
+	return 0;
+}
+
+int proxy_stop(struct agent *agent, const char *id, struct coffer_error *err)
+{
+	struct proxy **link = proxy_find(agent, id), *p = *link;
+
+	if (!p)
+		return err_set(err, COFFER_ERR_NOT_FOUND, 0, "proxy \"%.*s\" does not exist",
+			       PROXY_ID_MAX, id);
+	*link = p->next;
+	proxy_free(p);
+	return 0;
+}
+
+void proxy_stop_all(struct agent *agent)
+{
+	while (agent->proxies)
+		proxy_stop(agent, agent->proxies->id, NULL);
+}
