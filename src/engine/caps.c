@@ -12,47 +12,64 @@
  *	                       kernel grants only out of permitted and inheritable
  *
  * A set that the specification leaves out is empty.  A capability that we
- * don't hold ourselves can't be granted; the specification asks to go on
- * without it.
+ * don't hold ourselves can't be granted, one that nobody knows neither; the
+ * specification asks to go on without it.
  *
  * Callers: the child's stages (init.c); parsing in the parent.
  */
+#define LOG_CATEGORY "engine"
 #include "engine/caps.h"
 
 #include <linux/capability.h>
-#include <string.h>
+#include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
 
-static uint64_t caps_parse_set(const struct oci_strv *names)
+/* Names that nobody knows: the first, and how many there are. */
+struct caps_unknown {
+	const char *set, *name;
+	size_t index, n;
+};
+
+static uint64_t caps_parse_set(const struct oci_strv *names, const char *name,
+			       struct caps_unknown *unknown)
 {
-	const char *const *known = oci_words(OCI_WORDS_CAPABILITY);
 	uint64_t set = 0;
-	size_t i, cap;
 
-	for (i = 0; i < names->n; i++) {
-		for (cap = 0; known[cap]; cap++)
-			if (strcmp(known[cap], names->v[i]) == 0)
-				break;
-		if (known[cap])
+	for (size_t i = 0; i < names->n; i++) {
+		int cap = oci_capability(names->v[i]);
+
+		if (cap >= 0)
 			set |= UINT64_C(1) << cap;
+		else if (unknown->n++ == 0)
+			*unknown = (struct caps_unknown){ name, names->v[i], i, 1 };
 	}
 	return set;
 }
 
 void caps_parse(const struct oci_capabilities *spec, struct caps *out)
 {
+	struct caps_unknown unknown = { 0 };
+	char more[32] = "";
+
 	*out = (struct caps){ 0 };
 	if (!spec)
 		return;
-	out->bounding = caps_parse_set(&spec->bounding);
-	out->effective = caps_parse_set(&spec->effective);
-	out->inheritable = caps_parse_set(&spec->inheritable);
-	out->permitted = caps_parse_set(&spec->permitted);
-	out->ambient = caps_parse_set(&spec->ambient);
+	out->bounding = caps_parse_set(&spec->bounding, "bounding", &unknown);
+	out->effective = caps_parse_set(&spec->effective, "effective", &unknown);
+	out->inheritable = caps_parse_set(&spec->inheritable, "inheritable", &unknown);
+	out->permitted = caps_parse_set(&spec->permitted, "permitted", &unknown);
+	out->ambient = caps_parse_set(&spec->ambient, "ambient", &unknown);
+	if (unknown.n == 0)
+		return;
+	if (unknown.n > 1)
+		snprintf(more, sizeof(more), ", and %zu more", unknown.n - 1);
+	log_warning("process.capabilities.%s[%zu]: unknown capability %s is left out%s",
+		    unknown.set, unknown.index, unknown.name, more);
 }
 
 int caps_limit_bounding(const struct caps *caps, struct coffer_error *err)

@@ -15,7 +15,7 @@ struct caps {
 	uint64_t bounding, effective, inheritable, permitted, ambient;
 };
 
-/* caps_parse() - NULL gives empty sets. Names have been validated: others are left out. */
+/* caps_parse() - NULL gives empty sets. Names that nobody knows are left out, with a warning. */
 void caps_parse(const struct oci_capabilities *spec, struct caps *out);
 
 /* caps_limit_bounding() - First, while the process still may */

@@ -74,23 +74,34 @@ static int exec_gids(const struct opt_list *gids, struct oci_user *user, struct 
 }
 
 /* Into every set: also that of a user who is not root. */
+static int exec_cap(const char *name, struct oci_capabilities *caps, struct coffer_error *err)
+{
+	struct oci_strv *const sets[] = { &caps->bounding, &caps->effective, &caps->permitted,
+					  &caps->ambient };
+	int cap = oci_capability(name), r = 0;
+
+	if (cap == -EINVAL)
+		return err_invalid(err, "option --cap: \"%s\" is not a capability name (CAP_...)",
+				   name);
+	if (cap < 0) {
+		log_warning("option --cap: unknown capability %s is left out", name);
+		return 0;
+	}
+	for (size_t set = 0; r == 0 && set < ARRAY_SIZE(sets); set++)
+		r = oci_strv_add(sets[set], name, err);
+	return r;
+}
+
 static int exec_caps(const struct opt_list *caps, struct oci_process *p, struct coffer_error *err)
 {
-	struct oci_strv *sets[4];
 	int r = 0;
 
 	if (caps->n > 0 && !p->capabilities)
 		p->capabilities = calloc(1, sizeof(*p->capabilities));
 	if (caps->n > 0 && !p->capabilities)
 		return err_nomem(err);
-	for (size_t i = 0; r == 0 && i < caps->n; i++) {
-		sets[0] = &p->capabilities->bounding;
-		sets[1] = &p->capabilities->effective;
-		sets[2] = &p->capabilities->permitted;
-		sets[3] = &p->capabilities->ambient;
-		for (size_t set = 0; r == 0 && set < ARRAY_SIZE(sets); set++)
-			r = oci_strv_add(sets[set], caps->v[i], err);
-	}
+	for (size_t i = 0; r == 0 && i < caps->n; i++)
+		r = exec_cap(caps->v[i], p->capabilities, err);
 	return r;
 }
 

@@ -10,6 +10,9 @@
 #include "spec/schema.h"
 
 #include <ctype.h>
+#include <errno.h>
+
+#define RULE_CAPABILITY_MAX 64
 
 #define RULE_WORDS(name_, what_, ...)                                                              \
 	const struct spec_rule spec_rule_##name_ = {                                               \
@@ -23,16 +26,16 @@
 RULE_WORDS(namespace, "a known namespace type",
 	"pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time");
 /* By the kernel's number. */
-RULE_WORDS(capability, "a capability name (CAP_...)",
-	"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID",
-	"CAP_KILL", "CAP_SETGID", "CAP_SETUID", "CAP_SETPCAP", "CAP_LINUX_IMMUTABLE",
-	"CAP_NET_BIND_SERVICE", "CAP_NET_BROADCAST", "CAP_NET_ADMIN", "CAP_NET_RAW",
-	"CAP_IPC_LOCK", "CAP_IPC_OWNER", "CAP_SYS_MODULE", "CAP_SYS_RAWIO", "CAP_SYS_CHROOT",
-	"CAP_SYS_PTRACE", "CAP_SYS_PACCT", "CAP_SYS_ADMIN", "CAP_SYS_BOOT", "CAP_SYS_NICE",
-	"CAP_SYS_RESOURCE", "CAP_SYS_TIME", "CAP_SYS_TTY_CONFIG", "CAP_MKNOD", "CAP_LEASE",
-	"CAP_AUDIT_WRITE", "CAP_AUDIT_CONTROL", "CAP_SETFCAP", "CAP_MAC_OVERRIDE",
-	"CAP_MAC_ADMIN", "CAP_SYSLOG", "CAP_WAKE_ALARM", "CAP_BLOCK_SUSPEND", "CAP_AUDIT_READ",
-	"CAP_PERFMON", "CAP_BPF", "CAP_CHECKPOINT_RESTORE");
+#define RULE_CAPABILITIES \
+	"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID", \
+	"CAP_KILL", "CAP_SETGID", "CAP_SETUID", "CAP_SETPCAP", "CAP_LINUX_IMMUTABLE", \
+	"CAP_NET_BIND_SERVICE", "CAP_NET_BROADCAST", "CAP_NET_ADMIN", "CAP_NET_RAW", \
+	"CAP_IPC_LOCK", "CAP_IPC_OWNER", "CAP_SYS_MODULE", "CAP_SYS_RAWIO", "CAP_SYS_CHROOT", \
+	"CAP_SYS_PTRACE", "CAP_SYS_PACCT", "CAP_SYS_ADMIN", "CAP_SYS_BOOT", "CAP_SYS_NICE", \
+	"CAP_SYS_RESOURCE", "CAP_SYS_TIME", "CAP_SYS_TTY_CONFIG", "CAP_MKNOD", "CAP_LEASE", \
+	"CAP_AUDIT_WRITE", "CAP_AUDIT_CONTROL", "CAP_SETFCAP", "CAP_MAC_OVERRIDE", \
+	"CAP_MAC_ADMIN", "CAP_SYSLOG", "CAP_WAKE_ALARM", "CAP_BLOCK_SUSPEND", \
+	"CAP_AUDIT_READ", "CAP_PERFMON", "CAP_BPF", "CAP_CHECKPOINT_RESTORE"
 RULE_WORDS(rlimit, "a known resource limit",
 	"RLIMIT_AS", "RLIMIT_CORE", "RLIMIT_CPU", "RLIMIT_DATA", "RLIMIT_FSIZE", "RLIMIT_LOCKS",
 	"RLIMIT_MEMLOCK", "RLIMIT_MSGQUEUE", "RLIMIT_NICE", "RLIMIT_NOFILE", "RLIMIT_NPROC",
@@ -75,6 +78,31 @@ const struct spec_rule spec_rule_personality_flag = {
 	.what = "a known personality flag",
 	.words = (const char *const[]){ NULL },
 };
+
+/* Of a kernel newer than the list, or of none. */
+static bool rule_capability_shape(const char *s)
+{
+	size_t n = strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
+
+	return n > 0 && n <= RULE_CAPABILITY_MAX && s[n] == '\0' && isupper((unsigned char)s[0]) &&
+	       s[n - 1] != '_';
+}
+
+const struct spec_rule spec_rule_capability = {
+	.what = "a capability name (CAP_...)",
+	.words = (const char *const[]){ RULE_CAPABILITIES, NULL },
+	.ok = rule_capability_shape,
+};
+
+int oci_capability(const char *name)
+{
+	const char *const *known = spec_rule_capability.words;
+
+	for (int cap = 0; known[cap]; cap++)
+		if (strcmp(known[cap], name) == 0)
+			return cap;
+	return rule_capability_shape(name) ? -ENOENT : -EINVAL;
+}
 
 static bool rule_not_empty(const char *s)
 {

@@ -46,7 +46,7 @@ enum spec_int {
 struct spec_rule {
 	const char *what;	   /* "a namespace type" */
 	const char *const *words;  /* one of these (NULL-terminated), or NULL */
-	bool (*ok)(const char *s); /* or accepted by this */
+	bool (*ok)(const char *s); /* or accepted by this, or NULL */
 };
 
 struct spec_type;

@@ -469,6 +469,13 @@ enum oci_words {
 /* oci_words() - NULL-terminated */
 const char *const *oci_words(enum oci_words which);
 
+/*
+ * oci_capability() - The kernel's number.
+ * Return: -ENOENT for a name that we don't know and oci_spec_validate() lets pass, to be left out
+ * with a warning; -EINVAL for what is no name
+ */
+int oci_capability(const char *name);
+
 /**
  * oci_spec_default() - What `runc spec` prints, with docker's capabilities and paths
  *

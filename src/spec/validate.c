@@ -16,12 +16,10 @@ static bool validate_matches(const struct spec_rule *rule, const char *s)
 {
 	const char *const *w;
 
-	if (rule->ok != NULL)
-		return rule->ok(s);
-	for (w = rule->words; *w != NULL; w++)
+	for (w = rule->words; w != NULL && *w != NULL; w++)
 		if (strcmp(*w, s) == 0)
 			return true;
-	return false;
+	return rule->ok != NULL && rule->ok(s);
 }
 
 static int validate_text(const struct spec_where *at, const struct spec_rule *rule, const char *s,

@@ -45,7 +45,11 @@ refused() {
 	bad '.process.user.uid = 4294967296' 'process.user.uid'
 	bad '.process.user.uid = 1.5' 'process.user.uid: expected integer'
 	bad '.process.capabilities.bounding = ["chown"]' 'process.capabilities.bounding[0]'
-	bad '.process.capabilities.ambient = ["CAP_FOO"]' 'process.capabilities.ambient[0]'
+	bad '.process.capabilities.ambient = ["CAP_KILL", "CAP_"]' 'process.capabilities.ambient[1]'
+	bad '.process.capabilities.permitted = [""]' 'process.capabilities.permitted[0]'
+	bad '.process.capabilities.effective = [7]' 'process.capabilities.effective[0]'
+	bad ".process.capabilities.inheritable = [\"CAP_$(printf 'A%.0s' {1..100})\"]" \
+		'process.capabilities.inheritable[0]'
 	bad '.process.user.gid = 4294967295' 'process.user.gid: 4294967295 is no id'
 	bad '.process.rlimits[0].type = "RLIMIT_LUCK"' 'process.rlimits[0].type'
 	bad '.process.terminal = "yes"' 'process.terminal: expected boolean, got string'
@@ -112,6 +116,30 @@ refused() {
 	bad '.root.path = "/nope/none"' '/nope/none'
 }
 
+@test "a capability that nobody knows is left out, with a warning" {
+	configure '.process.capabilities = {
+		"bounding": ["CAP_KILL", "CAP_UNKNOWN"], "permitted": ["CAP_KILL", "UNKNOWN_CAP2"],
+		"effective": ["CAP_KILL"], "ambient": ["CAP_UNKNOWN"]}'
+	args status CapBnd
+	run --separate-stderr oci run -b "$B" "$ID"
+	echo "$output / $stderr"
+	[ "$status" -eq 0 ]
+	[[ "$output" == *0000000000000020 ]]
+	[[ "$stderr" == *'level=warning msg="engine: process.capabilities.bounding[1]: unknown capability CAP_UNKNOWN is left out, and 2 more"'* ]]
+	[ "$(wc -l <<< "$stderr")" -eq 1 ]
+
+	configure '.process.capabilities = {"bounding": ["CAP_KILL"]}'
+	detached "$ID"
+	run --separate-stderr oci exec -c CAP_UNKNOWN -c CAP_CHOWN "$ID" /payload status CapBnd
+	echo "$output / $stderr"
+	[ "$status" -eq 0 ]
+	[[ "$output" == *0000000000000021 ]]
+	[[ "$stderr" == *'option --cap: unknown capability CAP_UNKNOWN is left out'* ]]
+	run oci exec -c chown "$ID" /payload status CapBnd
+	[ "$status" -eq 255 ]
+	[[ "$output" == *'option --cap: \"chown\" is not a capability name'* ]]
+}
+
 @test "a process document for exec" {
 	detached "$ID"
 	while IFS='|' read -r text words; do
@@ -125,6 +153,7 @@ refused() {
 		{"cwd":"/","args":[]}|process.args
 		{"cwd":"x","args":["/payload"]}|process.cwd
 		{"cwd":"/","args":["/payload"],"user":{"uid":"0"}}|process.user.uid
+		{"cwd":"/","args":["/payload"],"capabilities":{"bounding":["kill"]}}|process.capabilities.bounding[0]
 		nope|JSON
 	EOF
 	[ "$(status_of "$ID")" = running ]

@@ -18,9 +18,9 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/json.h"
+#include "base/table.h"
 #include "oci/inherit.h"
 #include "oci/stats.h"
-#include "oci/table.h"
 
 /* In a child, whose descriptors are its own. Return: its exit code */
 static int test_in_child(int (*fn)(void))

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The specification's rules: each broken once, with the exact message. */
+#include <errno.h>
+
 #include "spec_text.h"
 
 /* The shortest valid config, open at its end for further members of linux or the top. */
@@ -41,6 +43,11 @@ static void test_valid(void **state)
 	valid(LINUX("'sysctl':{'net.ipv4.conf.eth0/1.forwarding':'1','net/core/somaxconn':'1'}"));
 	valid(LINUX("'devices':[{'path':'/dev/p','type':'p','major':-1}]"));
 	valid(PROCESS("'env':['no equals sign',''],'user':{'umask':511}"));
+	valid(PROCESS("'capabilities':{'bounding':['CAP_UNKNOWN','UNKNOWN_CAP2']}"));
+	assert_int_equal(oci_capability("CAP_CHOWN"), 0);
+	assert_int_equal(oci_capability("CAP_CHECKPOINT_RESTORE"), 40);
+	assert_int_equal(oci_capability("CAP_UNKNOWN"), -ENOENT);
+	assert_int_equal(oci_capability("CAP_chown"), -EINVAL);
 }
 
 static void test_document(void **state)
@@ -79,9 +86,13 @@ static void test_process(void **state)
 		"process.capabilities.ambient[1]: \"cap_kill\" is not a capability name (CAP_...)");
 	invalid(PROCESS("'capabilities':{'bounding':['CAP_']}"),
 		"process.capabilities.bounding[0]: \"CAP_\" is not a capability name (CAP_...)");
-	invalid(PROCESS("'capabilities':{'effective':['CAP_CHECKPOINT_RESTORE','CAP_TELEPORT']}"),
-		"process.capabilities.effective[1]: \"CAP_TELEPORT\" is not a capability name "
+	invalid(PROCESS("'capabilities':{'effective':['CAP_CHECKPOINT_RESTORE','']}"),
+		"process.capabilities.effective[1]: \"\" is not a capability name (CAP_...)");
+	invalid(PROCESS("'capabilities':{'effective':['CAP TELEPORT']}"),
+		"process.capabilities.effective[0]: \"CAP TELEPORT\" is not a capability name "
 		"(CAP_...)");
+	invalid(PROCESS("'capabilities':{'permitted':['_CAP']}"),
+		"process.capabilities.permitted[0]: \"_CAP\" is not a capability name (CAP_...)");
 	invalid(PROCESS("'user':{'uid':4294967295}"), "process.user.uid: 4294967295 is no id");
 	invalid(PROCESS("'user':{'gid':4294967295}"), "process.user.gid: 4294967295 is no id");
 	invalid(PROCESS("'user':{'additionalGids':[1,4294967295]}"),
