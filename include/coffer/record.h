@@ -53,7 +53,7 @@ COFFER_PUBLIC int coffer_record_remove(const char *run_dir, const char *id, bool
  * coffer_record_dir() - The directory of a container, which may hold files of the caller's
  * @path:	Set to a string that the caller frees with free(3)
  *
- * Only names beginning with "log" are left alone while it is kept.
+ * A file or directory named "log" in it is the caller's to make, and removed with the rest.
  */
 COFFER_PUBLIC int coffer_record_dir(const char *run_dir, const char *id, char **path,
 				    struct coffer_error *err);

@@ -17,6 +17,7 @@
 #include "container/storage.h"
 #include "sandbox/sandbox.h"
 
+struct control;
 struct remote;
 
 /* What a wait on a process would say. */
@@ -42,6 +43,8 @@ struct coffer_process {
 	struct agent *waiter; /* connection for the wait alone; kept, but shut, after the end */
 	struct coffer_exit exit;
 	struct coffer_error lost;
+	int remote_fd; /* of a remote container's: where its end is told; -1: not asked yet */
+	bool mine;     /* likewise: an exec of this handle */
 };
 
 struct coffer_container {
@@ -51,6 +54,7 @@ struct coffer_container {
 	struct remote *remote; /* another process owns it, and calls go there; NULL: it is ours */
 	int cancel_fd; /* eventfd, readable: give up */
 	int gone_fd;   /* eventfd, readable: the machine ends or has ended */
+	struct control *control; /* serves other processes; guarded by lock */
 
 	pthread_mutex_t lock;	/* guards what follows */
 	pthread_cond_t changed; /* users */
