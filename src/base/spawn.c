@@ -144,28 +144,65 @@ static int spawn_child(const struct spawn_args *args, pid_t parent, int *report,
 	return err_sys(err, "execute %s", args->path);
 }
 
-int spawn_exec(const struct spawn_args *args, struct child *out, struct coffer_error *err)
+static int spawn_pipe(int *rd, int *wr, struct coffer_error *err)
 {
-	struct coffer_error child_err = COFFER_ERROR_INIT;
-	autochild struct child child = CHILD_INIT;
-	autoclose int rd = -1, wr = -1;
-	pid_t parent = getpid();
-	int p[2], r;
-	ssize_t n;
+	int p[2];
 
 	if (pipe2(p, O_CLOEXEC) < 0)
 		return err_sys(err, "pipe");
-	rd = p[0];
-	wr = p[1];
-	r = spawn_fork(0, &child, err);
+	*rd = p[0];
+	*wr = p[1];
+	return 0;
+}
+
+/* The child's side of parent_hook: a byte comes when it is done, the end when it failed. */
+static void spawn_wait_for_parent(int *rd, int *wr)
+{
+	char done;
+
+	close_fd(wr);
+	if (*rd >= 0 && io_read_full(*rd, &done, 1) != 1)
+		_exit(127);
+	close_fd(rd);
+}
+
+static int spawn_do_for_child(const struct spawn_args *args, pid_t child, int wr,
+			      struct coffer_error *err)
+{
+	int r = args->parent_hook ? args->parent_hook(args->hook_data, child, err) : 0;
+
+	if (r < 0 || wr < 0)
+		return r;
+	r = io_write_full(wr, "", 1);
+	return r < 0 ? err_sysn(err, r, "wake the child") : 0;
+}
+
+int spawn_exec(const struct spawn_args *args, struct child *out, struct coffer_error *err)
+{
+	autoclose int rd = -1, wr = -1, gate_rd = -1, gate_wr = -1;
+	struct coffer_error child_err = COFFER_ERROR_INIT;
+	autochild struct child child = CHILD_INIT;
+	pid_t parent = getpid();
+	ssize_t n;
+	int r;
+
+	r = spawn_pipe(&rd, &wr, err);
+	if (r == 0 && args->parent_hook)
+		r = spawn_pipe(&gate_rd, &gate_wr, err);
+	if (r == 0)
+		r = spawn_fork(args->clone_flags, &child, err);
 	if (r < 0)
 		return err_wrap(err, "start %s", args->path);
 	if (r == 0) {
+		spawn_wait_for_parent(&gate_rd, &gate_wr);
 		spawn_child(args, parent, &wr, &child_err);
 		io_write_full(wr, &child_err, sizeof(child_err));
 		_exit(127);
 	}
 	close_fd(&wr);
+	r = spawn_do_for_child(args, child.pid, gate_wr, err);
+	if (r < 0)
+		return err_wrap(err, "start %s", args->path);
 	n = io_read_full(rd, &child_err, sizeof(child_err));
 	if (n == (ssize_t)sizeof(child_err)) {
 		err_wrap(&child_err, "start %s", args->path);

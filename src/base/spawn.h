@@ -39,6 +39,9 @@ struct spawn_args {
 	size_t nfds;
 	int pdeathsig;            /* signal when the spawning thread dies; 0: none */
 	bool new_session;         /* setsid() */
+	unsigned long clone_flags; /* CLONE_NEW*: namespaces that the child begins in */
+	/* Runs here while the child, which is there, waits; to map its ids for instance. */
+	int (*parent_hook)(void *data, pid_t child, struct coffer_error *err);
 	/* Runs in the child after descriptors are set, before exec; fills @err on failure. */
 	int (*hook)(void *data, struct coffer_error *err);
 	void *hook_data;

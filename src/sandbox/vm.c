@@ -10,8 +10,9 @@
  * agent's connection, the caller's wish to give up.  The guest is not trusted:
  * its greeting has a size and a time limit, and that is all it can cost.
  *
- * Threads: the container's lock covers all but explain(), which has a lock of
- * its own against stop().
+ * Threads: see sandbox.h.  What a second thread may meet of the machine's end is
+ * under vm->lock (vm_end.c); everything else after ready() only uses the run
+ * directory, which stays.
  */
 #define LOG_CATEGORY "vm"
 #include "sandbox/vm.h"
@@ -31,7 +32,7 @@
 #include "sandbox/hybrid.h"
 #include "sandbox/paths.h"
 #include "sandbox/vm_control.h"
-#include "sandbox/vm_internal.h"
+#include "sandbox/vm_end.h"
 
 /* A boot takes 1 to 2 s emulated on a quiet machine, 10 s on one that is drowning. */
 #define VM_BOOT_EMULATED (30 * USEC_PER_SEC)
@@ -42,7 +43,6 @@
 /* For the monitor to notice what we noticed first. */
 #define VM_EXPLAIN_BUDGET (2 * USEC_PER_SEC)
 #define VM_INITRD_MAX	  ((off_t)256 << 20)
-#define VM_EMULATED_SCALE 3 /* of all budgets that wait for a guest */
 
 static struct vm *vm_from(struct sandbox *sb)
 {
@@ -57,18 +57,24 @@ static int vm_boot(struct sandbox *sb, struct coffer_error *err)
 	vm->greeting_fd = hybrid_listen(vm->cfg.dir->vm_fd, AGENT_PORT, err);
 	if (vm->greeting_fd < 0)
 		return steal_fd(&vm->greeting_fd);
+	vm_end_begin(vm);
 	r = vm_spawn(vm, err);
 	if (r < 0)
 		return r;
+	vm_cost_note(&vm->monitor_process, "coffer-vmm", "", vm->monitor.pid);
+	vm->end_fd = fcntl(vm->monitor.pidfd, F_DUPFD_CLOEXEC, 3);
+	if (vm->end_fd < 0)
+		return err_sys(err, "duplicate the monitor's descriptor");
 	vm->info = (struct sandbox_info){ .spawned = clock_now() };
 	return 0;
 }
 
-/* End of the monitor and of what we hold of it; ready for another boot. */
+/* End of the monitor and of what we hold of it. */
 static void vm_end(struct vm *vm)
 {
 	siginfo_t si;
 
+	vm_end_asked(vm);
 	/* Not only closed: a process that our caller forked meanwhile has a copy. */
 	if (vm->lifetime_fd >= 0)
 		shutdown(vm->lifetime_fd, SHUT_RDWR);
@@ -83,71 +89,34 @@ static void vm_end(struct vm *vm)
 	vm->hello_len = 0;
 }
 
-/* The monitor is gone without a word: how it went is all there is to tell. */
-static int vm_lost_monitor(struct vm *vm, struct coffer_error *err)
+static int vm_tell_end(const struct vm *vm, struct coffer_error *err)
 {
-	const char *signal_text;
-	siginfo_t si;
-
-	close_fd(&vm->status_fd);
-	if (child_wait(&vm->monitor, deadline_in(VM_EXPLAIN_BUDGET), &si) < 0) {
-		err_set(err, COFFER_ERR_INTERRUPTED, EPIPE, "coffer-vmm does not answer");
-	} else if (si.si_code == CLD_EXITED) {
-		err_set(err, COFFER_ERR_INTERRUPTED, EPIPE, "coffer-vmm ended with status %d",
-			si.si_status);
-	} else {
-		signal_text = sigdescr_np(si.si_status);
-		err_set(err, COFFER_ERR_INTERRUPTED, EPIPE,
-			"coffer-vmm was killed by signal %d (%s)", si.si_status,
-			signal_text ? signal_text : "real-time");
-	}
-	console_explain(vm->cfg.dir->vm_fd, err);
-	return -EPIPE;
+	if (err)
+		*err = vm->end.error;
+	return -vm->end.error.err;
 }
 
 /* The monitor wrote to its status descriptor (the console's end included), or closed it. */
 static int vm_read_status(struct vm *vm, struct coffer_error *err)
 {
-	struct coffer_error status;
-	/* A whole record or none: a monitor in foreign hands cannot make us wait for the rest. */
-	ssize_t n = recv(vm->status_fd, &status, sizeof(status), MSG_DONTWAIT);
+	int r;
 
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return 0;
-	if (n != (ssize_t)sizeof(status))
-		return vm_lost_monitor(vm, err);
-	status.message[sizeof(status.message) - 1] = '\0';
-	if (status.kind == COFFER_ERR_NONE) {
-		/* Never back: a longer budget harms no faster machine beside it. */
-		if (strcmp(status.message, "qemu-kvm") != 0)
-			clock_set_scale(VM_EMULATED_SCALE);
-		return 0;
-	}
-	if ((unsigned)status.kind >= COFFER_ERR_KIND_COUNT || status.err <= 0)
-		return err_internal(err, "coffer-vmm reported an odd error");
-	if (err)
-		*err = status;
-	return -status.err;
+	pthread_mutex_lock(&vm->lock);
+	vm_end_read(vm);
+	r = vm->has_ended ? vm_tell_end(vm, err) : 0;
+	pthread_mutex_unlock(&vm->lock);
+	return r;
 }
 
 /* Why the machine is gone, if it is: its monitor's last word, or what the console said. */
 static void vm_explain(struct sandbox *sb, struct coffer_error *err)
 {
-	usec_t deadline = deadline_in(VM_EXPLAIN_BUDGET);
-	struct coffer_error cause = COFFER_ERROR_INIT;
 	struct vm *vm = vm_from(sb);
-	int r = 0;
 
-	pthread_mutex_lock(&vm->explain_lock);
-	/* That it runs may be the first word, unread as yet. */
-	while (r == 0 && vm->status_fd >= 0 && deadline_left(deadline) > 0 &&
-	       io_wait(vm->status_fd, POLLIN, deadline) > 0)
-		r = vm_read_status(vm, &cause);
-	if (r == 0)
+	if (!vm_end_await(vm, deadline_in(VM_EXPLAIN_BUDGET)))
 		console_explain(vm->cfg.dir->vm_fd, err);
-	else if (err)
-		*err = cause;
-	pthread_mutex_unlock(&vm->explain_lock);
+	else if (vm->end.error.kind != COFFER_ERR_NONE)
+		vm_tell_end(vm, err);
 }
 
 static int vm_take_greeting(struct vm *vm, size_t len, struct coffer_error *err)
@@ -244,6 +213,15 @@ static int vm_ready_once(struct vm *vm, struct coffer_error *err)
 	return r < 0 ? r : 0;
 }
 
+static void vm_stop(struct sandbox *sb)
+{
+	struct vm *vm = vm_from(sb);
+
+	pthread_mutex_lock(&vm->lock);
+	vm_end(vm);
+	pthread_mutex_unlock(&vm->lock);
+}
+
 static int vm_ready(struct sandbox *sb, struct coffer_error *err)
 {
 	struct vm *vm = vm_from(sb);
@@ -257,7 +235,8 @@ static int vm_ready(struct sandbox *sb, struct coffer_error *err)
 		if (r != -ETIMEDOUT || i == VM_BOOT_TRIES)
 			break;
 		log_warning("boot: %s; trying once more", first.message);
-		vm_end(vm);
+		vm_stop(sb);
+		close_fd(&vm->end_fd);
 		r = rundir_clear_vm(vm->cfg.dir, err);
 		if (r == 0)
 			r = vm_boot(sb, err);
@@ -267,15 +246,6 @@ static int vm_ready(struct sandbox *sb, struct coffer_error *err)
 	if (err)
 		*err = first;
 	return err_wrap(err, "boot");
-}
-
-static void vm_stop(struct sandbox *sb)
-{
-	struct vm *vm = vm_from(sb);
-
-	pthread_mutex_lock(&vm->explain_lock);
-	vm_end(vm);
-	pthread_mutex_unlock(&vm->explain_lock);
 }
 
 static int vm_dialled(int fd, struct coffer_error *err)
@@ -333,19 +303,37 @@ static int vm_resume(struct sandbox *sb, struct coffer_error *err)
 
 static int vm_end_fd(struct sandbox *sb, struct coffer_error *err)
 {
-	int fd = fcntl(vm_from(sb)->monitor.pidfd, F_DUPFD_CLOEXEC, 3);
+	int fd = fcntl(vm_from(sb)->end_fd, F_DUPFD_CLOEXEC, 3);
 
 	return fd < 0 ? err_sys(err, "duplicate the monitor's descriptor") : fd;
 }
 
 static int vm_how_ended(struct sandbox *sb, struct sandbox_end *out, struct coffer_error *err)
 {
-	return err_unsupported(err, "the end of a machine");
+	struct vm *vm = vm_from(sb);
+
+	if (!vm_end_await(vm, deadline_in(VM_EXPLAIN_BUDGET)))
+		return err_state(err, "the machine has not ended");
+	/* Once known it stays. */
+	*out = vm->end;
+	return 0;
 }
 
 static int vm_cost(struct sandbox *sb, struct sandbox_cost *out, struct coffer_error *err)
 {
-	return err_unsupported(err, "the cost of a machine");
+	struct vm *vm = vm_from(sb);
+	bool monitor;
+
+	out->nprocesses = 0;
+	pthread_mutex_lock(&vm->lock);
+	monitor = vm_cost_read(&vm->monitor_process, &out->processes[0]);
+	if (monitor)
+		out->nprocesses = 1;
+	for (unsigned i = 0; monitor && i < vm->nprocesses; i++)
+		if (vm_cost_read(&vm->processes[i], &out->processes[out->nprocesses]))
+			out->nprocesses++;
+	pthread_mutex_unlock(&vm->lock);
+	return monitor ? 0 : err_state(err, "the machine has ended");
 }
 
 static void vm_info(struct sandbox *sb, struct sandbox_info *out)
@@ -361,7 +349,8 @@ static void vm_free(struct sandbox *sb)
 	close_fd(&vm->kernel_fd);
 	close_fd(&vm->initrd_fd);
 	free(vm->program);
-	pthread_mutex_destroy(&vm->explain_lock);
+	close_fd(&vm->end_fd);
+	pthread_mutex_destroy(&vm->lock);
 	free(vm);
 }
 DEFINE_CLEANUP(struct sandbox *, vm_free);
@@ -447,17 +436,12 @@ int sandbox_vm_new(const struct sandbox_config *config, struct sandbox **out,
 
 	if (!vm)
 		return err_nomem(err);
-	if (config->nshares > 0)
-		return err_unsupported(err, "shared directories");
-	for (unsigned i = 0; i < config->ndisks; i++)
-		if (config->disks[i].nbd)
-			return err_unsupported(err, "network block devices");
 	vm->sb.ops = &vm_ops;
 	vm->cfg = *config;
 	vm->kernel_fd = vm->initrd_fd = vm->lifetime_fd = -1;
-	vm->status_fd = vm->greeting_fd = vm->agent_fd = -1;
+	vm->status_fd = vm->greeting_fd = vm->agent_fd = vm->end_fd = -1;
 	vm->monitor = (struct child)CHILD_INIT;
-	pthread_mutex_init(&vm->explain_lock, NULL);
+	pthread_mutex_init(&vm->lock, NULL);
 	r = paths_find_program("coffer-vmm", &vm->program, err);
 	if (r == 0)
 		r = vm_open_file("kernel", config->kernel, "vmlinux", &vm->kernel_fd, err);

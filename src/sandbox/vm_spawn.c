@@ -24,10 +24,10 @@ enum vm_fd {
 	VM_FD_STATUS,
 	VM_FD_KERNEL,
 	VM_FD_INITRD,
-	VM_FD_DISK, /* and on */
+	VM_FD_DISK, /* and on, and after them the shares */
 };
 
-#define VM_FDS_MAX (1 + VM_FD_DISK - VM_FD_CONFIG + SANDBOX_DISKS_MAX)
+#define VM_FDS_MAX (1 + VM_FD_DISK - VM_FD_CONFIG + SANDBOX_DISKS_MAX + SANDBOX_SHARES_MAX)
 
 static int vm_log_fd = -1;
 static enum log_format vm_log_format;
@@ -36,6 +36,29 @@ void sandbox_vm_log_to(int fd, enum log_format format)
 {
 	vm_log_fd = fd;
 	vm_log_format = format;
+}
+
+static void vm_fill_devices(const struct vm *vm, struct vmm_config *cfg)
+{
+	int fd = VM_FD_DISK;
+
+	cfg->ndisks = vm->cfg.ndisks;
+	for (unsigned i = 0; i < cfg->ndisks; i++) {
+		const struct sandbox_disk *disk = &vm->cfg.disks[i];
+		struct vmm_disk *d = &cfg->disks[i];
+
+		*d = (struct vmm_disk){ .fd = fd++, .readonly = disk->read_only, .nbd = disk->nbd };
+		snprintf(d->serial, sizeof(d->serial), "%s", disk->serial);
+		snprintf(d->export, sizeof(d->export), "%s", disk->export ? disk->export : "");
+	}
+	cfg->nshares = vm->cfg.nshares;
+	for (unsigned i = 0; i < cfg->nshares; i++) {
+		const struct sandbox_share *share = &vm->cfg.shares[i];
+		struct vmm_share *s = &cfg->shares[i];
+
+		*s = (struct vmm_share){ .fd = fd++, .readonly = share->read_only };
+		snprintf(s->tag, sizeof(s->tag), "%s", share->tag);
+	}
 }
 
 static int vm_fill_config(const struct vm *vm, struct vmm_config *cfg, struct coffer_error *err)
@@ -56,13 +79,7 @@ static int vm_fill_config(const struct vm *vm, struct vmm_config *cfg, struct co
 	if (snprintf(cfg->vm_dir, sizeof(cfg->vm_dir), "%s/" RUNDIR_VM, vm->cfg.dir->path) >=
 	    (int)sizeof(cfg->vm_dir))
 		return err_sysn(err, ENAMETOOLONG, "%s", vm->cfg.dir->path);
-	for (unsigned i = 0; i < vm->cfg.ndisks; i++) {
-		cfg->disks[i] = (struct vmm_disk){ .fd = VM_FD_DISK + (int)i,
-						   .readonly = vm->cfg.disks[i].read_only };
-		snprintf(cfg->disks[i].serial, sizeof(cfg->disks[i].serial), "%s",
-			 vm->cfg.disks[i].serial);
-	}
-	cfg->ndisks = vm->cfg.ndisks;
+	vm_fill_devices(vm, cfg);
 	cfg->log_level = LOG_LEVEL_ERROR;
 	while (cfg->log_level < LOG_LEVEL_DEBUG && log_enabled(cfg->log_level + 1))
 		cfg->log_level++;
@@ -146,6 +163,9 @@ int vm_spawn(struct vm *vm, struct coffer_error *err)
 	fds[n++] = (struct spawn_fd){ vm->initrd_fd, VM_FD_INITRD };
 	for (unsigned i = 0; i < vm->cfg.ndisks; i++)
 		fds[n++] = (struct spawn_fd){ vm->cfg.disks[i].fd, VM_FD_DISK + (int)i };
+	for (unsigned i = 0; i < vm->cfg.nshares; i++)
+		fds[n++] = (struct spawn_fd){ vm->cfg.shares[i].fd,
+					      VM_FD_DISK + (int)(vm->cfg.ndisks + i) };
 	if (vm_log_fd >= 0)
 		fds[n++] = (struct spawn_fd){ vm_log_fd, 2 };
 	r = vm_exec(vm, fds, n, err);

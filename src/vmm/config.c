@@ -12,6 +12,7 @@
  */
 #include "vmm/config.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -155,6 +156,13 @@ void vmm_config_init(struct vmm_config *cfg)
 		.console_limit = 512 << 10,
 		.log_level = LOG_LEVEL_WARNING,
 	};
+}
+
+void vmm_process_set(struct vmm_process *p, const char *name, const char *tag, int pid)
+{
+	*p = (struct vmm_process){ .pid = pid };
+	snprintf(p->name, sizeof(p->name), "%s", name);
+	snprintf(p->tag, sizeof(p->tag), "%s", tag ? tag : "");
 }
 
 int vmm_machine_parse(const char *name)

@@ -121,6 +121,9 @@ struct vmm_status {
 	char console[VMM_CONSOLE_MAX]; /* an end's: last lines, " | " between them; printable */
 };
 
+/* vmm_process_set() - One that runs. @tag: NULL: none */
+void vmm_process_set(struct vmm_process *p, const char *name, const char *tag, int pid);
+
 /* vmm_config_init() - Defaults: no descriptors, 1 CPU, 256 MiB, cid 3, 512 KiB of console */
 void vmm_config_init(struct vmm_config *cfg);
 

@@ -202,8 +202,8 @@ void control_event(struct control *ctl, const struct machine_event *event)
 	ev.kind = control_event_kinds[event->kind];
 	ev.time_usec = clock_now();
 	ev.message = (char *)event->message;
-	ev.exit_code = event->exit_code;
-	ev.exit_signal = event->exit_signal;
+	ev.exit_code = event->process.exit_code;
+	ev.exit_signal = event->process.signal;
 	for (w = LIST_FIRST(&ctl->waiting); w; w = next) {
 		bool final = machine_event_is_final(event->kind);
 

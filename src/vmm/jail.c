@@ -12,8 +12,11 @@
 #include "vmm/jail.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -25,6 +28,7 @@
 
 #define JAIL_UID_BASE   UINT32_C(0x70000000)
 #define JAIL_NOFILE_MAX 4096
+#define JAIL_FD_LOW     64 /* above the numbers that children get theirs at */
 
 static int jail_choose_ids(struct jail *j, const struct vmm_config *cfg, int dirfd,
 			   struct coffer_error *err)
@@ -72,16 +76,38 @@ static void jail_choose_namespaces(struct jail *j)
 		    err.message[0] ? err.message : "not permitted");
 }
 
+int jail_init(struct jail *j, struct coffer_error *err)
+{
+	autoclose int fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+
+	*j = (struct jail)JAIL_INIT;
+	if (fd < 0)
+		return err_sys(err, "pidfd_open");
+	j->self_pidfd = fcntl(fd, F_DUPFD_CLOEXEC, JAIL_FD_LOW);
+	return j->self_pidfd < 0 ? err_sys(err, "duplicate descriptor") : 0;
+}
+
 int jail_prepare(struct jail *j, const struct vmm_config *cfg, int dirfd, struct coffer_error *err)
 {
 	int r = jail_choose_ids(j, cfg, dirfd, err);
 
+	if (r == 0)
+		jail_choose_namespaces(j);
+	return r;
+}
+
+int jail_tie(const struct jail *j, struct coffer_error *err)
+{
+	struct pollfd pfd = { .fd = j->self_pidfd, .events = POLLIN };
+	int r;
+
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		return err_sys(err, "set parent death signal");
+	r = jail_filter_machine(err);
 	if (r < 0)
 		return r;
-	j->self_pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
-	if (j->self_pidfd < 0)
-		return err_sys(err, "pidfd_open");
-	jail_choose_namespaces(j);
+	if (poll(&pfd, 1, 0) != 0)
+		return err_set(err, COFFER_ERR_INTERRUPTED, 0, "the monitor died");
 	return 0;
 }
 

@@ -35,8 +35,11 @@ struct jail {
 
 #define JAIL_INIT { .self_pidfd = -1 }
 
+/* jail_init() - First of all */
+int jail_init(struct jail *j, struct coffer_error *err);
+
 /**
- * jail_prepare() - Decide the above; before any child is started
+ * jail_prepare() - Decide the above; before the machine is started
  * @dirfd:	vm_dir, given to the chosen user
  *
  * The next child is the first process of a new pid namespace.
@@ -58,6 +61,13 @@ int jail_enter(struct jail *j, const struct vmm_config *cfg, int *dirfd, struct 
  * Return: 0; 1 in sanitizer builds, which have no filter; negative errno
  */
 int jail_filter(struct coffer_error *err);
+
+/* jail_tie() - In a child, for good: it shall not outlive the monitor, even if it is taken over */
+int jail_tie(const struct jail *j, struct coffer_error *err);
+
+/* jail_filter_ids() - From now on this process, which has one id only, keeps it: calls that would
+ * change it succeed and do nothing */
+int jail_filter_ids(struct coffer_error *err);
 
 /* jail_filter_machine() - From now on this process cannot change its parent-death signal */
 int jail_filter_machine(struct coffer_error *err);

@@ -36,12 +36,14 @@ static inline bool machine_event_is_final(enum machine_event_kind kind)
 struct machine_event {
 	enum machine_event_kind kind;
 	const char *message; /* one line, "" if there is nothing to add */
-	int exit_code;       /* of the machine's process, with DIED */
-	int exit_signal;
+	struct vmm_process process; /* with DIED, if it was one: who was first, and how it ended */
 };
+
+struct shares;
 
 struct machine_args {
 	const struct vmm_config *cfg;        /* all borrowed for the machine's life */
+	const struct shares *shares;         /* NULL: none */
 	const struct jail *jail;
 	const struct tsc_sample *tsc_start;
 	struct console *console;

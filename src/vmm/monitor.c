@@ -29,10 +29,12 @@
 #include "base/log.h"
 #include "virtio/vsock.h"
 #include "vmm/control.h"
+#include "vmm/share.h"
 
 #define MONITOR_FORCE_BUDGET (5 * USEC_PER_SEC) /* a killed process that does not go away */
 #define MONITOR_STUCK        2 /* seconds that a system call of the loop may block */
 #define MONITOR_CONSOLE_LINES 5
+#define MONITOR_RECORD_LINES  24
 #define MONITOR_FDS_RESERVED 64 /* not for vsock connections */
 #define MONITOR_FDS_USUAL    1024
 
@@ -52,16 +54,23 @@ const char *monitor_state_str(enum monitor_state state)
 /* --- reports --- */
 
 /* Who has a status descriptor words the error for the user; else the log is all there is. */
-static void monitor_report(struct monitor *mon, const struct coffer_error *report)
+static void monitor_report(struct monitor *mon, const struct vmm_status *status)
 {
-	if (report->kind != COFFER_ERR_NONE)
+	if (status->kind != VMM_STATUS_RUNNING)
 		log_emit(mon->status_fd < 0 ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, LOG_CATEGORY, "%s",
-			 report->message);
+			 status->error.message);
 	if (mon->status_fd < 0)
 		return;
 	/* The caller may have closed its end; that is its right. */
-	if (io_write_full(mon->status_fd, report, sizeof(*report)) < 0)
+	if (io_write_full(mon->status_fd, status, sizeof(*status)) < 0)
 		close_fd(&mon->status_fd);
+}
+
+static void monitor_report_failure(struct monitor *mon, const struct coffer_error *err)
+{
+	struct vmm_status status = { .kind = VMM_STATUS_FAILED, .error = *err };
+
+	monitor_report(mon, &status);
 }
 
 /* The error of an unasked end, with what the guest said last. */
@@ -80,6 +89,21 @@ static void monitor_explain_end(struct monitor *mon, const struct machine_event 
 		snprintf(err->message + n, sizeof(err->message) - n, " (last on the console: %s)",
 			 last);
 	}
+}
+
+static void monitor_report_end(struct monitor *mon, const struct machine_event *ev)
+{
+	static const enum vmm_status_kind kinds[MACHINE_EVENT_COUNT] = {
+		[MACHINE_SHUTDOWN] = VMM_STATUS_POWER_OFF,
+		[MACHINE_PANIC] = VMM_STATUS_PANIC,
+		[MACHINE_DIED] = VMM_STATUS_DIED,
+	};
+	struct vmm_status status = { .kind = kinds[ev->kind], .nprocesses = 1,
+				     .processes = { ev->process } };
+
+	monitor_explain_end(mon, ev, &status.error);
+	tail_last(&mon->console.tail, MONITOR_RECORD_LINES, status.console, sizeof(status.console));
+	monitor_report(mon, &status);
 }
 
 /* --- the end --- */
@@ -104,18 +128,15 @@ static void monitor_remove_files(struct monitor *mon)
 
 static void monitor_finish(struct monitor *mon, const struct machine_event *ev)
 {
-	struct coffer_error err = COFFER_ERROR_INIT;
 	bool in_order = mon->asked || ev->kind == MACHINE_SHUTDOWN;
 
 	if (mon->state == MONITOR_STOPPED)
 		return; /* given up before, and it came after all */
 	mon->state = MONITOR_STOPPED;
-	if (mon->asked) {
+	if (mon->asked)
 		log_info("machine ended: %s", ev->message);
-	} else {
-		monitor_explain_end(mon, ev, &err);
-		monitor_report(mon, &err);
-	}
+	else
+		monitor_report_end(mon, ev);
 	monitor_remove_files(mon);
 	control_event(mon->control, ev);
 	loop_quit(mon->loop, in_order ? 0 : 1);
@@ -167,15 +188,19 @@ static void monitor_signal_handler(struct loop_source *src, const struct signalf
 /* Which machine it is goes along: the caller's time budgets depend on it. */
 static void monitor_report_running(struct monitor *mon)
 {
-	struct coffer_error running = COFFER_ERROR_INIT;
+	struct vmm_status status = { .kind = VMM_STATUS_RUNNING, .nprocesses = 1 };
 
-	snprintf(running.message, sizeof(running.message), "%s",
+	snprintf(status.error.message, sizeof(status.error.message), "%s",
 		 vmm_machine_str(mon->type->kind));
-	monitor_report(mon, &running);
+	vmm_process_set(&status.processes[0], "qemu", NULL,
+			mon->type->ops->pid(mon->machine));
+	status.nprocesses += shares_list(mon->shares, status.processes + 1);
+	monitor_report(mon, &status);
 }
 
 static void monitor_event_handler(const struct machine_event *ev, void *data)
 {
+	struct machine_event death;
 	struct monitor *mon = data;
 
 	/* QEMU may have said more than was read before its end. */
@@ -195,6 +220,8 @@ static void monitor_event_handler(const struct machine_event *ev, void *data)
 		mon->state = MONITOR_RUNNING;
 		break;
 	default:
+		if (ev->kind == MACHINE_DIED && shares_find_death(mon->shares, &death))
+			ev = &death;
 		monitor_finish(mon, ev);
 		return;
 	}
@@ -293,6 +320,13 @@ static int monitor_open_dir(struct monitor *mon, struct coffer_error *err)
 	return console_open(&mon->console, mon->dirfd, "console.log", mon->cfg->console_limit, err);
 }
 
+static int monitor_start_shares(struct monitor *mon, struct coffer_error *err)
+{
+	int r = jail_init(&mon->jail, err);
+
+	return r < 0 ? r : shares_start(mon->cfg, mon->dirfd, &mon->jail, &mon->shares, err);
+}
+
 static int monitor_prepare_jail(struct monitor *mon, struct coffer_error *err)
 {
 	return jail_prepare(&mon->jail, mon->cfg, mon->dirfd, err);
@@ -300,7 +334,7 @@ static int monitor_prepare_jail(struct monitor *mon, struct coffer_error *err)
 
 static int monitor_start_machine(struct monitor *mon, struct coffer_error *err)
 {
-	struct machine_args args = { .cfg = mon->cfg, .jail = &mon->jail,
+	struct machine_args args = { .cfg = mon->cfg, .shares = mon->shares, .jail = &mon->jail,
 				     .tsc_start = mon->tsc_start, .console = &mon->console,
 				     .on_event = monitor_event_handler, .data = mon };
 	int r = machine_choose(mon->cfg->machine, &mon->type, err);
@@ -318,6 +352,9 @@ static int monitor_close_files(struct monitor *mon, struct coffer_error *err)
 	close(mon->cfg->initrd_fd);
 	for (uint32_t i = 0; i < mon->cfg->ndisks; i++)
 		close(mon->cfg->disks[i].fd);
+	for (uint32_t i = 0; i < mon->cfg->nshares; i++)
+		close(mon->cfg->shares[i].fd);
+	shares_close_sockets(mon->shares);
 	return 0;
 }
 
@@ -345,7 +382,8 @@ static int monitor_attach(struct monitor *mon, struct coffer_error *err)
 	if (r < 0)
 		return r;
 	steal_fd(&mon->vsock_fd);
-	return mon->type->ops->attach(mon->machine, mon->loop, mon->vsock, err);
+	r = mon->type->ops->attach(mon->machine, mon->loop, mon->vsock, err);
+	return r < 0 ? r : shares_attach(mon->shares, mon->loop, monitor_event_handler, mon, err);
 }
 
 static int monitor_open_control(struct monitor *mon, struct coffer_error *err)
@@ -387,6 +425,7 @@ static const struct {
 } monitor_stages[] = {
 	{ "event loop", monitor_make_loop },
 	{ "directory", monitor_open_dir },
+	{ "shares", monitor_start_shares },
 	{ "jail", monitor_prepare_jail },
 	{ "machine", monitor_start_machine },
 	{ "hand-over", monitor_close_files },
@@ -414,6 +453,7 @@ static int monitor_start(struct monitor *mon, struct coffer_error *err)
 static void monitor_free(struct monitor *mon)
 {
 	machine_free(mon->machine);
+	shares_free(mon->shares);
 	control_free(mon->control);
 	vsock_free(mon->vsock);
 	monitor_remove_files(mon);
@@ -437,7 +477,7 @@ int monitor_run(const struct vmm_config *cfg, usec_t started, const struct tsc_s
 	if (r == 0)
 		r = loop_run(mon.loop, &err);
 	if (r < 0)
-		monitor_report(&mon, &err);
+		monitor_report_failure(&mon, &err);
 	monitor_free(&mon);
 	return r == 0 ? 0 : 1;
 }

@@ -39,6 +39,7 @@ struct monitor {
 	bool owns_dir;                    /* what is in it is ours to remove */
 	int vsock_fd, control_fd;         /* listeners, until their users take them over */
 	int status_fd;
+	struct shares *shares;
 	struct machine *machine;
 	struct virtio_device *vsock;
 	struct control *control;

@@ -48,7 +48,7 @@ int ns_enter_view(struct coffer_error *err)
 	return err_sys(err, "make all mounts private");
 }
 
-int ns_bind(const char *source, const char *target, uint64_t attrs, struct coffer_error *err)
+int ns_take(const char *source, uint64_t attrs, struct coffer_error *err)
 {
 	struct mount_attr attr = { .attr_set = attrs };
 	autoclose int tree = open_tree(AT_FDCWD, source,
@@ -58,9 +58,21 @@ int ns_bind(const char *source, const char *target, uint64_t attrs, struct coffe
 		return err_sys(err, "take mount %s", source);
 	if (mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) < 0)
 		return err_sys(err, "restrict mount %s", source);
+	return steal_fd(&tree);
+}
+
+int ns_put(int tree, const char *target, struct coffer_error *err)
+{
 	if (move_mount(tree, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) < 0)
-		return err_sys(err, "mount %s on %s", source, target);
+		return err_sys(err, "mount on %s", target);
 	return 0;
+}
+
+int ns_bind(const char *source, const char *target, uint64_t attrs, struct coffer_error *err)
+{
+	autoclose int tree = ns_take(source, attrs, err);
+
+	return tree < 0 ? tree : ns_put(tree, target, err);
 }
 
 /* With "." twice the old root ends up on top of the new one and is the one that umount2 finds. */

@@ -23,9 +23,15 @@ int ns_enter_user(struct coffer_error *err);
 int ns_enter_view(struct coffer_error *err);
 
 /**
- * ns_bind() - Show @source, with the mounts below it, at @target
+ * ns_take() - A copy of @source, with the mounts below it, that is nowhere as yet
  * @attrs:	MOUNT_ATTR_* to add, for all of it
+ *
+ * Return: descriptor or negative errno
  */
+int ns_take(const char *source, uint64_t attrs, struct coffer_error *err);
+/* ns_put() - Show it at @target */
+int ns_put(int tree, const char *target, struct coffer_error *err);
+/* ns_bind() - Both at once */
 int ns_bind(const char *source, const char *target, uint64_t attrs, struct coffer_error *err);
 
 /* ns_pivot() - Make the mount at the working directory the root, and everything else unreachable */

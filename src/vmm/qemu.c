@@ -33,6 +33,7 @@
 #include "vmm/qemu_find.h"
 #include "vmm/qemu_jail.h"
 #include "vmm/qmp.h"
+#include "vmm/share.h"
 #include "vmm/tail.h"
 
 #define QEMU_START_BUDGET (30 * USEC_PER_SEC)   /* until it answers */
@@ -120,22 +121,26 @@ static int qemu_spawn(struct qemu *q, const struct qemu_ends *e, const char *pro
 	const struct vmm_config *cfg = q->m.args.cfg;
 	struct qemu_jail jail = { .jail = q->m.args.jail, .cfg = cfg, .qemu = program,
 				  .kvm = q->m.type->kvm };
-	struct spawn_fd fds[7 + VMM_DISKS_MAX] = {
+	struct spawn_fd fds[7 + VMM_DEVICES_MAX] = {
 		{ e->words, 1 }, { e->words, 2 },
 		{ e->qmp, QEMU_FD_QMP }, { e->vsock, QEMU_FD_VSOCK },
 		{ e->console, QEMU_FD_CONSOLE },
 		{ cfg->kernel_fd, QEMU_FD_KERNEL }, { cfg->initrd_fd, QEMU_FD_INITRD },
 	};
 	autofree struct qemu_args *args = malloc(sizeof(*args));
-	struct spawn_args spawn = { .path = program, .fds = fds, .nfds = 7 + cfg->ndisks,
+	struct spawn_args spawn = { .path = program, .fds = fds, .nfds = 7,
 				    .new_session = true, .hook = qemu_jail_hook,
 				    .hook_data = &jail };
 	int r;
 
 	if (!args)
 		return err_nomem(err);
-	for (uint32_t i = 0; i < cfg->ndisks; i++)
-		fds[7 + i] = (struct spawn_fd){ cfg->disks[i].fd, QEMU_FD_DISK0 + (int)i };
+	for (uint32_t i = 0; i < cfg->ndisks + cfg->nshares; i++)
+		fds[spawn.nfds++] = (struct spawn_fd){
+			i < cfg->ndisks ? cfg->disks[i].fd
+					: shares_socket(q->m.args.shares, i - cfg->ndisks),
+			QEMU_FD_DISK0 + (int)i
+		};
 	r = qemu_args_build(args, cfg, program, jail.kvm, tsc_khz_since(q->m.args.tsc_start), err);
 	if (r < 0)
 		return r;
@@ -216,10 +221,9 @@ static void qemu_report_end(struct qemu *q, const siginfo_t *si)
 		ev.kind = MACHINE_DIED;
 		qemu_explain_death(q, si, message, sizeof(message));
 		ev.message = message;
-		if (si->si_code == CLD_EXITED)
-			ev.exit_code = si->si_status;
-		else
-			ev.exit_signal = si->si_status;
+		vmm_process_set(&ev.process, "qemu", NULL, si->si_pid);
+		ev.process.exit_code = si->si_code == CLD_EXITED ? si->si_status : -1;
+		ev.process.signal = si->si_code == CLD_EXITED ? 0 : si->si_status;
 	} else if (tail_find(&q->m.args.console->tail, "Kernel panic", message, sizeof(message))) {
 		ev.kind = MACHINE_PANIC;
 		ev.message = message;

@@ -23,12 +23,19 @@
  * - Disk errors go to the guest (report): the default on a full disk is to stop
  *   the machine, which nobody would notice.
  *
- * Values that come from the config are free of commas by its own rules.
+ * - An NBD server is spoken to over a connection that was made for QEMU, which has
+ *   no network.
+ *
+ * Values that come from the config are free of commas by its own rules, but for
+ * the name of an NBD export.
  */
 #include "vmm/qemu_args.h"
 
 #include <stdarg.h>
 #include <stdio.h>
+
+/* A disk's number follows. What the guest trims is given back, and its flush is one of ours. */
+#define QEMU_DRIVE "if=none,id=disk%u,format=raw,cache=writeback,discard=unmap,rerror=report,"
 
 static void qemu_args_add(struct qemu_args *a, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
@@ -117,15 +124,51 @@ static void qemu_args_add_kernel(struct qemu_args *a, const struct vmm_config *c
 		      kvm ? "" : tcg, cfg->cmdline[0] ? " " : "", cfg->cmdline);
 }
 
+/* In an option's value a comma stands for its end, and two for one. */
+static void qemu_args_escape(const char *from, char to[static 2 * VMM_EXPORT_MAX + 1])
+{
+	for (; *from; from++) {
+		if (*from == ',')
+			*to++ = ',';
+		*to++ = *from;
+	}
+	*to = '\0';
+}
+
+static void qemu_args_add_drive(struct qemu_args *a, const struct vmm_disk *disk, unsigned i)
+{
+	char export[2 * VMM_EXPORT_MAX + 1];
+
+	qemu_args_escape(disk->export, export);
+	if (!disk->nbd) {
+		qemu_args_add(a, "-add-fd");
+		qemu_args_add(a, "fd=%u,set=%u", QEMU_FD_DISK0 + i, i + 1);
+	}
+	qemu_args_add(a, "-drive");
+	if (disk->nbd)
+		qemu_args_add(a, QEMU_DRIVE "file.driver=nbd,file.server.type=fd,"
+				 "file.server.str=%u,file.export=%s,%s", i, QEMU_FD_DISK0 + i,
+			      export, disk->readonly ? "readonly=on" : "werror=report");
+	else
+		qemu_args_add(a, QEMU_DRIVE "file=/dev/fdset/%u,%s", i, i + 1,
+			      disk->readonly ? "readonly=on"
+					     : "werror=report,auto-read-only=off");
+}
+
 static void qemu_args_add_disk(struct qemu_args *a, const struct vmm_disk *disk, unsigned i)
 {
-	qemu_args_add(a, "-add-fd");
-	qemu_args_add(a, "fd=%u,set=%u", QEMU_FD_DISK0 + i, i + 1);
-	qemu_args_add(a, "-drive");
-	qemu_args_add(a, "if=none,id=disk%u,format=raw,file=/dev/fdset/%u,rerror=report,%s", i, i + 1,
-		      disk->readonly ? "readonly=on" : "werror=report,auto-read-only=off");
+	qemu_args_add_drive(a, disk, i);
 	qemu_args_add(a, "-device");
 	qemu_args_add(a, "virtio-blk-device,drive=disk%u,serial=%s", i, disk->serial);
+}
+
+static void qemu_args_add_share(struct qemu_args *a, const struct vmm_share *share, unsigned i,
+				unsigned fd)
+{
+	qemu_args_add(a, "-chardev");
+	qemu_args_add(a, "socket,id=share%u,fd=%u", i, fd);
+	qemu_args_add(a, "-device");
+	qemu_args_add(a, "vhost-user-fs-device,chardev=share%u,tag=%s", i, share->tag);
 }
 
 int qemu_args_build(struct qemu_args *out, const struct vmm_config *cfg, const char *qemu, bool kvm,
@@ -141,6 +184,8 @@ int qemu_args_build(struct qemu_args *out, const struct vmm_config *cfg, const c
 	qemu_args_add_kernel(out, cfg, kvm, tsc_khz);
 	for (unsigned i = 0; i < cfg->ndisks; i++)
 		qemu_args_add_disk(out, &cfg->disks[i], i);
+	for (unsigned i = 0; i < cfg->nshares; i++)
+		qemu_args_add_share(out, &cfg->shares[i], i, QEMU_FD_DISK0 + cfg->ndisks + i);
 	out->argv[out->argc] = NULL;
 	return out->full ? err_invalid(err, "qemu: command line is too long") : 0;
 }

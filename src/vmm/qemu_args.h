@@ -18,7 +18,7 @@ enum qemu_fd {
 	QEMU_FD_CONSOLE = 5,
 	QEMU_FD_KERNEL = 6,
 	QEMU_FD_INITRD = 7,
-	QEMU_FD_DISK0 = 8, /* further disks follow */
+	QEMU_FD_DISK0 = 8, /* further disks follow, and then the shares' sockets */
 };
 
 /* QEMU opens these two by name; see vmm/qemu_jail.c for what stands there. */

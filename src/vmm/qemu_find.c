@@ -88,6 +88,9 @@ static int qemu_check_disk(const struct vmm_disk *disk, struct coffer_error *err
 
 	if (flags < 0 || fstat(disk->fd, &st) < 0)
 		return err_sys(err, "disk %s: descriptor %d", disk->serial, disk->fd);
+	if (disk->nbd)
+		return S_ISSOCK(st.st_mode) ? 0 : err_invalid(err, "disk %s: not a socket",
+							      disk->serial);
 	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
 		return err_invalid(err, "disk %s: neither a file nor a block device", disk->serial);
 	if ((flags & O_ACCMODE) != (disk->readonly ? O_RDONLY : O_RDWR))

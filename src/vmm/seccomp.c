@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vmm/seccomp.c - system call filters: the monitor's, and what QEMU's own leaves open
+ * vmm/seccomp.c - system call filters: the monitor's, and what those of its children leave open
  *
  * The monitor's is made from syscalls.def.
  * Deny by killing the process: a call outside the list means that the monitor
@@ -61,6 +61,22 @@ int jail_filter(struct coffer_error *err)
 	}
 	r = seccomp_load(ctx);
 	return r < 0 ? err_sysn(err, r, "system call filter: load") : 0;
+}
+
+/* To answer 0 is to do as if it had been done. */
+int jail_filter_ids(struct coffer_error *err)
+{
+	static const int calls[] = { SCMP_SYS(setresuid), SCMP_SYS(setresgid), SCMP_SYS(setgroups) };
+	CLEANUP(seccomp_ctx_freep) scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
+	int r = 0;
+
+	if (!ctx)
+		return err_nomem(err);
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(calls); i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(0), calls[i], 0);
+	if (r == 0)
+		r = seccomp_load(ctx);
+	return r < 0 ? err_sysn(err, r, "system call filter of ids") : 0;
 }
 
 int jail_filter_machine(struct coffer_error *err)

@@ -72,12 +72,47 @@ static void test_kvm_with_disks(void **state)
 		"console=ttyS0 reboot=t panic=-1 quiet cryptomgr.notests "
 		"rcupdate.rcu_expedited=1 debug a=b,c\n"
 		"-add-fd\nfd=8,set=1\n-drive\n"
-		"if=none,id=disk0,format=raw,file=/dev/fdset/1,rerror=report,readonly=on\n"
+		"if=none,id=disk0,format=raw,cache=writeback,discard=unmap,rerror=report,"
+		"file=/dev/fdset/1,readonly=on\n"
 		"-device\nvirtio-blk-device,drive=disk0,serial=root\n"
 		"-add-fd\nfd=9,set=2\n-drive\n"
-		"if=none,id=disk1,format=raw,file=/dev/fdset/2,rerror=report,"
-		"werror=report,auto-read-only=off\n"
+		"if=none,id=disk1,format=raw,cache=writeback,discard=unmap,rerror=report,"
+		"file=/dev/fdset/2,werror=report,auto-read-only=off\n"
 		"-device\nvirtio-blk-device,drive=disk1,serial=layer\n");
+}
+
+static void test_nbd_and_shares(void **state)
+{
+	static struct qemu_args args;
+	struct vmm_config cfg;
+	char text[8192];
+
+	vmm_config_init(&cfg);
+	cfg.ndisks = 3;
+	cfg.disks[0] = (struct vmm_disk){ .nbd = true, .readonly = true, .serial = "a" };
+	cfg.disks[1] = (struct vmm_disk){ .nbd = true, .serial = "b", .export = "x,y=z" };
+	cfg.disks[2] = (struct vmm_disk){ .serial = "c" };
+	cfg.nshares = 2;
+	cfg.shares[0] = (struct vmm_share){ .tag = "share0" };
+	cfg.shares[1] = (struct vmm_share){ .tag = "data", .readonly = true };
+	assert_int_equal(qemu_args_build(&args, &cfg, "q", false, 5, NULL), 0);
+	join(&args, text, sizeof(text));
+	assert_string_equal(strstr(text, "-drive"),
+		"-drive\n"
+		"if=none,id=disk0,format=raw,cache=writeback,discard=unmap,rerror=report,"
+		"file.driver=nbd,file.server.type=fd,file.server.str=8,file.export=,readonly=on\n"
+		"-device\nvirtio-blk-device,drive=disk0,serial=a\n-drive\n"
+		"if=none,id=disk1,format=raw,cache=writeback,discard=unmap,rerror=report,"
+		"file.driver=nbd,file.server.type=fd,file.server.str=9,file.export=x,,y=z,"
+		"werror=report\n"
+		"-device\nvirtio-blk-device,drive=disk1,serial=b\n-add-fd\nfd=10,set=3\n-drive\n"
+		"if=none,id=disk2,format=raw,cache=writeback,discard=unmap,rerror=report,"
+		"file=/dev/fdset/3,werror=report,auto-read-only=off\n"
+		"-device\nvirtio-blk-device,drive=disk2,serial=c\n"
+		"-chardev\nsocket,id=share0,fd=11\n"
+		"-device\nvhost-user-fs-device,chardev=share0,tag=share0\n"
+		"-chardev\nsocket,id=share1,fd=12\n"
+		"-device\nvhost-user-fs-device,chardev=share1,tag=data\n");
 }
 
 static void test_emulated_cpus_come_later(void **state)
@@ -105,8 +140,14 @@ static void test_largest_config_fits(void **state)
 	cfg.memory = VMM_MEMORY_MAX;
 	cfg.cpus = VMM_CPUS_MAX;
 	cfg.ndisks = VMM_DISKS_MAX;
-	for (int i = 0; i < VMM_DISKS_MAX; i++)
+	for (int i = 0; i < VMM_DISKS_MAX; i++) {
+		cfg.disks[i].nbd = true;
 		memset(cfg.disks[i].serial, 's', VMM_SERIAL_MAX);
+		memset(cfg.disks[i].export, ',', VMM_EXPORT_MAX);
+	}
+	cfg.nshares = VMM_DEVICES_MAX - VMM_DISKS_MAX;
+	for (uint32_t i = 0; i < cfg.nshares; i++)
+		memset(cfg.shares[i].tag, 't', VMM_TAG_MAX);
 	assert_int_equal(qemu_args_build(&args, &cfg, "/q", false, UINT32_MAX, NULL), 0);
 }
 
@@ -128,6 +169,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_tcg),
 		cmocka_unit_test(test_kvm_with_disks),
+		cmocka_unit_test(test_nbd_and_shares),
 		cmocka_unit_test(test_emulated_cpus_come_later),
 		cmocka_unit_test(test_largest_config_fits),
 		cmocka_unit_test(test_too_long),

@@ -82,15 +82,25 @@ void run_start(struct run *run, const char *mode, void (*change)(struct vmm_conf
 	close(cfg.initrd_fd);
 }
 
-bool run_status(struct run *run, struct coffer_error *err)
+bool run_record(struct run *run, struct vmm_status *status)
 {
 	ssize_t n;
 
 	if (io_wait(run->status, POLLIN, deadline_in(10 * USEC_PER_SEC)) <= 0)
 		fail_msg("no status within 10 s");
-	n = io_read_full(run->status, err, sizeof(*err));
-	assert_true(n == 0 || n == sizeof(*err));
+	n = io_read_full(run->status, status, sizeof(*status));
+	assert_true(n == 0 || n == sizeof(*status));
 	return n > 0;
+}
+
+bool run_status(struct run *run, struct coffer_error *err)
+{
+	struct vmm_status status;
+
+	if (!run_record(run, &status))
+		return false;
+	*err = status.error;
+	return true;
 }
 
 void run_expect_running(struct run *run)

@@ -19,7 +19,9 @@ struct run {
 
 /* run_start() - @mode is for the fake; @change may spoil the config */
 void run_start(struct run *run, const char *mode, void (*change)(struct vmm_config *));
-/* run_status() - Return: true with the monitor's next record, false at the end */
+/* run_record() - Return: true with the monitor's next record, false at the end */
+bool run_record(struct run *run, struct vmm_status *status);
+/* run_status() - The same, of which the error is all that counts */
 bool run_status(struct run *run, struct coffer_error *err);
 void run_expect_running(struct run *run);
 /* run_machine_pid() - The fake: the monitor's only child */
