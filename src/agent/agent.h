@@ -10,7 +10,8 @@
  *	worker.c    calls that may block for long, in a forked child
  *	rpc*.c      one handler per method of the contract
  *	container.c, process.c, streams.c, relay.c, user.c    what the process RPCs act on
- *	guestpath.c, guestmount.c                                what the file RPCs act on
+ *	guestpath.c, guestmount.c, guestfile.c                   what the file RPCs act on
+ *	job.c, transfer.c    copies and other work on files, in a forked child that answers
  *	proxy.c, bridge.c, duplex.c                              what ProxyVsock acts on
  *	extras.c    the methods beside the contract: events.c, forward.c, freezer.c, timing.c
  *	init_wrapper.c    no part of the agent: the same program as a container's init

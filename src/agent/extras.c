@@ -12,6 +12,7 @@
 #include "agent/forward.h"
 #include "agent/freezer.h"
 #include "agent/link.h"
+#include "agent/rpc_archive.h"
 #include "agent/signals.h"
 #include "agent/timing.h"
 
@@ -89,6 +90,9 @@ static const struct grpc_method extras_methods[] = {
 	{ "Events", extras_events },
 	{ "Timing", extras_timing },
 	{ "ForwardTcp", extras_forward_tcp },
+	{ "ArchiveStat", rpc_archive_stat },
+	{ "ArchiveGet", rpc_archive_get },
+	{ "ArchivePut", rpc_archive_put },
 };
 
 struct grpc_service extras_service(struct agent *agent)

@@ -47,4 +47,36 @@ size_t guestpath_split(const char *state_dir, const char *path);
 int guestpath_open(const struct agent *agent, const char *path, struct guestpath *gp,
 		   struct coffer_error *err);
 
+/* A path of a request and whose view it means, known without looking at any file. */
+struct guestplace {
+	char *root;	  /* owned; directory it lies in while no init runs */
+	const char *path; /* below it; points into the request, never empty */
+	bool foreign;	  /* it lies in a container, so it may hold and block anything */
+	pid_t init;	  /* of the container it lies in; 0: none runs */
+	int pidfd;	  /* its; borrowed */
+};
+
+#define GUESTPLACE_INIT                                                                            \
+	{                                                                                          \
+		.pidfd = -1                                                                        \
+	}
+
+static inline void guestplace_free(struct guestplace *place)
+{
+	cleanup_freep(&place->root);
+}
+
+#define autoguestplace CLEANUP(guestplace_free)
+
+/* guestplace_of_path() - A path of the contract: in a container's rootfs, or the agent's own */
+int guestplace_of_path(const struct agent *agent, const char *path, struct guestplace *place,
+		       struct coffer_error *err);
+/* guestplace_of_container() - A path as processes of the container see it */
+int guestplace_of_container(const struct agent *agent, const char *id, const char *path,
+			    struct guestplace *place, struct coffer_error *err);
+
+/* guestplace_open() - May block on what is mounted there: for workers only */
+int guestplace_open(const struct guestplace *place, struct guestpath *gp,
+		    struct coffer_error *err);
+
 #endif /* AGENT_GUESTPATH_H */

@@ -20,7 +20,9 @@ static const struct grpc_method rpc_methods[] = {
 	{ "SetTime", rpc_set_time },
 	{ "SetupEmulator", rpc_setup_emulator },
 	{ "WriteFile", rpc_write_file },
+	{ "Copy", rpc_copy },
 	{ "Stat", rpc_stat },
+	{ "FilesystemOperation", rpc_filesystem_operation },
 	{ "CreateProcess", rpc_create_process },
 	{ "DeleteProcess", rpc_delete_process },
 	{ "StartProcess", rpc_start_process },
@@ -41,11 +43,17 @@ static const struct grpc_method rpc_methods[] = {
 	{ "Kill", rpc_kill },
 };
 
+/* The same service as it was before Copy; see sandbox_context_copy.proto. */
+static const struct grpc_method rpc_copy_methods[] = {
+	{ "CopyIn", rpc_copy_in, .stream = true },
+	{ "CopyOut", rpc_copy_out },
+};
+
 int rpc_init(struct agent *agent, struct coffer_error *err)
 {
 	/* The server keeps both for as long as it lives. */
 	static const struct grpc_limits limits = GRPC_LIMITS_DEFAULT;
-	static struct grpc_service services[2];
+	static struct grpc_service services[3];
 
 	services[0] = (struct grpc_service){
 		.desc = &sc__sandbox_context__descriptor,
@@ -53,7 +61,13 @@ int rpc_init(struct agent *agent, struct coffer_error *err)
 		.nmethods = ARRAY_SIZE(rpc_methods),
 		.data = agent,
 	};
-	services[1] = extras_service(agent);
+	services[1] = (struct grpc_service){
+		.desc = &scc__sandbox_context__descriptor,
+		.methods = rpc_copy_methods,
+		.nmethods = ARRAY_SIZE(rpc_copy_methods),
+		.data = agent,
+	};
+	services[2] = extras_service(agent);
 	return grpc_server_new(agent->loop, services, ARRAY_SIZE(services), &limits,
 			       &agent->server, err);
 }

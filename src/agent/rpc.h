@@ -2,7 +2,7 @@
 /*
  * agent/rpc.h - the contract's methods
  *
- * Handlers by family: rpc_fs.c, rpc_env.c, rpc_net.c, rpc_names.c, rpc_proxy.c,
+ * Handlers by family: rpc_fs.c, rpc_files.c, rpc_copy.c, rpc_copy_stream.c, rpc_env.c, rpc_net.c, rpc_names.c, rpc_proxy.c,
  * rpc_stats.c, rpc_process.c; the table that names them is in rpc.c.  Outside the process family a failure is the
  * status INTERNAL unless the contract says otherwise.
  */
@@ -11,6 +11,7 @@
 
 #include "agent/agent.h"
 #include "sandbox_context.pb-c.h"
+#include "sandbox_context_copy.pb-c.h"
 
 /* rpc_init() - Make agent->server */
 int rpc_init(struct agent *agent, struct coffer_error *err);
@@ -26,10 +27,16 @@ void rpc_refuse(struct grpc_call *call, const struct coffer_error *err);
 
 void rpc_mount(struct grpc_call *call, const ProtobufCMessage *msg, void *data);
 void rpc_umount(struct grpc_call *call, const ProtobufCMessage *msg, void *data);
+void rpc_sync(struct grpc_call *call, const ProtobufCMessage *msg, void *data);
+
 void rpc_mkdir(struct grpc_call *call, const ProtobufCMessage *msg, void *data);
 void rpc_write_file(struct grpc_call *call, const ProtobufCMessage *msg, void *data);
 void rpc_stat(struct grpc_call *call, const ProtobufCMessage *msg, void *data);
-void rpc_sync(struct grpc_call *call, const ProtobufCMessage *msg, void *data);
+void rpc_filesystem_operation(struct grpc_call *call, const ProtobufCMessage *msg, void *data);
+
+void rpc_copy(struct grpc_call *call, const ProtobufCMessage *msg, void *data);
+void rpc_copy_in(struct grpc_call *call, const ProtobufCMessage *msg, void *data);
+void rpc_copy_out(struct grpc_call *call, const ProtobufCMessage *msg, void *data);
 
 void rpc_setenv(struct grpc_call *call, const ProtobufCMessage *msg, void *data);
 void rpc_getenv(struct grpc_call *call, const ProtobufCMessage *msg, void *data);
