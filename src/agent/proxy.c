@@ -48,14 +48,24 @@ struct proxy {
 	struct bridges clients;
 };
 
+/* Where the path leads: what the container sees there, once its init runs. */
+static int proxy_open_place(const struct proxy *p, struct guestplace *place, struct guestpath *gp,
+			    struct coffer_error *err)
+{
+	int r = guestplace_of_path(p->agent, p->path, place, err);
+
+	return r < 0 ? r : guestplace_open(place, gp, err);
+}
+
 static int proxy_connect(void *data, struct coffer_error *err)
 {
 	struct proxy *p = data;
+	autoguestplace struct guestplace place = GUESTPLACE_INIT;
 	autoguestpath struct guestpath gp = GUESTPATH_INIT;
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	autoclose int node = -1, fd = -1;
 	struct stat st;
-	int r = guestpath_open(p->agent, p->path, &gp, err);
+	int r = proxy_open_place(p, &place, &gp, err);
 
 	if (r < 0)
 		return r;
@@ -141,10 +151,11 @@ static int proxy_bind(int dir, const char *name, mode_t mode, struct coffer_erro
 
 static int proxy_listen_unix(struct proxy *p, mode_t mode, struct coffer_error *err)
 {
+	autoguestplace struct guestplace place = GUESTPLACE_INIT;
 	autoguestpath struct guestpath gp = GUESTPATH_INIT;
 	autoclose int dir = -1;
 	const char *name;
-	int r = guestpath_open(p->agent, p->path, &gp, err);
+	int r = proxy_open_place(p, &place, &gp, err);
 
 	if (r < 0)
 		return r;

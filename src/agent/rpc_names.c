@@ -19,13 +19,16 @@
 static int rpc_names_open_etc(const struct agent *agent, const char *location,
 			      struct coffer_error *err)
 {
+	autoguestplace struct guestplace place = GUESTPLACE_INIT;
 	autoguestpath struct guestpath gp = GUESTPATH_INIT;
 	autofree char *etc = path_join(location, "etc");
 	int r;
 
 	if (!etc)
 		return err_nomem(err);
-	r = guestpath_open(agent, etc, &gp, err);
+	r = guestplace_of_path(agent, etc, &place, err);
+	if (r == 0)
+		r = guestplace_open(&place, &gp, err);
 	return r < 0 ? r : path_mkdirs_in_root(gp.rootfd, gp.path, 0755, err);
 }
 

@@ -202,17 +202,16 @@ void rpc_start_process(struct grpc_call *call, const ProtobufCMessage *msg, void
 	Sc__StartProcessResponse reply = SC__START_PROCESS_RESPONSE__INIT;
 	struct coffer_error err = COFFER_ERROR_INIT;
 	struct process *p = NULL;
+	bool tried;
 	int r;
 
 	r = rpc_find_process(data, RPC_CONTAINER_ID(req), req->id, &p, &err);
-	if (r == 0 && p->state == PROCESS_CREATED) {
+	tried = r == 0 && p->state == PROCESS_CREATED;
+	if (r == 0)
 		r = process_start(p, &reply.pid, &err);
-		/* Whatever kept the program from running is INTERNAL; the exit code tells more. */
-		if (r < 0)
-			err.kind = COFFER_ERR_INTERNAL;
-	} else if (r == 0) {
-		r = process_start(p, &reply.pid, &err);
-	}
+	/* Whatever kept the program from running is INTERNAL; the exit code tells more. */
+	if (r < 0 && tried && p->state == PROCESS_STOPPED)
+		err.kind = COFFER_ERR_INTERNAL;
 	if (r < 0)
 		grpc_call_fail(call, &err);
 	else

@@ -21,30 +21,86 @@ import grpc
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PROTO_DIR = os.path.join(SOURCE, "src", "rpc", "proto")
 SERVICE = "/com.apple.containerization.sandbox.v3.SandboxContext/"
+EXTRAS = "/coffer.agent.v1.Extras/"
 PROGRAM = os.environ.get("COFFER_AGENT", "coffer-agent")
 SANITIZED = bool(os.environ.get("COFFER_AGENT_SANITIZED"))
 BUSYBOX = os.environ.get("COFFER_BUSYBOX", "/bin/busybox")
 
 
 def load_messages():
+    """The modules of the contract and of what the agent offers beside it."""
     out = tempfile.mkdtemp(prefix="coffer-proto-")
     subprocess.run(
-        ["protoc", "-I", PROTO_DIR, "-I", "/usr/include", f"--python_out={out}", "sandbox_context.proto"],
+        ["protoc", "-I", PROTO_DIR, "-I", "/usr/include", f"--python_out={out}",
+         "sandbox_context.proto", "agent_extras.proto"],
         check=True,
     )
     sys.path.insert(0, out)
     try:
+        import agent_extras_pb2
         import sandbox_context_pb2
     finally:
         sys.path.remove(out)
         shutil.rmtree(out)
-    return sandbox_context_pb2
+    return sandbox_context_pb2, agent_extras_pb2
 
 
 if os.geteuid() != 0:
     print("containers need root: skipped")
     sys.exit(77)
-pb = load_messages()
+pb, ax = load_messages()
+
+
+class Caller:
+    """Calls of both services over self.channel."""
+
+    channel = None
+
+    def call(self, method, timeout=30, **fields):
+        return self.future(method, timeout, **fields).result()
+
+    def future(self, method, timeout=30, **fields):
+        return self._send(SERVICE, pb, method, timeout, fields)
+
+    def status(self, method, **fields):
+        """The status code's name and message of a call, "OK" when it succeeds."""
+        return self._status(self.future, method, fields)
+
+    def extra(self, method, timeout=30, **fields):
+        return self.extra_future(method, timeout, **fields).result()
+
+    def extra_future(self, method, timeout=30, **fields):
+        return self._send(EXTRAS, ax, method, timeout, fields)
+
+    def extra_status(self, method, **fields):
+        return self._status(self.extra_future, method, fields)
+
+    def events(self):
+        """An iterator over events, once the stream stands."""
+        stream = self.channel.unary_stream(
+            EXTRAS + "Events",
+            request_serializer=lambda m: m.SerializeToString(),
+            response_deserializer=ax.Event.FromString,
+        )(ax.EventsRequest())
+        assert next(stream).type == ax.Event.UNSPECIFIED
+        return stream
+
+    def _send(self, service, module, method, timeout, fields):
+        request = getattr(module, method + "Request")(**fields)
+        reply = getattr(module, method + "Response", None)
+        return self.channel.unary_unary(
+            service + method,
+            request_serializer=lambda m: m.SerializeToString(),
+            response_deserializer=reply.FromString,
+        ).future(request, timeout=timeout)
+
+    @staticmethod
+    def _status(send, method, fields):
+        try:
+            send(method, **fields).result()
+        except grpc.RpcError as e:
+            return e.code().name, e.details()
+        return "OK", ""
 
 
 class Stream:
@@ -88,10 +144,10 @@ class Stream:
             os.unlink(self.path)
 
 
-class Agent:
+class Agent(Caller):
     """A running agent with its own mount namespace and directory."""
 
-    def __init__(self):
+    def __init__(self, unshare=("--mount",)):
         self.dir = tempfile.mkdtemp(prefix="coffer-agent-")
         self.socket = os.path.join(self.dir, "agent.sock")
         self.root = os.path.join(self.dir, "state")
@@ -101,7 +157,7 @@ class Agent:
         ready = Stream(self.dir, 1024)
         with open(os.path.join(self.dir, "log"), "w", encoding="utf-8") as log:
             self.process = subprocess.Popen(
-                ["unshare", "--mount", PROGRAM, "--listen", f"unix:{self.socket}",
+                ["unshare", *unshare, PROGRAM, "--listen", f"unix:{self.socket}",
                  "--stdio-dir", self.dir, "--root", self.root],
                 stderr=log,
             )
@@ -110,26 +166,6 @@ class Agent:
         finally:
             self.ready_stream = ready
         self.channel = grpc.insecure_channel(f"unix:{self.socket}")
-
-    def call(self, method, timeout=30, **fields):
-        return self.future(method, timeout, **fields).result()
-
-    def future(self, method, timeout=30, **fields):
-        request = getattr(pb, method + "Request")(**fields)
-        reply = getattr(pb, method + "Response", None)
-        return self.channel.unary_unary(
-            SERVICE + method,
-            request_serializer=lambda m: m.SerializeToString(),
-            response_deserializer=reply.FromString,
-        ).future(request, timeout=timeout)
-
-    def status(self, method, **fields):
-        """The status code's name and message of a call, "OK" when it succeeds."""
-        try:
-            self.call(method, **fields)
-        except grpc.RpcError as e:
-            return e.code().name, e.details()
-        return "OK", ""
 
     def stream(self):
         with self.lock:
