@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "sandbox_context.pb-c.h"
+
 struct guest_text {
 	struct guest_text *next;
 	_Alignas(max_align_t) char text[];
@@ -27,7 +29,7 @@ void guest_steps_free(struct guest_steps *g)
 	g->n = 0;
 }
 
-static void *guest_alloc(struct guest_steps *g, size_t size)
+void *guest_memory(struct guest_steps *g, size_t size)
 {
 	struct guest_text *t = calloc(1, sizeof(*t) + size);
 
@@ -49,7 +51,7 @@ const char *guest_text(struct guest_steps *g, const char *fmt, ...)
 	va_start(ap, fmt);
 	n = vsnprintf(NULL, 0, fmt, ap);
 	va_end(ap);
-	text = guest_alloc(g, (size_t)n + 1);
+	text = guest_memory(g, (size_t)n + 1);
 	if (!text)
 		return "";
 	va_start(ap, fmt);
@@ -60,7 +62,7 @@ const char *guest_text(struct guest_steps *g, const char *fmt, ...)
 
 const char **guest_words(struct guest_steps *g, size_t n)
 {
-	const char **words = guest_alloc(g, (n + 1) * sizeof(*words));
+	const char **words = guest_memory(g, (n + 1) * sizeof(*words));
 
 	/* What is written there is never sent: the failure sticks. */
 	return words ? words : g->nowhere;
@@ -100,6 +102,17 @@ void guest_call(struct guest_steps *g, const char *method, const char *what,
 	guest_add(g, (struct agent_step){ .kind = AGENT_STEP_CALL,
 					  .path = what,
 					  .request = { AGENT_CONTRACT, method, msg } });
+}
+
+void guest_unmount(struct guest_steps *g, const char *path)
+{
+	Sc__UmountRequest *req = guest_memory(g, sizeof(*req));
+
+	if (!req)
+		return;
+	sc__umount_request__init(req);
+	req->path = (char *)path;
+	guest_call(g, "Umount", path, &req->base);
 }
 
 int guest_run(struct guest_steps *g, struct agent *agent, struct coffer_error *err)

@@ -26,6 +26,8 @@ struct guest_steps {
 void guest_steps_free(struct guest_steps *g);
 #define autosteps CLEANUP(guest_steps_free)
 
+/* guest_memory() - Zeros that live as long as @g. Return: NULL when that failed */
+void *guest_memory(struct guest_steps *g, size_t size);
 /* guest_text() - A text that lives as long as @g. Return: "" when that failed */
 const char *guest_text(struct guest_steps *g, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
@@ -42,6 +44,9 @@ void guest_link_up(struct guest_steps *g, const char *interface);
 /* guest_call() - A call of the contract. @what: named in errors; @msg: borrowed */
 void guest_call(struct guest_steps *g, const char *method, const char *what,
 		const ProtobufCMessage *msg);
+
+/* guest_unmount() - An Umount of the contract */
+void guest_unmount(struct guest_steps *g, const char *path);
 
 /* guest_run() - Send them all; empties @g. Return: 0 or negative errno */
 int guest_run(struct guest_steps *g, struct agent *agent, struct coffer_error *err);

@@ -187,7 +187,8 @@ static void rootfs_mount_itself(const struct rootfs *rootfs, const char *at, str
 	if (rootfs->kind == ROOTFS_BUILTIN)
 		guest_mount(g, at, "none", ROOTFS_ARCHIVE_DIR, bind);
 	else if (rootfs->kind == ROOTFS_SHARE)
-		guest_mount(g, at, "virtiofs", rootfs->tag, options);
+		/* Not "ro": that would go for every mount of the same directory. */
+		guest_mount(g, at, "virtiofs", rootfs->tag, NULL);
 	else
 		guest_mount(g, at, rootfs->disk.fs, rootfs->device, options);
 }
@@ -206,4 +207,17 @@ void rootfs_mount(const struct rootfs *rootfs, const char *base, const char *roo
 		rootfs_mount_itself(rootfs, lower, g);
 	}
 	layer_mount(&rootfs->layer, base, lower, root, g);
+}
+
+bool rootfs_unmount(const struct rootfs *rootfs, const char *base, const char *root,
+		    struct guest_steps *g)
+{
+	bool image = rootfs->kind == ROOTFS_IMAGE && !rootfs->read_only;
+	bool layer = rootfs->layer.kind == COFFER_LAYER_DISK && rootfs->layer.config->path;
+
+	if (image || layer)
+		guest_unmount(g, root);
+	if (layer)
+		guest_unmount(g, guest_text(g, "%s/upper", base));
+	return image || layer;
 }

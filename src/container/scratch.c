@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * container/scratch.c - large files that vanish with their last user
+ * container/scratch.c - where data lives, and files there that vanish with their last user
  *
  * The run directory is memory on most hosts, so images are made where data
  * lives.  Without a name there is nothing to clean up, whoever dies when.
@@ -61,15 +61,23 @@ static int scratch_open_in(const char *folder)
 	return fd;
 }
 
+int scratch_find_folder(char **folder, struct coffer_error *err)
+{
+	*folder = scratch_folder();
+	if (!*folder)
+		return err_nomem(err);
+	if (**folder != '/')
+		return err_invalid(err, "COFFER_DATA %s: not an absolute path", *folder);
+	return 0;
+}
+
 int scratch_open(struct coffer_error *err)
 {
-	autofree char *folder = scratch_folder();
-	int fd;
+	autofree char *folder = NULL;
+	int fd = scratch_find_folder(&folder, err);
 
-	if (!folder)
-		return err_nomem(err);
-	if (*folder != '/')
-		return err_invalid(err, "COFFER_DATA %s: not an absolute path", folder);
+	if (fd < 0)
+		return fd;
 	/* A home that is missing or cannot be written to is no reason to fail. */
 	fd = path_mkdirs(folder, 0700, NULL);
 	if (fd == 0)

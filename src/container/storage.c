@@ -10,18 +10,36 @@
 #include <stdlib.h>
 
 #include "container/document.h"
+#include "container/files.h"
+#include "container/mounts.h"
+#include "container/platform.h"
 #include "container/rootfs.h"
+#include "sandbox_context.pb-c.h"
+
+/* All that was written in the guest's memory goes to the disk. */
+#define STORAGE_SYNC_BUDGET (60 * USEC_PER_SEC)
 
 struct storage {
 	char base[sizeof(DOCUMENT_STATE_DIR) + COFFER_ID_MAX +
 		  1]; /* of the container, in the guest */
 	char root[sizeof(DOCUMENT_STATE_DIR) + COFFER_ID_MAX + 8];
+	const char *id; /* borrowed, as is config */
+	const struct coffer_container_config *config;
 	struct rootfs rootfs;
+	struct mounts mounts;
+	struct platform_emulator emulator;
+	bool mounted;
 };
 
 int storage_check(const struct coffer_container_config *config, struct coffer_error *err)
 {
-	return layer_check(&config->layer, err);
+	int r = layer_check(&config->layer, err);
+
+	if (r == 0)
+		r = mounts_check(config->mounts, config->nmounts, err);
+	if (r == 0)
+		r = files_check(config, err);
+	return r < 0 ? r : platform_check(config->platform, err);
 }
 
 int storage_open(const char *id, const struct coffer_container_config *config, struct storage **out,
@@ -33,9 +51,18 @@ int storage_open(const char *id, const struct coffer_container_config *config, s
 	*out = NULL;
 	if (!s)
 		return err_nomem(err);
+	s->id = id;
+	s->config = config;
+	s->emulator = (struct platform_emulator)PLATFORM_EMULATOR_INIT;
 	snprintf(s->base, sizeof(s->base), "%s/%s", DOCUMENT_STATE_DIR, id);
 	snprintf(s->root, sizeof(s->root), "%s/rootfs", s->base);
 	r = rootfs_open(config, &s->rootfs, err);
+	if (r == 0)
+		r = mounts_plan(config->mounts, config->nmounts, &s->mounts, err);
+	if (r == 0)
+		r = mounts_open(&s->mounts, err);
+	if (r == 0)
+		r = platform_open(config->platform, &s->emulator, err);
 	if (r == 0)
 		*out = steal_ptr(s);
 	return r;
@@ -43,7 +70,11 @@ int storage_open(const char *id, const struct coffer_container_config *config, s
 
 int storage_attach(struct storage *s, struct sandbox_config *sandbox, struct coffer_error *err)
 {
-	return rootfs_attach(&s->rootfs, sandbox, err);
+	int r = rootfs_attach(&s->rootfs, sandbox, err);
+
+	if (r == 0)
+		r = mounts_attach(&s->mounts, sandbox, err);
+	return r < 0 ? r : platform_attach(&s->emulator, sandbox, err);
 }
 
 int storage_fill(struct storage *s, int cancel_fd, struct coffer_error *err)
@@ -54,25 +85,66 @@ int storage_fill(struct storage *s, int cancel_fd, struct coffer_error *err)
 int storage_mount(struct storage *s, struct agent *agent, struct coffer_error *err)
 {
 	autosteps struct guest_steps g = { 0 };
+	int r;
 
 	guest_link_up(&g, "lo");
 	rootfs_mount(&s->rootfs, s->base, s->root, &g);
-	return guest_run(&g, agent, err);
+	mounts_prepare(&s->mounts, &g);
+	files_write(s->config, s->id, s->root, &g);
+	platform_prepare(&s->emulator, &g);
+	r = guest_run(&g, agent, err);
+	if (r == 0)
+		r = mounts_prepare_late(&s->mounts, agent, err);
+	s->mounted = r == 0;
+	return r;
 }
 
 int storage_emit(const struct storage *s, struct oci_spec *spec, struct coffer_error *err)
 {
-	return 0;
+	return mounts_emit(&s->mounts, spec, err);
 }
 
+/*
+ * File systems on disks that somebody else can look into afterwards are
+ * unmounted, so that they are clean; the kernel may be using them still, which
+ * is why everything is written back as well.  What is in a shared directory or
+ * below it is the host's to write.
+ */
 int storage_unmount(struct storage *s, struct agent *agent, struct coffer_error *err)
 {
-	return 0;
+	Sc__SyncRequest sync = SC__SYNC_REQUEST__INIT;
+	autosteps struct guest_steps g = { 0 };
+	bool any = false;
+	int r = 0;
+
+	if (!s->mounted)
+		return 0;
+	s->mounted = false;
+	any |= rootfs_unmount(&s->rootfs, s->base, s->root, &g);
+	any |= mounts_unmount(&s->mounts, &g);
+	for (size_t i = 0; i < g.n; i++) {
+		int r2 = agent->ops->call(agent, &g.v[i].request, AGENT_CALL_BUDGET, NULL,
+					  r < 0 ? NULL : err);
+
+		if (r2 < 0 && r == 0)
+			r = err_wrap(err, "unmount %s", g.v[i].path);
+	}
+	if (any) {
+		int r2 = agent_call(agent, AGENT_CONTRACT, "Sync", &sync.base, STORAGE_SYNC_BUDGET,
+				    NULL, r < 0 ? NULL : err);
+
+		r = r < 0 ? r : r2;
+	}
+	return r;
 }
 
 bool storage_has_disks(const struct storage *s)
 {
-	return s->rootfs.disk.fd >= 0 || s->rootfs.layer.disk.fd >= 0;
+	bool any = s->rootfs.disk.fd >= 0 || s->rootfs.layer.disk.fd >= 0;
+
+	for (size_t i = 0; i < s->mounts.n; i++)
+		any |= s->mounts.v[i].disk.fd >= 0;
+	return any;
 }
 
 int storage_layer_fd(const struct storage *s)
@@ -84,6 +156,8 @@ void storage_free(struct storage *s)
 {
 	if (!s)
 		return;
+	platform_close(&s->emulator);
+	mounts_close(&s->mounts);
 	rootfs_close(&s->rootfs);
 	free(s);
 }
