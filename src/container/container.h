@@ -18,6 +18,7 @@
 #include "sandbox/sandbox.h"
 
 struct control;
+struct relays;
 struct remote;
 
 /* What a wait on a process would say. */
@@ -59,6 +60,7 @@ struct coffer_container {
 	pthread_mutex_t lock;	/* guards what follows */
 	pthread_cond_t changed; /* users */
 	unsigned users;		/* between container_enter() and container_leave() */
+	struct relays *relays;	/* relay.c's; they are a user themselves. NULL: none */
 	enum coffer_state state;
 	struct coffer_error cause; /* of COFFER_STATE_ERRORED */
 	struct rundir *dir;        /* these four from create to stop */
