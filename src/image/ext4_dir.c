@@ -18,7 +18,7 @@
 #include "image/ext4_measure.h"
 #include "image/ext4_source.h"
 #include "image/ext4_writer.h"
-#include "image/inode_map.h"
+#include "base/inode_map.h"
 #include "image/tree.h"
 
 #define EXT4_BUILD_PART (UINT64_C(64) << 20) /* of a file, between looks at the caller's mind */

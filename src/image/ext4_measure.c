@@ -14,7 +14,7 @@
 
 #include "base/cleanup.h"
 #include "image/ext4_source.h"
-#include "image/inode_map.h"
+#include "base/inode_map.h"
 
 struct ext4_measure {
 	const struct ext4_build_args *args;

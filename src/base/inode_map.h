@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * image/inode_map.h - which inode of the source became which inode of the image
+ * base/inode_map.h - what is known of inodes met on a walk
  */
-#ifndef IMAGE_INODE_MAP_H
-#define IMAGE_INODE_MAP_H
+#ifndef BASE_INODE_MAP_H
+#define BASE_INODE_MAP_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -27,4 +27,4 @@ uint32_t inode_map_get(const struct inode_map *map, uint64_t dev, uint64_t ino);
 int inode_map_put(struct inode_map *map, uint64_t dev, uint64_t ino, uint32_t value);
 void inode_map_free(struct inode_map *map);
 
-#endif /* IMAGE_INODE_MAP_H */
+#endif /* BASE_INODE_MAP_H */

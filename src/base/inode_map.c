@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * image/inode_map.c - which inode of the source became which inode of the image
+ * base/inode_map.c - what is known of inodes met on a walk
  *
- * Needed only for files with more than one hard link: the second name found
- * becomes a link to what the first one made.  Open addressing, at most half
- * full.  Caller: ext4_dir.c.
+ * Mostly for files with more than one hard link: the second name found becomes
+ * a link to what the first one made.  Open addressing, at most half full.
  */
-#include "image/inode_map.h"
+#include "base/inode_map.h"
 
 #include <errno.h>
 #include <stdlib.h>
