@@ -188,6 +188,7 @@ static int rpc_archive_put_job(struct job *job, const void *arg, struct coffer_e
 	struct unpack_options o = { .keep_types = req->keep_types,
 				    .keep_owners = req->keep_owners,
 				    .absolute = true };
+	struct unpack_done done;
 	struct stat st;
 	autoclose int dest = rpc_archive_find(job, true, &st, err), sock = -1;
 	int r;
@@ -201,9 +202,10 @@ static int rpc_archive_put_job(struct job *job, const void *arg, struct coffer_e
 	sock = transfer_dial(job, req->vsock_port, err);
 	if (sock < 0)
 		return sock;
-	r = unpack_tree(sock, dest, &o, &reply.entries, err);
+	r = unpack_tree(sock, dest, &o, &done, err);
 	if (r < 0)
 		return err_wrap(err, "copy to %.200s", req->path);
+	reply.entries = done.entries;
 	return job_say(job, &reply.base, err);
 }
 

@@ -19,6 +19,8 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <locale.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -31,6 +33,8 @@
 #define UNPACK_DIRS_MAX	 8192 /* whose times are remembered at once */
 #define UNPACK_NAME_SHOWN 200
 #define UNPACK_ID_MAX	 0xfffffffeu
+#define UNPACK_TAIL_MAX	 (1u << 20) /* of padding, in an archive that is not trusted */
+#define UNPACK_ENTRIES_MAX (UINT64_C(1) << 24) /* likewise */
 
 /* A directory whose times are still to be set. */
 struct unpack_late {
@@ -38,6 +42,8 @@ struct unpack_late {
 	dev_t dev;
 	ino_t ino;
 	struct timespec times[2];
+	mode_t mode; /* wanted */
+	bool chmod;  /* and not there yet */
 };
 
 struct unpack {
@@ -51,7 +57,13 @@ struct unpack {
 	bool parent_setgid;	 /* what is made there gets the directory's group */
 	struct unpack_late *late;
 	size_t nlate;
-	uint64_t entries;
+	struct inode_map made; /* with distrust */
+	size_t chunk_len;      /* what the last read brought */
+	struct unpack_done done;
+	int error;     /* errno of a read that failed */
+	bool has_root; /* root is known */
+	size_t root_len;
+	char root[NAME_MAX + 1]; /* with o->root: what all names begin with */
 };
 
 static void unpack_free(struct unpack *u)
@@ -61,6 +73,7 @@ static void unpack_free(struct unpack *u)
 	free(u->late);
 	close_fd(&u->parent_fd);
 	archive_read_free(u->archive);
+	inode_map_free(&u->made);
 	free(u->chunk);
 }
 
@@ -72,8 +85,12 @@ static ssize_t unpack_read(struct archive *a, void *data, const void **block)
 	do
 		n = read(u->fd, u->chunk, UNPACK_CHUNK);
 	while (n < 0 && errno == EINTR);
-	if (n < 0)
+	if (n < 0) {
+		u->error = errno;
 		archive_set_error(a, errno, "read: %s", strerror(errno));
+	}
+	u->chunk_len = n < 0 ? 0 : (size_t)n;
+	u->done.bytes += u->chunk_len;
 	*block = u->chunk;
 	return n;
 }
@@ -105,6 +122,41 @@ static const char *unpack_clean(const char *name, bool absolute, char out[PATH_M
 	return NULL;
 }
 
+/* What all names have in common is replaced in @name. Return: 0, or why it is refused */
+static const char *unpack_reroot(struct unpack *u, char name[PATH_MAX])
+{
+	size_t have = strcspn(name, "/"), want = strlen(u->o->root);
+	const char *rest;
+	bool slash;
+
+	if (!u->has_root) {
+		memcpy(u->root, name, have);
+		u->root[have] = '\0';
+		u->root_len = have;
+		u->has_root = true;
+	}
+	/* An archive of "." has nothing in front of its names. */
+	if (u->root_len && (have != u->root_len || memcmp(name, u->root, have) != 0))
+		return "it is not below the archive's root";
+	rest = name + u->root_len;
+	rest += *rest == '/';
+	if (want + strlen(rest) + 2 > PATH_MAX)
+		return "its name is too long";
+	slash = want && *rest;
+	memmove(name + want + slash, rest, strlen(rest) + 1);
+	memcpy(name, u->o->root, want);
+	if (slash)
+		name[want] = '/';
+	return NULL;
+}
+
+static const char *unpack_name(struct unpack *u, const char *name, char out[PATH_MAX])
+{
+	const char *why = unpack_clean(name, u->o->absolute, out);
+
+	return why || !u->o->root ? why : unpack_reroot(u, out);
+}
+
 /* ---- parents ---- */
 
 static int unpack_open(struct unpack *u, const char *path)
@@ -113,6 +165,8 @@ static int unpack_open(struct unpack *u, const char *path)
 
 	if (!*path)
 		return fcntl(u->dest, F_DUPFD_CLOEXEC, 0);
+	if (u->o->distrust)
+		return path_open_plain(u->dest, path, flags, NULL);
 	return u->o->rooted ? path_open_in_root(u->dest, path, flags, 0, NULL)
 			    : path_open_beneath(u->dest, path, flags, 0, NULL);
 }
@@ -188,17 +242,23 @@ static void unpack_set_late(struct unpack *u, const struct unpack_late *l)
 	autoclose int fd = unpack_open(u, l->path);
 	struct stat st;
 
-	if (fd >= 0 && fstat(fd, &st) == 0 && st.st_dev == l->dev && st.st_ino == l->ino)
-		utimensat(fd, "", l->times, AT_EMPTY_PATH);
+	char proc[32];
+
+	if (fd < 0 || fstat(fd, &st) < 0 || st.st_dev != l->dev || st.st_ino != l->ino)
+		return;
+	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
+	if (l->chmod)
+		chmod(proc, l->mode);
+	utimensat(fd, "", l->times, AT_EMPTY_PATH);
 }
 
 static void unpack_flush_late(struct unpack *u)
 {
-	for (size_t i = 0; i < u->nlate; i++) {
-		unpack_set_late(u, &u->late[i]);
-		free(u->late[i].path);
+	/* From the bottom: a directory's new mode may keep us out of it. */
+	while (u->nlate) {
+		unpack_set_late(u, &u->late[--u->nlate]);
+		free(u->late[u->nlate].path);
 	}
-	u->nlate = 0;
 }
 
 static int unpack_remember(struct unpack *u, const struct unpack_entry *e, struct coffer_error *err)
@@ -216,7 +276,9 @@ static int unpack_remember(struct unpack *u, const struct unpack_entry *e, struc
 	*l = (struct unpack_late){ .path = strdup(u->name),
 				   .dev = e->dir_st.st_dev,
 				   .ino = e->dir_st.st_ino,
-				   .times = { e->times[0], e->times[1] } };
+				   .times = { e->times[0], e->times[1] },
+				   .mode = e->dir_mode,
+				   .chmod = (e->dir_st.st_mode & 07777) != e->dir_mode };
 	if (!l->path)
 		return err_nomem(err);
 	u->nlate++;
@@ -250,7 +312,7 @@ static int unpack_link_target(struct unpack *u, struct archive_entry *entry,
 
 	if (!target)
 		return 0;
-	why = unpack_clean(target, u->o->absolute, link);
+	why = unpack_name(u, target, link);
 	if (!why && !*link)
 		why = "it is a directory";
 	if (why)
@@ -270,6 +332,8 @@ static int unpack_make(struct unpack *u, struct archive_entry *entry, struct cof
 		.link_dir = -1,
 		.keep_types = u->o->keep_types,
 		.keep_owners = u->o->keep_owners,
+		.distrust = u->o->distrust,
+		.made = &u->made,
 	};
 	char parent[PATH_MAX], link[PATH_MAX];
 	int r;
@@ -295,12 +359,15 @@ static int unpack_one(struct unpack *u, struct archive_entry *entry, struct coff
 	int r = 0;
 
 	if (!name)
-		return err_invalid(err, "entry %llu: no name", (unsigned long long)u->entries);
-	why = unpack_clean(name, u->o->absolute, u->name);
+		return err_invalid(err, "entry %llu: no name", (unsigned long long)u->done.entries);
+	why = unpack_name(u, name, u->name);
 	if (why)
 		r = err_invalid(err, "%s", why);
-	else if (*u->name) /* the destination itself is there and stays as it is */
+	else if (*u->name)
 		r = unpack_make(u, entry, err);
+	/* The destination itself is there and stays as it is. */
+	else if (u->o->root && archive_entry_filetype(entry) != AE_IFDIR)
+		r = err_invalid(err, "it should be a directory");
 	if (r < 0)
 		return err_wrap(err, "entry \"%.*s\"", UNPACK_NAME_SHOWN, name);
 	return 0;
@@ -309,8 +376,35 @@ static int unpack_one(struct unpack *u, struct archive_entry *entry, struct coff
 /* Padding behind the archive: a sender shall not fail because nobody reads it. */
 static void unpack_drain(struct unpack *u)
 {
-	while (read(u->fd, u->chunk, UNPACK_CHUNK) > 0)
+	const void *block;
+	ssize_t n;
+
+	while ((n = unpack_read(u->archive, u, &block)) > 0)
 		;
+}
+
+static bool unpack_is_zero(const uint8_t *p, size_t n)
+{
+	return n == 0 || (p[0] == 0 && memcmp(p, p + 1, n - 1) == 0);
+}
+
+/* Whoever is not trusted could go on for ever. */
+static int unpack_check_tail(struct unpack *u, struct coffer_error *err)
+{
+	uint64_t used = (uint64_t)archive_filter_bytes(u->archive, 0);
+	uint64_t left = u->done.bytes > used ? u->done.bytes - used : 0, tail = left;
+	const void *block;
+	ssize_t n = (ssize_t)(left < u->chunk_len ? left : u->chunk_len);
+
+	block = u->chunk + u->chunk_len - n;
+	for (;;) {
+		if (!unpack_is_zero(block, (size_t)n) || tail > UNPACK_TAIL_MAX)
+			return err_invalid(err, "something comes after the archive's end");
+		n = unpack_read(u->archive, u, &block);
+		if (n <= 0)
+			return n < 0 ? err_sys(err, "read") : 0;
+		tail += (uint64_t)n;
+	}
 }
 
 static int unpack_entries(struct unpack *u, struct coffer_error *err)
@@ -321,18 +415,40 @@ static int unpack_entries(struct unpack *u, struct coffer_error *err)
 	for (;;) {
 		ar = archive_read_next_header(u->archive, &entry);
 		if (ar == ARCHIVE_EOF)
-			return 0;
+			return u->o->distrust ? unpack_check_tail(u, err) : 0;
 		/* Warnings are about character sets; the bytes are there. */
 		if (ar != ARCHIVE_OK && ar != ARCHIVE_WARN)
 			return unpack_entry_damaged(u->archive, err);
-		u->entries++;
+		if (u->done.entries++ >= UNPACK_ENTRIES_MAX && u->o->distrust)
+			return err_invalid(err, "too many entries");
 		r = unpack_one(u, entry, err);
 		if (r < 0)
 			return r;
 	}
 }
 
-int unpack_tree(int fd, int dest, const struct unpack_options *o, uint64_t *entries,
+/*
+ * Names are bytes. In a locale with a character set libarchive would bring
+ * those of pax archives into a normal form.
+ */
+static int unpack_run(struct unpack *u, struct coffer_error *err)
+{
+	locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t)0), old;
+	int r;
+
+	if (!plain)
+		return err_nomem(err);
+	old = uselocale(plain);
+	if (archive_read_open(u->archive, u, NULL, unpack_read, NULL) == ARCHIVE_OK)
+		r = unpack_entries(u, err);
+	else
+		r = unpack_entry_damaged(u->archive, err);
+	uselocale(old);
+	freelocale(plain);
+	return r;
+}
+
+int unpack_tree(int fd, int dest, const struct unpack_options *o, struct unpack_done *done,
 		struct coffer_error *err)
 {
 	CLEANUP(unpack_free) struct unpack u = {
@@ -349,14 +465,13 @@ int unpack_tree(int fd, int dest, const struct unpack_options *o, uint64_t *entr
 	    archive_read_support_format_tar(u.archive) != ARCHIVE_OK ||
 	    (o->gzip && archive_read_support_filter_gzip(u.archive) != ARCHIVE_OK))
 		return err_nomem(err);
-	if (archive_read_open(u.archive, &u, NULL, unpack_read, NULL) != ARCHIVE_OK)
-		return unpack_entry_damaged(u.archive, err);
-	r = unpack_entries(&u, err);
-	if (r < 0)
-		return r;
-	unpack_drain(&u);
+	r = unpack_run(&u, err);
+	/* Also of one that failed: modes are to be as they were wanted. */
 	unpack_flush_late(&u);
-	if (entries)
-		*entries = u.entries;
+	if (r < 0)
+		return u.error ? err_sysn(err, u.error, "read the archive") : r;
+	unpack_drain(&u);
+	if (done)
+		*done = u.done;
 	return 0;
 }

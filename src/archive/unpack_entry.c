@@ -12,6 +12,7 @@
  *
  * Callers: archive/unpack.c.
  */
+#define LOG_CATEGORY "archive"
 #include "archive/unpack_entry.h"
 
 #include <fcntl.h>
@@ -23,6 +24,7 @@
 #include "archive/xattrs.h"
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/log.h"
 #include "base/path.h"
 
 #define UNPACK_NSEC 1000000000L
@@ -81,7 +83,7 @@ static int unpack_clear(struct unpack_entry *u, bool want_dir, struct coffer_err
 
 static mode_t unpack_mode(const struct unpack_entry *u)
 {
-	return archive_entry_mode(u->entry) & 07777;
+	return archive_entry_mode(u->entry) & (u->distrust && !u->keep_owners ? 0777 : 07777);
 }
 
 /* Bits that creation and chown(2) do not leave alone. */
@@ -99,6 +101,8 @@ static int unpack_set_xattrs(struct unpack_entry *u, int fd, struct coffer_error
 	archive_entry_xattr_reset(u->entry);
 	while (archive_entry_xattr_next(u->entry, &name, &value, &n) == ARCHIVE_OK) {
 		if (!name || !xattrs_travels(name))
+			continue;
+		if (u->distrust && !u->keep_owners && strncmp(name, "user.", 5) != 0)
 			continue;
 		/* A tmpfs has no user attributes on some kernels; a file is worth more than they. */
 		if (fsetxattr(fd, name, value, n, 0) < 0 && errno != EOPNOTSUPP)
@@ -188,15 +192,37 @@ static int unpack_file_in_place(struct unpack_entry *u, struct coffer_error *err
 	return unpack_finish_file(u, fd, true, err);
 }
 
+/* Hard links of an archive that is not trusted may name it. */
+static int unpack_note_made(struct unpack_entry *u, int fd, struct coffer_error *err)
+{
+	struct stat st;
+
+	if (!u->distrust)
+		return 0;
+	if (fstat(fd, &st) < 0)
+		return err_sys(err, "stat");
+	/* The number of one that was replaced may come again. */
+	if (inode_map_get(u->made, st.st_dev, st.st_ino))
+		return 0;
+	return inode_map_put(u->made, st.st_dev, st.st_ino, 1) < 0 ? err_nomem(err) : 0;
+}
+
 static int unpack_file(struct unpack_entry *u, struct coffer_error *err)
 {
 	autoclose int fd = openat(u->dir, u->name,
 				  O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
 				  unpack_mode(u) & 0777);
+	int r;
 
 	if (fd < 0)
 		return errno == EEXIST ? -EEXIST : err_sys(err, "create");
-	return unpack_finish_file(u, fd, false, err);
+	/* Creation has a umask where we are not the only ones in the process. */
+	r = unpack_finish_file(u, fd, u->distrust, err);
+	if (r == 0)
+		r = unpack_note_made(u, fd, err);
+	if (r < 0)
+		unlinkat(u->dir, u->name, 0);
+	return r;
 }
 
 static int unpack_dir(struct unpack_entry *u, struct coffer_error *err)
@@ -206,12 +232,18 @@ static int unpack_dir(struct unpack_entry *u, struct coffer_error *err)
 	bool made;
 	int r;
 
+	/* What is in it still has to be made, by somebody whom modes may stop. */
+	u->dir_mode = mode;
+	if (u->distrust)
+		mode |= 0700;
 	made = mkdirat(u->dir, u->name, mode & 0777) == 0;
 	if (!made && errno != EEXIST)
 		return err_sys(err, "make the directory");
 	fd = openat(u->dir, u->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return errno == ENOTDIR || errno == ELOOP ? -EEXIST : err_sys(err, "open");
+	if (!made && u->distrust)
+		return 0;
 	if ((made ? u->chown : u->keep_owners) && fchown(fd, u->uid, u->gid) < 0)
 		return err_sys(err, "set the owner");
 	if ((!made || unpack_special(mode)) && fchmod(fd, mode) < 0)
@@ -248,17 +280,41 @@ static int unpack_node(struct unpack_entry *u, struct coffer_error *err)
 {
 	mode_t type = archive_entry_filetype(u->entry);
 
+	if (u->distrust && type != AE_IFIFO) {
+		log_warning("device %s is left out", u->name);
+		return 0;
+	}
 	if (mknodat(u->dir, u->name, type | (unpack_mode(u) & 0777),
 		    type == AE_IFIFO ? 0 : archive_entry_rdev(u->entry)) < 0)
 		return errno == EEXIST ? -EEXIST : err_sys(err, "make the node");
+	if (u->distrust && fchmodat(u->dir, u->name, unpack_mode(u), 0) < 0)
+		return err_sys(err, "set the mode");
 	return unpack_finish_node(u, err);
+}
+
+/* A file that was there before could be brought to where more people may reach it. */
+static int unpack_check_target(const struct unpack_entry *u, struct coffer_error *err)
+{
+	struct stat st;
+
+	if (!u->distrust)
+		return 0;
+	if (fstatat(u->link_dir, u->link_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return err_sys(err, "link to %.200s", archive_entry_hardlink(u->entry));
+	if (S_ISLNK(st.st_mode) || inode_map_get(u->made, st.st_dev, st.st_ino))
+		return 0;
+	return err_invalid(err, "link to %.200s: not of this archive",
+			   archive_entry_hardlink(u->entry));
 }
 
 /* The target's name is not followed: a link planted there is linked itself. */
 static int unpack_hardlink(struct unpack_entry *u, struct coffer_error *err)
 {
 	struct stat a, b;
+	int r = unpack_check_target(u, err);
 
+	if (r < 0)
+		return r;
 	if (linkat(u->link_dir, u->link_name, u->dir, u->name, 0) == 0)
 		return 0;
 	if (errno != EEXIST)

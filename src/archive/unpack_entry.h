@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "base/error.h"
+#include "base/inode_map.h"
 
 struct unpack_entry {
 	struct archive *archive;     /* for a file's data; borrowed */
@@ -19,15 +20,17 @@ struct unpack_entry {
 	const char *name;	     /* one component */
 	int link_dir;		     /* a hard link's target, likewise; else -1 */
 	const char *link_name;
-	bool keep_types, keep_owners; /* as in unpack_options */
+	bool keep_types, keep_owners, distrust; /* as in unpack_options */
+	struct inode_map *made; /* with distrust: files of the archive; borrowed */
 	uid_t uid;		      /* it shall have */
 	gid_t gid;
 	bool chown; /* it does not get them by itself */
 	/* Filled. */
 	bool removed; /* something else was there: descriptors of directories may be stale */
 	bool is_dir;
-	struct stat dir_st;	   /* a directory's; its times are the caller's to set, at the end */
+	struct stat dir_st;	   /* a directory's; its times are the caller's to set, at the end, */
 	struct timespec times[2];
+	mode_t dir_mode; /* and its mode, if it is not this now */
 };
 
 /* unpack_entry_make() - Return: 0 or negative errno; the error does not name the entry */
