@@ -156,7 +156,10 @@ static _Noreturn void job_child(struct agent *agent, int up, const struct job_ar
 	if (r == 0)
 		r = args->fn(&job, args->arg, &end.err);
 	end.known = job_marked;
-	if (r < 0 && end.err.kind == COFFER_ERR_NONE)
+	/* What went wrong on the way to a success is nobody's business. */
+	if (r == 0)
+		err_clear(&end.err);
+	else if (end.err.kind == COFFER_ERR_NONE)
 		err_internal(&end.err, "failed");
 	send(JOB_UP, &end, sizeof(end), MSG_NOSIGNAL);
 	_exit(0);

@@ -40,8 +40,12 @@ static struct timespec unpack_time(bool set, time_t sec, long nsec)
 {
 	if (!set)
 		return (struct timespec){ .tv_nsec = UTIME_OMIT };
-	return (struct timespec){ .tv_sec = sec,
-				  .tv_nsec = nsec >= 0 && nsec < UNPACK_NSEC ? nsec : 0 };
+	if (nsec <= 0 || nsec >= UNPACK_NSEC)
+		return (struct timespec){ .tv_sec = sec };
+	/* Of "-1.25" libarchive makes -1 and 0.25, where time counts on from -2 by 0.75. */
+	if (sec < 0)
+		return (struct timespec){ .tv_sec = sec - 1, .tv_nsec = UNPACK_NSEC - nsec };
+	return (struct timespec){ .tv_sec = sec, .tv_nsec = nsec };
 }
 
 static void unpack_entry_times(struct unpack_entry *u)
