@@ -8,10 +8,10 @@ set -eu
 build="gcc make meson ninja-build pkgconf binutils protobuf-c-compiler protobuf-compiler
  libprotobuf-dev libprotobuf-c-dev libnghttp2-dev libjson-c-dev libseccomp-dev libcap-dev
  libarchive-dev libext2fs-dev comerr-dev zlib1g-dev libzstd-dev liblzma-dev scdoc"
-run="qemu-system-x86 e2fsprogs ca-certificates"
+run="qemu-system-x86 qemu-system-common e2fsprogs ca-certificates"
 test="libcmocka-dev bats clang clang-tidy clang-format cppcheck libclang-rt-14-dev
  python3-grpcio python3-protobuf strace procps util-linux debootstrap attr libcap2-bin socat
- iproute2 xz-utils busybox-static cpio jq uidmap"
+ iproute2 xz-utils busybox-static cpio jq uidmap qemu-utils"
 # By program, since others than Debian's may be there.
 clients="dockerd:docker.io docker:docker.io containerd:containerd ctr:containerd podman:podman
  conmon:conmon catatonit:catatonit criu:criu runc:runc iptables:iptables umoci:umoci"

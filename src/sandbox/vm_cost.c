@@ -24,6 +24,7 @@ struct vm_cost_stat {
 	uint64_t user, system; /* clock ticks */
 	uint64_t started;
 	uint64_t rss;          /* pages */
+	char state;
 };
 
 static char *vm_cost_file(int pid, const char *name)
@@ -40,9 +41,10 @@ static bool vm_cost_stat(int pid, struct vm_cost_stat *out)
 	/* The name is the process' to choose. */
 	const char *rest = text ? strrchr(text, ')') : NULL;
 
-	return rest && sscanf(rest, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNu64
+	return rest && sscanf(rest, ") %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNu64
 				    " %" SCNu64 " %*d %*d %*d %*d %*d %*d %" SCNu64 " %*u %" SCNu64,
-			      &out->user, &out->system, &out->started, &out->rss) == 4;
+			      &out->state, &out->user, &out->system, &out->started,
+			      &out->rss) == 5 && out->state != 'Z' && out->state != 'X';
 }
 
 static uint64_t vm_cost_pss(int pid)
