@@ -34,11 +34,21 @@ void table_add(struct table *t, const char *const *cells)
 	t->rows++;
 }
 
+/* Characters, as far as bytes of UTF-8 tell. */
+static size_t table_width(const char *cell)
+{
+	size_t n = 0;
+
+	for (; *cell; cell++)
+		n += (*cell & 0xc0) != 0x80;
+	return n;
+}
+
 static void table_line(const struct table *t, const char *const *cells, const size_t *widths,
 		       FILE *out)
 {
 	for (size_t i = 0; i + 1 < t->columns; i++)
-		fprintf(out, "%-*s", (int)widths[i], cells[i]);
+		fprintf(out, "%s%*s", cells[i], (int)(widths[i] - table_width(cells[i])), "");
 	fprintf(out, "%s\n", cells[t->columns - 1]);
 }
 
@@ -51,7 +61,7 @@ int table_print(const struct table *t, FILE *out, struct coffer_error *err)
 	for (size_t i = 0; i < t->columns; i++) {
 		widths[i] = strlen(t->titles[i]) + TABLE_GAP;
 		for (size_t row = 0; row < t->rows; row++) {
-			size_t n = strlen(t->cells[row * t->columns + i]) + TABLE_GAP;
+			size_t n = table_width(t->cells[row * t->columns + i]) + TABLE_GAP;
 
 			widths[i] = n > widths[i] ? n : widths[i];
 		}
