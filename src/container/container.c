@@ -370,6 +370,7 @@ int coffer_container_stop(struct coffer_container *c, uint64_t grace, struct cof
 	switch (c->state) {
 	case COFFER_STATE_CREATED:
 	case COFFER_STATE_STARTED:
+		r = storage_unmount(c->storage, c->agent, err);
 		container_teardown(c, CONTAINER_KILLED, NULL);
 		c->state = COFFER_STATE_STOPPED;
 		break;

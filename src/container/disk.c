@@ -156,13 +156,18 @@ void disk_close(struct disk *disk)
 int disk_attach(const struct sandbox_disk *wanted, struct sandbox_config *sandbox,
 		char device[static DISK_DEVICE_MAX], struct coffer_error *err)
 {
+	struct sandbox_disk *disk;
+
 	if (sandbox->ndisks == SANDBOX_DISKS_MAX ||
 	    sandbox->ndisks + sandbox->nshares == SANDBOX_DEVICES_MAX)
 		return err_set(err, COFFER_ERR_INVALID_ARGUMENT, ENOSPC,
 			       "more than %d disks, or %d disks and shared directories",
 			       SANDBOX_DISKS_MAX, SANDBOX_DEVICES_MAX);
 	snprintf(device, DISK_DEVICE_MAX, "/dev/vd%c", (char)('a' + sandbox->ndisks));
-	sandbox->disks[sandbox->ndisks++] = *wanted;
+	disk = &sandbox->disks[sandbox->ndisks++];
+	*disk = *wanted;
+	if (!disk->serial)
+		disk->serial = strrchr(device, '/') + 1;
 	return 0;
 }
 

@@ -38,7 +38,8 @@ int disk_open(const char *what, const char *path, bool read_only, struct disk *o
 	      struct coffer_error *err);
 void disk_close(struct disk *disk);
 
-/* disk_attach() - Make @wanted one of the sandbox's. @device: set to its name in the guest */
+/* disk_attach() - Make @wanted one of the sandbox's. @device: set to its name in the guest, and
+ * lent to the sandbox as its serial if there is none */
 int disk_attach(const struct sandbox_disk *wanted, struct sandbox_config *sandbox,
 		char device[static DISK_DEVICE_MAX], struct coffer_error *err);
 

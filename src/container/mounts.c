@@ -49,11 +49,6 @@ static bool mounts_has_disk(const struct mounts_entry *e)
 	return e->config->kind == COFFER_MOUNT_DISK || e->config->kind == COFFER_MOUNT_NBD;
 }
 
-static bool mounts_has_share(const struct mounts_entry *e)
-{
-	return e->config->kind == COFFER_MOUNT_SHARE || e->config->kind == COFFER_MOUNT_VOLUME;
-}
-
 /* Stable, and there are few. */
 static void mounts_sort(struct mounts *mounts)
 {
@@ -341,19 +336,14 @@ int mounts_prepare_late(const struct mounts *mounts, struct agent *agent, struct
 	return r;
 }
 
-bool mounts_unmount(const struct mounts *mounts, struct guest_steps *g)
+void mounts_unmount(const struct mounts *mounts, struct guest_steps *g)
 {
-	bool any = false;
-
 	for (size_t i = 0; i < mounts->n; i++) {
 		const struct mounts_entry *e = &mounts->v[i];
 
-		if (!*e->device || e->device_read_only)
-			continue;
-		guest_unmount(g, mounts_volume(e, g));
-		any = true;
+		if (*e->device && !e->device_read_only)
+			guest_unmount(g, mounts_volume(e, g));
 	}
-	return any;
 }
 
 /* --- in the container --- */

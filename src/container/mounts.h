@@ -58,8 +58,8 @@ void mounts_prepare(const struct mounts *mounts, struct guest_steps *g);
 /* mounts_prepare_late() - What has to be tried: of a network disk nobody knows its file system */
 int mounts_prepare_late(const struct mounts *mounts, struct agent *agent, struct coffer_error *err);
 
-/* mounts_unmount() - Of disks that were written to. Return: whether there are any */
-bool mounts_unmount(const struct mounts *mounts, struct guest_steps *g);
+/* mounts_unmount() - Of disks that can be written to */
+void mounts_unmount(const struct mounts *mounts, struct guest_steps *g);
 
 /* mounts_emit() - The container's own, after those that every container has */
 int mounts_emit(const struct mounts *mounts, struct oci_spec *spec, struct coffer_error *err);

@@ -209,7 +209,7 @@ void rootfs_mount(const struct rootfs *rootfs, const char *base, const char *roo
 	layer_mount(&rootfs->layer, base, lower, root, g);
 }
 
-bool rootfs_unmount(const struct rootfs *rootfs, const char *base, const char *root,
+void rootfs_unmount(const struct rootfs *rootfs, const char *base, const char *root,
 		    struct guest_steps *g)
 {
 	bool image = rootfs->kind == ROOTFS_IMAGE && !rootfs->read_only;
@@ -219,5 +219,4 @@ bool rootfs_unmount(const struct rootfs *rootfs, const char *base, const char *r
 		guest_unmount(g, root);
 	if (layer)
 		guest_unmount(g, guest_text(g, "%s/upper", base));
-	return image || layer;
 }

@@ -53,8 +53,8 @@ void rootfs_close(struct rootfs *rootfs);
 /* rootfs_mount() - Mount it below @base, at @root */
 void rootfs_mount(const struct rootfs *rootfs, const char *base, const char *root,
 		  struct guest_steps *g);
-/* rootfs_unmount() - Undo it, if anything of it outlives the machine. Return: whether */
-bool rootfs_unmount(const struct rootfs *rootfs, const char *base, const char *root,
+/* rootfs_unmount() - Undo it, if anything of it outlives the machine */
+void rootfs_unmount(const struct rootfs *rootfs, const char *base, const char *root,
 		    struct guest_steps *g);
 
 #endif /* CONTAINER_ROOTFS_H */

@@ -4,11 +4,14 @@
  *
  * Nothing but the order of things; each file system is a file of its own.
  */
+#define LOG_CATEGORY "storage"
 #include "container/storage.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "container/document.h"
 #include "container/files.h"
 #include "container/mounts.h"
@@ -104,38 +107,81 @@ int storage_emit(const struct storage *s, struct oci_spec *spec, struct coffer_e
 	return mounts_emit(&s->mounts, spec, err);
 }
 
+/* Who writes to a file system that is frozen can't be killed. */
+static void storage_thaw(const struct guest_steps *g, struct agent *agent)
+{
+	Sc__FilesystemOperationRequest req = SC__FILESYSTEM_OPERATION_REQUEST__INIT;
+	Sc__FiThawParams thaw = SC__FI_THAW_PARAMS__INIT;
+
+	req.operation_case = SC__FILESYSTEM_OPERATION_REQUEST__OPERATION_THAW;
+	req.thaw = &thaw;
+	for (size_t i = 0; i < g->n; i++) {
+		req.path = (char *)g->v[i].path;
+		agent_call(agent, AGENT_CONTRACT, "FilesystemOperation", &req.base,
+			   AGENT_CALL_BUDGET, NULL, NULL);
+	}
+}
+
+/* A process that still runs would keep the file systems in use. */
+static void storage_end_processes(const struct storage *s, struct agent *agent)
+{
+	const struct agent_process init = { .container = s->id, .id = s->id };
+	struct coffer_error err = COFFER_ERROR_INIT;
+	Sc__KillRequest req = SC__KILL_REQUEST__INIT;
+
+	req.pid = -1;
+	req.signal = SIGKILL;
+	if (agent_call(agent, AGENT_CONTRACT, "Kill", &req.base, AGENT_CALL_BUDGET, NULL, &err) <
+		0 ||
+	    (agent->ops->remove(agent, &init, &err) < 0 && err.kind != COFFER_ERR_NOT_FOUND))
+		log_info("end the processes of %s: %s", s->id, err.message);
+}
+
+static int storage_run_each(const struct guest_steps *g, struct agent *agent,
+			    struct coffer_error *err)
+{
+	int first = g->failed;
+
+	if (first < 0)
+		err_sysn(err, first, "unmount");
+	for (size_t i = 0; i < g->n; i++) {
+		struct coffer_error own = COFFER_ERROR_INIT;
+
+		/* With the last process the agent has unmounted the root. */
+		if (agent->ops->call(agent, &g->v[i].request, AGENT_CALL_BUDGET, NULL, &own) == 0 ||
+		    own.kind == COFFER_ERR_INVALID_ARGUMENT || first < 0)
+			continue;
+		first = err_wrap(&own, "unmount %s", g->v[i].path);
+		if (err)
+			*err = own;
+	}
+	return first;
+}
+
 /*
  * File systems on disks that somebody else can look into afterwards are
- * unmounted, so that they are clean; the kernel may be using them still, which
- * is why everything is written back as well.  What is in a shared directory or
- * below it is the host's to write.
+ * unmounted, so that they are clean; should the kernel be using one still, at
+ * least all is written.  What is in a shared directory is on the host already.
  */
 int storage_unmount(struct storage *s, struct agent *agent, struct coffer_error *err)
 {
 	Sc__SyncRequest sync = SC__SYNC_REQUEST__INIT;
 	autosteps struct guest_steps g = { 0 };
-	bool any = false;
-	int r = 0;
+	int r, r2;
 
 	if (!s->mounted)
 		return 0;
 	s->mounted = false;
-	any |= rootfs_unmount(&s->rootfs, s->base, s->root, &g);
-	any |= mounts_unmount(&s->mounts, &g);
-	for (size_t i = 0; i < g.n; i++) {
-		int r2 = agent->ops->call(agent, &g.v[i].request, AGENT_CALL_BUDGET, NULL,
-					  r < 0 ? NULL : err);
-
-		if (r2 < 0 && r == 0)
-			r = err_wrap(err, "unmount %s", g.v[i].path);
-	}
-	if (any) {
-		int r2 = agent_call(agent, AGENT_CONTRACT, "Sync", &sync.base, STORAGE_SYNC_BUDGET,
-				    NULL, r < 0 ? NULL : err);
-
-		r = r < 0 ? r : r2;
-	}
-	return r;
+	rootfs_unmount(&s->rootfs, s->base, s->root, &g);
+	mounts_unmount(&s->mounts, &g);
+	if (g.n == 0)
+		return g.failed;
+	storage_thaw(&g, agent);
+	storage_end_processes(s, agent);
+	r = storage_run_each(&g, agent, err);
+	r2 = agent_call(agent, AGENT_CONTRACT, "Sync", &sync.base, STORAGE_SYNC_BUDGET, NULL,
+			r < 0 ? NULL : err);
+	return r < 0 ? r : r2;
 }
 
 bool storage_has_disks(const struct storage *s)

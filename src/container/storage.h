@@ -52,8 +52,8 @@ int storage_emit(const struct storage *s, struct oci_spec *spec, struct coffer_e
 /**
  * storage_unmount() - Have everything on the disks that outlives the machine
  *
- * Without talking to @agent if there is nothing of the kind. Every step is
- * tried; the first error is told.
+ * Ends its processes first. Without talking to @agent if there is nothing of
+ * the kind. Every step is tried; the first error is told.
  */
 int storage_unmount(struct storage *s, struct agent *agent, struct coffer_error *err);
 
