@@ -109,8 +109,8 @@ static void grpc_conn_stream_end(struct grpc_conn *conn, struct grpc_call *call)
 
 void grpc_conn_advance(struct grpc_conn *conn, struct grpc_call *call)
 {
-	const uint8_t *p = buf_data(&call->backlog);
 	size_t n = call->backlog.len, left = n;
+	const uint8_t *p = n ? buf_data(&call->backlog) : NULL;
 	int r;
 
 	nghttp2_session_consume_stream(conn->wire.session, call->stream, call->unconsumed - n);
