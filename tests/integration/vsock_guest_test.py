@@ -292,7 +292,8 @@ class VsockGuest(unittest.TestCase):
         """A new driver knows nothing of the old one's connections."""
         lazy = self.m.dial(LAZY)
         with self.m.dial(OFF) as s:
-            self.assertEqual(receive(s, 4), b"bye\n")
+            # It may be gone before that has left it.
+            self.assertIn(receive(s, 4), (b"bye\n", b""))
         self.m.wait_ready()
         self.assertEqual(lazy.recv(1), b"")
         lazy.close()
