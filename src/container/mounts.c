@@ -3,7 +3,7 @@
  * container/mounts.c - what a container sees beside its root
  *
  *	share   directory -> virtiofs device -> /run/virtiofs/<tag>   -> bind in the container
- *	        file      -> the same of a directory                 -> bind of the one name
+ *	        file      -> the same, with nothing in it but that    -> bind of the one name
  *	volume  a directory of ours                                  -> as a share
  *	disk    image     -> block device    -> /run/volumes/<n>      -> bind in the container
  *	nbd     socket    -> block device                            -> as a disk
@@ -225,7 +225,8 @@ static int mounts_attach_one(struct mounts_entry *e, struct sandbox_config *sand
 		return disk_attach(&disk, sandbox, e->device, err);
 	if (e->dir_fd < 0)
 		return 0;
-	r = sandbox_config_share(sandbox, e->dir_fd, e->read_only, &tag, err);
+	r = sandbox_config_share_file(sandbox, e->dir_fd, e->name ? e->name : "", e->read_only,
+				      &tag, err);
 	if (r == 0)
 		snprintf(e->tag, sizeof(e->tag), "%s", tag);
 	return r;

@@ -97,11 +97,13 @@ int platform_attach(struct platform_emulator *e, struct sandbox_config *sandbox,
 		    struct coffer_error *err)
 {
 	const char *tag;
+	char program[32];
 	int r;
 
 	if (!e->of)
 		return 0;
-	r = sandbox_config_share(sandbox, e->dir_fd, true, &tag, err);
+	platform_program(e->of, program, sizeof(program));
+	r = sandbox_config_share_file(sandbox, e->dir_fd, program, true, &tag, err);
 	if (r == 0)
 		snprintf(e->tag, sizeof(e->tag), "%s", tag);
 	return r < 0 ? err_wrap(err, "platform linux/%s", e->of->arch) : 0;

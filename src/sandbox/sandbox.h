@@ -43,6 +43,7 @@ struct sandbox_disk {
 struct sandbox_share {
 	int fd;             /* directory, O_PATH will do; borrowed until boot() is over */
 	bool read_only;
+	char file[256];     /* the one file of it that the guest gets to see; "": all */
 	char tag[SANDBOX_TAG_MAX + 1];
 };
 
@@ -162,5 +163,14 @@ typedef int (*sandbox_maker)(const struct sandbox_config *config, struct sandbox
  */
 int sandbox_config_share(struct sandbox_config *config, int fd, bool read_only, const char **tag,
 			 struct coffer_error *err);
+
+/**
+ * sandbox_config_share_file() - The same of a directory with nothing in it but one file of @fd
+ * @file:	Its name in there, also in the guest; a regular file
+ *
+ * Of a file that is replaced later the guest goes on having the old one.
+ */
+int sandbox_config_share_file(struct sandbox_config *config, int fd, const char *file,
+			      bool read_only, const char **tag, struct coffer_error *err);
 
 #endif /* SANDBOX_SANDBOX_H */

@@ -57,6 +57,7 @@ static void vm_fill_devices(const struct vm *vm, struct vmm_config *cfg)
 		struct vmm_share *s = &cfg->shares[i];
 
 		*s = (struct vmm_share){ .fd = fd++, .readonly = share->read_only };
+		snprintf(s->file, sizeof(s->file), "%s", share->file);
 		snprintf(s->tag, sizeof(s->tag), "%s", share->tag);
 	}
 }

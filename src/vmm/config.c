@@ -38,6 +38,7 @@ enum config_charset {
 	CONFIG_NAME, /* letters, digits, "-_." */
 	CONFIG_TEXT, /* printable ASCII */
 	CONFIG_PATH, /* absolute, no control characters */
+	CONFIG_FILE, /* neither a slash nor a control character */
 };
 
 struct config_field {
@@ -118,6 +119,7 @@ static const struct config_field config_disk_fields[] = {
 static const struct config_field config_share_fields[] = {
 	{ FIELD(fd), .type = CONFIG_FD, .required = true },
 	{ FIELD(readonly), .type = CONFIG_BOOL },
+	{ FIELD(file), .type = CONFIG_STRING, .max = NAME_MAX, .charset = CONFIG_FILE },
 	{ FIELD(tag), .type = CONFIG_STRING, .required = true, .min = 1, .max = VMM_TAG_MAX,
 	  .charset = CONFIG_NAME },
 };
@@ -188,6 +190,8 @@ static bool config_char_ok(unsigned char c, enum config_charset charset)
 		return c >= ' ' && c < 0x7f;
 	case CONFIG_PATH:
 		return c >= ' ' && c != 0x7f;
+	case CONFIG_FILE:
+		return c >= ' ' && c != 0x7f && c != '/';
 	}
 	return false;
 }

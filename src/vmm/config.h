@@ -65,6 +65,7 @@ struct vmm_disk {
 struct vmm_share {
 	int fd; /* directory */
 	bool readonly;
+	char file[NAME_MAX + 1];   /* the one file of it that is shared; "": all */
 	char tag[VMM_TAG_MAX + 1]; /* the guest mounts it by this; letters, digits, "-_." */
 };
 

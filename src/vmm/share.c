@@ -142,6 +142,7 @@ static int share_start(struct share *s, struct share_jail *jail, int dirfd,
 	if (r < 0)
 		return err_sysn(err, r, "pipe");
 	jail->readonly = s->cfg->readonly;
+	jail->file = s->cfg->file;
 	return share_exec(s, jail, listener, words, err);
 }
 

@@ -5,7 +5,8 @@
  * A guest that has taken over its kernel speaks to this process next.  It sees
  * a small read-only root (vmm/smallroot.c) with, beside the system's programs,
  *
- *	/share                  the directory, no devices, no programs; read-only if so configured
+ *	/share                  the directory, no devices, no programs; read-only if so configured.
+ *	                        Of a single file, an empty one with that file and no place for more
  *	/proc/self              its own files in procfs, and nothing of anybody else's
  *	/proc/sys/fs/file-max   which it reads
  *
@@ -32,6 +33,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -68,7 +70,8 @@ static int share_jail_map_same(pid_t child, const char *file, struct coffer_erro
 	     line = strtok_r(NULL, "\n", &save)) {
 		uint32_t inside, outside, count;
 
-		if (sscanf(line, "%" SCNu32 " %" SCNu32 " %" SCNu32, &inside, &outside, &count) == 3)
+		if (sscanf(line, "%" SCNu32 " %" SCNu32 " %" SCNu32, &inside, &outside, &count) ==
+		    3)
 			n += (size_t)snprintf(text + n, sizeof(text) - n,
 					      "%" PRIu32 " %" PRIu32 " %" PRIu32 "\n", inside,
 					      inside, count);
@@ -98,17 +101,38 @@ static int share_jail_map_ids(void *data, pid_t child, struct coffer_error *err)
 	return r < 0 ? r : share_jail_map_same(child, "gid_map", err);
 }
 
+/* Return: a mount of what is shared, which the working directory is or has in it */
+static int share_jail_take(const struct share_jail *j, struct coffer_error *err)
+{
+	uint64_t attrs = SHARE_JAIL_NOTHING | (j->readonly ? MOUNT_ATTR_RDONLY : 0);
+	autoclose int fd = -1;
+	char path[32];
+	struct stat st;
+
+	if (!*j->file)
+		return ns_take(".", attrs, err);
+	/* Since it was configured it may have become a link to somewhere else. */
+	fd = open(j->file, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_sys(err, "%s", j->file);
+	if (!S_ISREG(st.st_mode))
+		return err_invalid(err, "%s: not a regular file", j->file);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return ns_take(path, attrs, err);
+}
+
 /* The working directory is the shared one; afterwards it is the new root. */
 static int share_jail_view(const struct share_jail *j, struct coffer_error *err)
 {
-	uint64_t attrs = SHARE_JAIL_NOTHING | (j->readonly ? MOUNT_ATTR_RDONLY : 0);
-	autoclose int tree = ns_take(".", attrs, err);
+	char place[sizeof(SHARE_JAIL_DIR) + NAME_MAX + 1];
+	autoclose int tree = share_jail_take(j, err);
 	int r = tree < 0 ? tree : smallroot_begin(j->vm_dir, err);
 
+	snprintf(place, sizeof(place), "%s%s%s", SHARE_JAIL_DIR, *j->file ? "/" : "", j->file);
 	if (r == 0)
-		r = smallroot_make_place(SHARE_JAIL_DIR, true, err);
+		r = smallroot_make_place(place, !*j->file, err);
 	if (r == 0)
-		r = ns_put(tree, SHARE_JAIL_DIR, err);
+		r = ns_put(tree, place, err);
 	if (r == 0)
 		r = smallroot_make_place(SHARE_JAIL_PROC, true, err);
 	if (r == 0)

@@ -17,6 +17,7 @@ struct share_jail {
 	const char *vm_dir;
 	const char *program;
 	bool readonly;
+	const char *file; /* the one file of it that is shared; "": all */
 	bool own_id_only; /* set in here */
 };
 

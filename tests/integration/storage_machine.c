@@ -202,9 +202,14 @@ static void check_hostile(struct coffer_container *c)
 {
 	run_as(c, WORDS("ALL"),
 	       "mkdir -p /h; for i in 0 1 2 3 4 5; do mount -t virtiofs share$i /h || continue; "
-	       "test -e /h/only-read && echo x > /h/broken-in; umount /h; done");
+	       "test -e /h/only-read && echo x > /h/broken-in; "
+	       "test -e /h/one && ls /h && echo x > /h/y; umount /h; done");
 	assert_int_not_equal(access(at("only/broken-in"), F_OK), 0);
 	assert_non_null(strstr(machine_output, "Read-only"));
+	/* Of a single file not even the machine sees what is beside it. */
+	assert_non_null(strstr(machine_output, "one\n"));
+	assert_null(strstr(machine_output, "secret"));
+	assert_int_not_equal(access(at("files/y"), F_OK), 0);
 }
 
 static void check_files(struct coffer_container *c)
