@@ -20,6 +20,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/spawn.h"
+#include "container/relay.h"
 #include "container/storage.h"
 #include "vmm/config.h"
 
@@ -236,6 +237,8 @@ static int config_check_hostname(const char *name, struct coffer_error *err)
 static int config_check_container(const struct coffer_container_config *c,
 				  struct coffer_error *err)
 {
+	int r;
+
 	if (c->hostname && config_check_hostname(c->hostname, err) < 0)
 		return -EINVAL;
 	if (c->cpus > CONFIG_CPUS_MAX)
@@ -252,7 +255,8 @@ static int config_check_container(const struct coffer_container_config *c,
 	for (const char *const *l = c->labels; l && *l; l++)
 		if (**l == '=' || !**l)
 			return err_invalid(err, "label %s: without a name", *l);
-	return storage_check(c, err);
+	r = relay_check(c, err);
+	return r < 0 ? r : storage_check(c, err);
 }
 
 static int config_own_mounts(struct config_container *p, struct coffer_error *err)

@@ -26,6 +26,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "container/relay.h"
 #include "sandbox/vm.h"
 
 #define CONTAINER_PORT_MIN UINT32_C(0x10000000) /* below: ports of the user's own */
@@ -333,7 +334,7 @@ int coffer_container_start(struct coffer_container *c, struct coffer_error *err)
 		return r;
 	}
 	c->timing.start_called = clock_now();
-	if (process_launch(c->init, &own) < 0) {
+	if (relay_start_configured(c, &own) < 0 || process_launch(c->init, &own) < 0) {
 		if (own.kind == COFFER_ERR_INTERRUPTED)
 			c->sandbox->ops->explain(c->sandbox, &own);
 		r = container_wrap(c, "start", &own);

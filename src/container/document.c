@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "container/relay.h"
 #include "spec/spec.h"
 
 static void document_drop_namespace(struct oci_spec *spec, const char *type)
@@ -121,5 +122,7 @@ char *document_make(const char *id, const struct coffer_container_config *contai
 		r = document_set_process(spec->process, process, hostname, err);
 	if (r == 0)
 		r = storage_emit(storage, spec, err);
+	if (r == 0)
+		r = relay_emit(container, spec, err);
 	return r < 0 ? NULL : oci_spec_to_json(spec, err);
 }

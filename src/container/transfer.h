@@ -79,7 +79,7 @@ struct transfer_ops {
 /* For containers of this process; the owner serves others' requests by calling these. */
 extern const struct transfer_ops transfer_local;
 /* For those with container->remote (remote.c). */
-extern const struct transfer_ops transfer_remote __attribute__((weak));
+extern const struct transfer_ops transfer_remote;
 
 static inline const struct transfer_ops *transfer_ops_of(const struct coffer_container *c)
 {

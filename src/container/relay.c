@@ -1,0 +1,775 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * container/relay.c - unix sockets of one side made available on the other
+ *
+ *	into    the agent listens at a path of the container's and dials a vsock
+ *	        port of ours for each client; we connect it to the host's socket
+ *	out of  we listen at a path of the host and dial a port of the guest's for
+ *	        each client; the agent connects it to the container's socket
+ *
+ * One thread and one pump carry all relays of a container.  The thread is a
+ * user of the machine (container_enter()) from the first relay to the end of
+ * the machine, and then takes away what the relays made on the host; so nobody
+ * has to stop them.  Others hand it orders and wait.
+ *
+ * A configured relay into the container is staged outside of it, at a short
+ * path, and mounted over the wanted one: the container's own mounts and links
+ * (/var/run) are then where its processes see them.  One that is added later
+ * is made by the agent in the container's own view.
+ *
+ * Locks: c->lock (or none), then relays->lock.
+ *
+ * Callers: transfer_local; container.c and document.c for the configured ones.
+ */
+#define LOG_CATEGORY "relay"
+#include "container/relay.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "base/io.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "container/document.h"
+#include "container/pump.h"
+#include "container/transfer.h"
+#include "sandbox_context.pb-c.h"
+
+#define RELAY_STAGING	   "/run/sockets"
+#define RELAY_HOST_BUDGET  (10 * USEC_PER_SEC) /* for a host's socket whose queue is full */
+#define RELAY_NAME_MAX	   80 /* of a socket on the host; with /proc/self/fd/N/ in sun_path */
+#define RELAY_MODE_HOST	   0600
+#define RELAY_MODE_GUEST   0666
+
+struct relay {
+	struct relay *next;	 /* in relays->list */
+	struct relays *relays;	 /* borrowed */
+	char id[COFFER_ID_MAX + 1];
+	enum coffer_relay_direction direction;
+	char *path;	   /* owned; host_path */
+	const char *name;  /* its last component */
+	int dirfd;	   /* owned; the rest */
+	uint32_t port;	   /* into: ours, out of: the guest's */
+	int listen_fd;	   /* owned */
+	bool is_ours;	   /* out of: the node is as below */
+	dev_t dev;
+	ino_t ino;
+	bool in_guest;	   /* the agent has its half */
+	bool is_ready;	   /* it may be removed; guarded by relays->lock */
+	struct pump_door *door; /* the thread's */
+};
+
+/* What the thread is to do with a relay's door. */
+struct relay_order {
+	struct relay_order *next;
+	struct relay *relay;
+	struct relays *relays;
+	bool open; /* or close */
+	bool done;
+	int r;
+	struct coffer_error err;
+};
+
+struct relays {
+	struct coffer_container *c; /* borrowed */
+	struct pump *pump;	    /* owned; the thread's once it runs */
+	int wake_fd;		    /* owned; eventfd: there are orders */
+
+	pthread_mutex_t lock; /* guards what follows */
+	pthread_cond_t changed;
+	struct relay *list; /* owned */
+	struct relay_order *orders;
+	unsigned callers; /* who have a pointer to this */
+	bool ended;
+};
+
+/* ---- relays one by one ---- */
+
+static void relay_free(struct relay *relay)
+{
+	struct stat st;
+
+	/* Unless somebody has put another one in its place. */
+	if (relay->is_ours &&
+	    fstatat(relay->dirfd, relay->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    st.st_dev == relay->dev && st.st_ino == relay->ino)
+		unlinkat(relay->dirfd, relay->name, 0);
+	close_fd(&relay->listen_fd);
+	close_fd(&relay->dirfd);
+	free(relay->path);
+	free(relay);
+}
+
+static int relay_check_one(const struct coffer_relay *relay, struct coffer_error *err)
+{
+	const char *name;
+
+	if (!relay->id || !rundir_id_is_valid(relay->id))
+		return err_invalid(err, "relay %s: must be named 1 to 64 of a-z A-Z 0-9 _ . -",
+				   relay->id ? relay->id : "without a name");
+	if (relay->direction != COFFER_RELAY_INTO && relay->direction != COFFER_RELAY_OUT_OF)
+		return err_invalid(err, "relay %s: direction %d: there is none", relay->id,
+				   (int)relay->direction);
+	if (!relay->guest_path || relay->guest_path[0] != '/' ||
+	    strlen(relay->guest_path) >= PATH_MAX / 2)
+		return err_invalid(err, "relay %s: guest_path: must be absolute", relay->id);
+	if (!relay->host_path || !*relay->host_path || strlen(relay->host_path) >= PATH_MAX / 2)
+		return err_invalid(err, "relay %s: host_path: missing or too long", relay->id);
+	name = strrchr(relay->host_path, '/');
+	name = name ? name + 1 : relay->host_path;
+	if (!*name || strlen(name) > RELAY_NAME_MAX)
+		return err_invalid(err, "relay %s: host_path %s: must end in a name of at most %d",
+				   relay->id, relay->host_path, RELAY_NAME_MAX);
+	if (relay->mode & ~(mode_t)0777)
+		return err_invalid(err, "relay %s: mode %o: more than permissions", relay->id,
+				   relay->mode);
+	return 0;
+}
+
+int relay_check(const struct coffer_container_config *config, struct coffer_error *err)
+{
+	for (size_t i = 0; i < config->nrelays; i++) {
+		int r = relay_check_one(&config->relays[i], err);
+
+		if (r < 0)
+			return r;
+		for (size_t j = 0; j < i; j++)
+			if (strcmp(config->relays[i].id, config->relays[j].id) == 0)
+				return err_invalid(err, "relay %s: there are two",
+						   config->relays[i].id);
+	}
+	return 0;
+}
+
+/* Open the directory of host_path; what is in it may come and go. */
+static int relay_open_dir(struct relay *relay, struct coffer_error *err)
+{
+	char *slash = strrchr(relay->path, '/');
+	autofree char *dir = slash ? strndup(relay->path, (size_t)(slash - relay->path) + 1)
+				   : strdup(".");
+
+	if (!dir)
+		return err_nomem(err);
+	relay->name = slash ? slash + 1 : relay->path;
+	relay->dirfd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return relay->dirfd < 0 ? err_sys(err, "open %s", dir) : 0;
+}
+
+static int relay_new(struct relays *all, const struct coffer_relay *args, struct relay **out,
+		     struct coffer_error *err)
+{
+	struct relay *relay = calloc(1, sizeof(*relay));
+	int r;
+
+	if (!relay)
+		return err_nomem(err);
+	*relay = (struct relay){ .relays = all, .direction = args->direction,
+				 .port = container_port_take(), .listen_fd = -1, .dirfd = -1 };
+	snprintf(relay->id, sizeof(relay->id), "%s", args->id);
+	relay->path = strdup(args->host_path);
+	r = relay->path ? relay_open_dir(relay, err) : err_nomem(err);
+	if (r < 0) {
+		relay_free(relay);
+		return r;
+	}
+	*out = relay;
+	return 0;
+}
+
+/* ---- partners; these run in threads of the pump ---- */
+
+static int relay_connect_host(void *data, struct coffer_error *err)
+{
+	const struct timeval limit = { .tv_sec = RELAY_HOST_BUDGET / USEC_PER_SEC };
+	autoclose int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	struct relay *relay = data;
+
+	if (fd < 0)
+		return err_sys(err, "socket");
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "/proc/self/fd/%d/%s", relay->dirfd,
+		 relay->name);
+	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
+		return err_sys(err, "connect to %s", relay->path);
+	return steal_fd(&fd);
+}
+
+/* The relays' thread keeps the machine there meanwhile. */
+static int relay_connect_guest(void *data, struct coffer_error *err)
+{
+	struct relay *relay = data;
+	struct sandbox *sandbox = relay->relays->c->sandbox;
+
+	return sandbox->ops->dial(sandbox, relay->port, err);
+}
+
+static void relay_failed(void *data, const struct coffer_error *err)
+{
+	struct relay *relay = data;
+
+	log_info("relay %s: %s", relay->id, err->message);
+}
+
+/* ---- the thread ---- */
+
+static void relay_order_finish(struct relay_order *order, int r)
+{
+	struct relays *all = order->relays;
+
+	pthread_mutex_lock(&all->lock);
+	order->r = r;
+	order->done = true;
+	pthread_cond_broadcast(&all->changed);
+	pthread_mutex_unlock(&all->lock);
+}
+
+static void relay_closed(void *data)
+{
+	relay_order_finish(data, 0);
+}
+
+static void relay_carry_out(struct relays *all, struct relay_order *order)
+{
+	struct relay *relay = order->relay;
+	const struct pump_target target = {
+		.connect = relay->direction == COFFER_RELAY_INTO ? relay_connect_host
+								  : relay_connect_guest,
+		.failed = relay_failed,
+		.data = relay,
+	};
+
+	if (order->open)
+		relay_order_finish(order, pump_open_door(all->pump, relay->listen_fd, &target,
+							 &relay->door, &order->err));
+	else
+		pump_close_door(relay->door, relay_closed, order);
+}
+
+static void relay_wake_handler(struct loop_source *src, int fd, uint32_t events, void *data)
+{
+	struct relays *all = data;
+	struct relay_order *order;
+	uint64_t n;
+
+	if (read(fd, &n, sizeof(n)) < 0)
+		return;
+	for (;;) {
+		pthread_mutex_lock(&all->lock);
+		order = all->orders;
+		if (order)
+			all->orders = order->next;
+		pthread_mutex_unlock(&all->lock);
+		if (!order)
+			return;
+		relay_carry_out(all, order);
+	}
+}
+
+static void relay_gone_handler(struct loop_source *src, int fd, uint32_t events, void *data)
+{
+	struct relays *all = data;
+
+	loop_quit(pump_loop(all->pump), 0);
+}
+
+static void relays_free(struct relays *all)
+{
+	while (all->list) {
+		struct relay *relay = all->list;
+
+		all->list = relay->next;
+		if (relay->direction == COFFER_RELAY_INTO && relay->listen_fd >= 0)
+			all->c->sandbox->ops->unlisten(all->c->sandbox, relay->port);
+		relay_free(relay);
+	}
+	if (all->pump)
+		pump_free(all->pump);
+	close_fd(&all->wake_fd);
+	pthread_cond_destroy(&all->changed);
+	pthread_mutex_destroy(&all->lock);
+	free(all);
+}
+
+/* Connections are cut, and all who wait for an order are told. */
+static void relay_end_all(struct relays *all)
+{
+	pump_free(steal_ptr(all->pump));
+	pthread_mutex_lock(&all->lock);
+	all->ended = true;
+	while (all->orders) {
+		struct relay_order *order = all->orders;
+
+		all->orders = order->next;
+		order->r = err_set(&order->err, COFFER_ERR_INTERRUPTED, ECONNRESET,
+				   "the machine has ended");
+		order->done = true;
+	}
+	pthread_cond_broadcast(&all->changed);
+	while (all->callers > 0)
+		pthread_cond_wait(&all->changed, &all->lock);
+	pthread_mutex_unlock(&all->lock);
+}
+
+static void *relay_thread(void *data)
+{
+	struct coffer_error err = COFFER_ERROR_INIT;
+	struct relays *all = data;
+	struct coffer_container *c = all->c;
+
+	if (loop_run(pump_loop(all->pump), &err) < 0)
+		log_error("relays of %s: %s", c->id, err.message);
+	pthread_mutex_lock(&c->lock);
+	c->relays = NULL;
+	pthread_mutex_unlock(&c->lock);
+	relay_end_all(all);
+	relays_free(all);
+	container_leave(c);
+	return NULL;
+}
+
+static int relays_spawn(struct relays *all, struct coffer_error *err)
+{
+	sigset_t set, old;
+	pthread_t thread;
+	int r;
+
+	sigfillset(&set);
+	pthread_sigmask(SIG_SETMASK, &set, &old);
+	r = pthread_create(&thread, NULL, relay_thread, all);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (r)
+		return err_sysn(err, r, "start a thread");
+	pthread_detach(thread);
+	return 0;
+}
+
+/* c->lock held, the container entered or about to start. Return: 0 or negative errno */
+static int relays_make(struct coffer_container *c, struct coffer_error *err)
+{
+	struct relays *all = calloc(1, sizeof(*all));
+	int r;
+
+	if (!all)
+		return err_nomem(err);
+	all->c = c;
+	all->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	pthread_mutex_init(&all->lock, NULL);
+	pthread_cond_init(&all->changed, NULL);
+	r = all->wake_fd < 0 ? err_sys(err, "eventfd") : pump_new(&all->pump, err);
+	if (r == 0)
+		r = loop_add_fd(pump_loop(all->pump), all->wake_fd, EPOLLIN, relay_wake_handler,
+				all, NULL, err);
+	if (r == 0)
+		r = loop_add_fd(pump_loop(all->pump), c->gone_fd, EPOLLIN, relay_gone_handler, all,
+				NULL, err);
+	if (r == 0)
+		r = relays_spawn(all, err);
+	if (r < 0) {
+		relays_free(all);
+		return r;
+	}
+	c->users++;
+	c->relays = all;
+	return 0;
+}
+
+/* c->lock held. Return: what the caller gives back with relays_put(), or NULL with @err filled */
+static struct relays *relays_get(struct coffer_container *c, struct coffer_error *err)
+{
+	struct relays *all;
+
+	if (!c->relays && relays_make(c, err) < 0)
+		return NULL;
+	all = c->relays;
+	pthread_mutex_lock(&all->lock);
+	all->callers++;
+	pthread_mutex_unlock(&all->lock);
+	return all;
+}
+
+static void relays_put(struct relays *all)
+{
+	pthread_mutex_lock(&all->lock);
+	all->callers--;
+	pthread_cond_broadcast(&all->changed);
+	pthread_mutex_unlock(&all->lock);
+}
+
+/* Have the thread open or close a door, and wait until it has. */
+static int relay_order(struct relay *relay, bool open, struct coffer_error *err)
+{
+	struct relay_order order = { .relay = relay, .relays = relay->relays, .open = open,
+				     .err = COFFER_ERROR_INIT };
+	struct relays *all = relay->relays;
+	const uint64_t one = 1;
+
+	pthread_mutex_lock(&all->lock);
+	if (all->ended) {
+		pthread_mutex_unlock(&all->lock);
+		return err_set(err, COFFER_ERR_INTERRUPTED, ECONNRESET, "the machine has ended");
+	}
+	order.next = all->orders;
+	all->orders = &order;
+	if (write(all->wake_fd, &one, sizeof(one)) < 0)
+		log_warning("write to an eventfd: %s", strerror(errno));
+	while (!order.done)
+		pthread_cond_wait(&all->changed, &all->lock);
+	pthread_mutex_unlock(&all->lock);
+	if (order.r < 0 && err)
+		*err = order.err;
+	return order.r;
+}
+
+/* ---- the two halves of a relay ---- */
+
+/* Make room for a socket of ours. */
+static int relay_clear(const struct relay *relay, struct coffer_error *err)
+{
+	struct stat st;
+
+	if (fstatat(relay->dirfd, relay->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : err_sys(err, "stat %s", relay->path);
+	if (!S_ISSOCK(st.st_mode))
+		return err_set(err, COFFER_ERR_ALREADY_EXISTS, EEXIST,
+			       "%s: is there and no socket", relay->path);
+	if (unlinkat(relay->dirfd, relay->name, 0) < 0 && errno != ENOENT)
+		return err_sys(err, "remove %s", relay->path);
+	return 0;
+}
+
+static int relay_bind_host(struct relay *relay, mode_t mode, struct coffer_error *err)
+{
+	struct stat st;
+	int r = relay_clear(relay, err);
+
+	if (r < 0)
+		return r;
+	relay->listen_fd = io_unix_listen(relay->dirfd, relay->name, SOCK_STREAM,
+					  mode ? mode : RELAY_MODE_HOST, err);
+	if (relay->listen_fd < 0)
+		return err_wrap(err, "%s", relay->path);
+	if (fstatat(relay->dirfd, relay->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return err_sys(err, "stat %s", relay->path);
+	relay->is_ours = true;
+	relay->dev = st.st_dev;
+	relay->ino = st.st_ino;
+	return 0;
+}
+
+static int relay_start_guest(struct relay *relay, const char *guest_path, mode_t mode,
+			     struct agent *agent, struct coffer_error *err)
+{
+	Sc__ProxyVsockRequest req = SC__PROXY_VSOCK_REQUEST__INIT;
+	int r;
+
+	req.id = relay->id;
+	req.vsock_port = relay->port;
+	req.guestpath = (char *)guest_path;
+	req.action = relay->direction == COFFER_RELAY_INTO ? SC__PROXY_VSOCK_REQUEST__ACTION__INTO
+							    : SC__PROXY_VSOCK_REQUEST__ACTION__OUT_OF;
+	req._guest_socket_permissions_case =
+	    SC__PROXY_VSOCK_REQUEST___GUEST_SOCKET_PERMISSIONS_GUEST_SOCKET_PERMISSIONS;
+	req.guestsocketpermissions = mode ? mode : RELAY_MODE_GUEST;
+	r = agent_call(agent, AGENT_CONTRACT, "ProxyVsock", &req.base, AGENT_CALL_BUDGET, NULL,
+		       err);
+	relay->in_guest = r == 0;
+	return r;
+}
+
+static void relay_stop_guest(struct relay *relay, struct agent *agent)
+{
+	Sc__StopVsockProxyRequest req = SC__STOP_VSOCK_PROXY_REQUEST__INIT;
+	struct coffer_error err = COFFER_ERROR_INIT;
+
+	req.id = relay->id;
+	if (relay->in_guest && agent_call(agent, AGENT_CONTRACT, "StopVsockProxy", &req.base,
+					  AGENT_CALL_BUDGET, NULL, &err) < 0)
+		log_warning("relay %s: %s", relay->id, err.message);
+	relay->in_guest = false;
+}
+
+/* Whoever connects finds the other half there. */
+static int relay_start(struct relay *relay, const struct coffer_relay *args,
+		       const char *guest_path, struct agent *agent, struct coffer_error *err)
+{
+	struct sandbox *sandbox = relay->relays->c->sandbox;
+	int r = 0;
+
+	if (args->direction == COFFER_RELAY_INTO) {
+		relay->listen_fd = sandbox->ops->listen(sandbox, relay->port, err);
+		if (relay->listen_fd < 0)
+			return relay->listen_fd;
+		r = relay_order(relay, true, err);
+		return r < 0 ? r : relay_start_guest(relay, guest_path, args->mode, agent, err);
+	}
+	r = relay_start_guest(relay, guest_path, 0, agent, err);
+	if (r == 0)
+		r = relay_bind_host(relay, args->mode, err);
+	return r < 0 ? r : relay_order(relay, true, err);
+}
+
+/* The reverse, as far as it has come; @relay is on no list. */
+static void relay_stop(struct relay *relay, struct agent *agent)
+{
+	struct sandbox *sandbox = relay->relays->c->sandbox;
+
+	relay_stop_guest(relay, agent);
+	if (relay->door)
+		relay_order(relay, false, NULL);
+	if (relay->direction == COFFER_RELAY_INTO && relay->listen_fd >= 0)
+		sandbox->ops->unlisten(sandbox, relay->port);
+	relay_free(relay);
+}
+
+/* ---- all of them ---- */
+
+static struct relay **relay_find(struct relays *all, const char *id)
+{
+	struct relay **link = &all->list;
+
+	while (*link && strcmp((*link)->id, id) != 0)
+		link = &(*link)->next;
+	return link;
+}
+
+static int relay_enlist(struct relay *relay, struct coffer_error *err)
+{
+	struct relays *all = relay->relays;
+	int r = 0;
+
+	pthread_mutex_lock(&all->lock);
+	if (*relay_find(all, relay->id)) {
+		r = err_set(err, COFFER_ERR_ALREADY_EXISTS, EEXIST, "there is one of that name");
+	} else {
+		relay->next = all->list;
+		all->list = relay;
+	}
+	pthread_mutex_unlock(&all->lock);
+	return r;
+}
+
+static void relay_delist(struct relay *relay)
+{
+	struct relays *all = relay->relays;
+	struct relay **link;
+
+	pthread_mutex_lock(&all->lock);
+	link = relay_find(all, relay->id);
+	*link = relay->next;
+	pthread_mutex_unlock(&all->lock);
+}
+
+static int relay_add_one(struct relays *all, const struct coffer_relay *args,
+			 const char *guest_path, struct agent *agent, struct coffer_error *err)
+{
+	struct relay *relay = NULL;
+	int r = relay_new(all, args, &relay, err);
+
+	if (r < 0)
+		return r;
+	r = relay_enlist(relay, err);
+	if (r < 0) {
+		relay_free(relay);
+		return r;
+	}
+	r = relay_start(relay, args, guest_path, agent, err);
+	if (r < 0) {
+		relay_delist(relay);
+		relay_stop(relay, agent);
+		return r;
+	}
+	pthread_mutex_lock(&all->lock);
+	relay->is_ready = true;
+	pthread_mutex_unlock(&all->lock);
+	return 0;
+}
+
+static char *relay_staged(const char *id)
+{
+	char *path;
+
+	return asprintf(&path, RELAY_STAGING "/%s.sock", id) < 0 ? NULL : path;
+}
+
+/* How the agent finds a path in the container's own view. */
+static char *relay_inside(const struct coffer_container *c, const char *guest_path)
+{
+	char *path;
+
+	return asprintf(&path, DOCUMENT_STATE_DIR "/%s/rootfs%s", c->id, guest_path) < 0 ? NULL
+											 : path;
+}
+
+int relay_emit(const struct coffer_container_config *config, struct oci_spec *spec,
+	       struct coffer_error *err)
+{
+	static const char *const options[] = { "bind", NULL };
+	int r = 0;
+
+	for (size_t i = 0; i < config->nrelays && r == 0; i++) {
+		const struct coffer_relay *relay = &config->relays[i];
+		autofree char *staged = relay_staged(relay->id);
+
+		if (relay->direction != COFFER_RELAY_INTO)
+			continue;
+		r = staged ? oci_mount_add(spec, relay->guest_path, "bind", staged, options, err)
+			   : err_nomem(err);
+	}
+	return r;
+}
+
+int relay_start_configured(struct coffer_container *c, struct coffer_error *err)
+{
+	struct relays *all;
+	int r = 0;
+
+	if (c->config->nrelays == 0)
+		return 0;
+	all = relays_get(c, err);
+	if (!all)
+		return err ? -err->err : -ENOMEM;
+	for (size_t i = 0; i < c->config->nrelays && r == 0; i++) {
+		const struct coffer_relay *relay = &c->config->relays[i];
+		autofree char *path = relay->direction == COFFER_RELAY_INTO
+					  ? relay_staged(relay->id)
+					  : relay_inside(c, relay->guest_path);
+
+		r = path ? relay_add_one(all, relay, path, c->agent, err) : err_nomem(err);
+		if (r < 0)
+			err_wrap(err, "relay %s", relay->id);
+	}
+	relays_put(all);
+	return r;
+}
+
+static int relay_add_entered(struct coffer_container *c, const struct coffer_relay *relay,
+			     struct coffer_error *err)
+{
+	autofree char *path = relay_inside(c, relay->guest_path);
+	autoagent struct agent *agent = NULL;
+	struct relays *all;
+	int r = path ? container_agent_open(c, &agent, err) : err_nomem(err);
+
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&c->lock);
+	all = relays_get(c, err);
+	pthread_mutex_unlock(&c->lock);
+	if (!all)
+		return err ? -err->err : -ENOMEM;
+	agent->ops->set_cancel(agent, c->gone_fd);
+	r = relay_add_one(all, relay, path, agent, err);
+	relays_put(all);
+	return r;
+}
+
+int relay_add(struct coffer_container *c, const struct coffer_relay *relay,
+	      struct coffer_error *err)
+{
+	int r = relay_check_one(relay, err);
+
+	if (r == 0)
+		r = container_enter(c, CONTAINER_IN_STARTED, "add a relay", err);
+	if (r < 0)
+		return r;
+	r = relay_add_entered(c, relay, err);
+	container_leave(c);
+	return r;
+}
+
+/* Take it from the list: nobody else finds it any more. */
+static struct relay *relay_take(struct relays *all, const char *id)
+{
+	struct relay *relay = NULL, **link;
+
+	pthread_mutex_lock(&all->lock);
+	link = relay_find(all, id);
+	if (*link && (*link)->is_ready) {
+		relay = *link;
+		*link = relay->next;
+	}
+	pthread_mutex_unlock(&all->lock);
+	return relay;
+}
+
+static int relay_remove_entered(struct coffer_container *c, const char *id,
+				struct coffer_error *err)
+{
+	autoagent struct agent *agent = NULL;
+	struct relay *relay = NULL;
+	struct relays *all = NULL;
+	int r = container_agent_open(c, &agent, err);
+
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&c->lock);
+	if (c->relays)
+		all = relays_get(c, err);
+	pthread_mutex_unlock(&c->lock);
+	if (all)
+		relay = relay_take(all, id);
+	if (!relay) {
+		r = err_set(err, COFFER_ERR_NOT_FOUND, ENOENT, "there is none of that name");
+	} else {
+		agent->ops->set_cancel(agent, c->gone_fd);
+		relay_stop(relay, agent);
+	}
+	if (all)
+		relays_put(all);
+	return r;
+}
+
+int relay_remove(struct coffer_container *c, const char *id, struct coffer_error *err)
+{
+	int r = container_enter(c, CONTAINER_IN_STARTED, "remove a relay", err);
+
+	if (r < 0)
+		return r;
+	r = relay_remove_entered(c, id, err);
+	container_leave(c);
+	return r;
+}
+
+/* The thread that connects later may have another working directory, or be of another process. */
+static char *relay_absolute(const char *path)
+{
+	autofree char *cwd = NULL;
+
+	if (path[0] == '/')
+		return strdup(path);
+	cwd = getcwd(NULL, 0);
+	return cwd ? path_join(cwd, path) : NULL;
+}
+
+int coffer_container_relay_add(struct coffer_container *c, const struct coffer_relay *relay,
+			       struct coffer_error *err)
+{
+	autofree char *host_path = NULL;
+	struct coffer_relay own = *relay;
+	int r = relay_check_one(relay, err);
+
+	if (r < 0)
+		return r;
+	host_path = relay_absolute(relay->host_path);
+	if (!host_path)
+		return err_sys(err, "relay %s: working directory", relay->id);
+	own.host_path = host_path;
+	r = transfer_ops_of(c)->relay_add(c, &own, err);
+	return r < 0 ? err_wrap(err, "relay %s of container %s", relay->id, c->id) : 0;
+}
+
+int coffer_container_relay_remove(struct coffer_container *c, const char *id,
+				  struct coffer_error *err)
+{
+	int r = transfer_ops_of(c)->relay_remove(c, id, err);
+
+	return r < 0 ? err_wrap(err, "relay %s of container %s", id, c->id) : 0;
+}
