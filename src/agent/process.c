@@ -138,6 +138,14 @@ static void process_want_streams(struct process *p, const struct process_create_
 	}
 }
 
+static int process_check_exec(const struct process *p, struct coffer_error *err)
+{
+	const struct process *init = container_process(p->container, p->container->id);
+
+	/* Without one nothing can be started any more, which the start will say. */
+	return init && init->spec ? process_spec_check_exec(p->spec, init->spec, err) : 0;
+}
+
 /* The spec says whether there is a terminal only after the dialling has begun. */
 static int process_prepare(struct process *p, const struct process_create_args *args,
 			   struct coffer_error *err)
@@ -153,6 +161,8 @@ static int process_prepare(struct process *p, const struct process_create_args *
 		r = process_spec_rootfs(p->spec, c->bundle, &c->rootfs, err);
 	if (r == 0)
 		r = process_spec_complete(p->spec, c->id, c->rootfs, p->is_init, err);
+	if (r == 0 && !p->is_init)
+		r = process_check_exec(p, err);
 	if (r == 0 && p->spec->process->terminal && p->streams.stream[STREAM_ERR].wanted)
 		r = err_invalid(err, "a terminal has no stderr of its own");
 	if (r == 0 && p->is_init)

@@ -2,7 +2,8 @@
 /*
  * agent/process_spec.c - the configuration of CreateProcess, read and completed
  *
- * An exec is configured by a whole spec too, of which only process is used.
+ * An exec is configured by a whole spec too, of which only process is used; the
+ * rest may say what its container's says, or nothing.
  *
  * Callers: process.c.
  */
@@ -124,4 +125,56 @@ int process_spec_complete(struct oci_spec *spec, const char *container_id, const
 	if (r == 0 && is_init && spec->hostname)
 		process_spec_write_hostname(rootfd, spec->hostname);
 	return r;
+}
+
+/* ---- exec ---- */
+
+static bool process_spec_same_words(const struct oci_strv *asked, const struct oci_strv *given)
+{
+	if (asked->n == 0)
+		return true;
+	if (asked->n != given->n)
+		return false;
+	for (size_t i = 0; i < asked->n; i++)
+		if (strcmp(asked->v[i], given->v[i]) != 0)
+			return false;
+	return true;
+}
+
+static char *process_spec_seccomp_text(struct oci_seccomp *seccomp, struct coffer_error *err)
+{
+	struct oci_linux linux_ = { .seccomp = seccomp };
+	struct oci_spec spec = { .linux_ = &linux_ };
+
+	return oci_spec_to_json(&spec, err);
+}
+
+static int process_spec_check_seccomp(struct oci_seccomp *asked, struct oci_seccomp *given,
+				      struct coffer_error *err)
+{
+	autofree char *a = NULL, *g = NULL;
+
+	if (!asked)
+		return 0;
+	a = process_spec_seccomp_text(asked, err);
+	g = a ? process_spec_seccomp_text(given, err) : NULL;
+	if (!g)
+		return err_wrap(err, "linux.seccomp");
+	if (strcmp(a, g) != 0)
+		return err_unsupported(err, "linux.seccomp of an exec: not its container's");
+	return 0;
+}
+
+int process_spec_check_exec(const struct oci_spec *spec, const struct oci_spec *init,
+			    struct coffer_error *err)
+{
+	const struct oci_linux *asked = spec->linux_, *given = init->linux_;
+
+	if (!asked)
+		return 0;
+	if (!process_spec_same_words(&asked->masked_paths, &given->masked_paths))
+		return err_unsupported(err, "linux.maskedPaths of an exec: not its container's");
+	if (!process_spec_same_words(&asked->readonly_paths, &given->readonly_paths))
+		return err_unsupported(err, "linux.readonlyPaths of an exec: not its container's");
+	return process_spec_check_seccomp(asked->seccomp, given->seccomp, err);
 }

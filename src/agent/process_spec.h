@@ -28,4 +28,14 @@ int process_spec_rootfs(const struct oci_spec *spec, const char *bundle, char **
 int process_spec_complete(struct oci_spec *spec, const char *container_id, const char *rootfs,
 			  bool is_init, struct coffer_error *err);
 
+/**
+ * process_spec_check_exec() - Does an exec's document ask for what its container does not give?
+ * @init:	Of the container
+ *
+ * An exec lives in its container's mounts and behind its filter: masked paths,
+ * read-only paths and a seccomp profile of its own are refused rather than left out.
+ */
+int process_spec_check_exec(const struct oci_spec *spec, const struct oci_spec *init,
+			    struct coffer_error *err);
+
 #endif /* AGENT_PROCESS_SPEC_H */

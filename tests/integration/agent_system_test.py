@@ -776,6 +776,131 @@ class StatisticsTest(ContainerBase):
         self.refused("ContainerStatistics", "container_ids", container_ids=["x"] * 5000)
 
 
+# What an encoder writes that knows no missing members, with its escapes.
+SWIFT_DOCUMENT = {
+    "ociVersion": "1.1.0", "hostname": "swift", "domainname": "", "annotations": {}, "hooks": None,
+    "process": {
+        "terminal": False, "cwd": "", "commandLine": "", "args": ["sh", "-c", "id -u; id -G; echo $HOME; pwd; hostname"],
+        "env": [], "noNewPrivileges": False, "apparmorProfile": "", "selinuxLabel": "", "oomScoreAdj": None,
+        "rlimits": [], "consoleSize": None, "capabilities": {
+            "bounding": [], "effective": [], "inheritable": [], "permitted": [], "ambient": []},
+        "user": {"uid": 0, "gid": 0, "umask": None, "additionalGids": [7, 10, 7], "username": "app"},
+    },
+    "mounts": [
+        {"type": "proc", "source": "proc", "destination": "/proc", "options": [], "uidMappings": [], "gidMappings": []},
+        {"type": "tmpfs", "source": "tmpfs", "destination": "/dev", "options": ["nosuid", "mode=755"],
+         "uidMappings": [], "gidMappings": []},
+    ],
+    "linux": {
+        "uidMappings": [], "gidMappings": [], "sysctl": {}, "cgroupsPath": "", "devices": [], "seccomp": None,
+        "rootfsPropagation": "", "maskedPaths": [], "readonlyPaths": [], "mountLabel": "", "personality": None,
+        "namespaces": [{"type": t, "path": ""} for t in ("pid", "ipc", "uts", "mount", "cgroup")],
+        "resources": {
+            "devices": [], "hugepageLimits": [], "network": None, "rdma": {}, "unified": {}, "blockIO": None,
+            "pids": None, "memory": None, "cpu": None,
+        },
+    },
+}
+
+
+class DocumentTest(ContainerBase):
+    def test_apples_encoder(self):
+        document = {**SWIFT_DOCUMENT, "root": {"path": self.rootfs, "readonly": False}}
+        text = json.dumps(document).replace("/", "\\/").encode()
+        name = self.new_id("swift")
+        out = self.agent.stream()
+        agent_closing.append(out)
+        self.call("CreateProcess", id=name, containerID=name, configuration=text, stdout=out.port, options=b"{}",
+                  ociRuntimePath="")
+        self.addCleanup(self.status, "DeleteProcess", id=name, containerID=name)
+        self.call("StartProcess", id=name, containerID=name)
+        lines = out.read_all().decode().split("\n")
+        self.assertEqual(lines[0], "1000")
+        self.assertEqual(lines[1].split()[1:], ["7", "10", "50"], "given, then the user's, each once")
+        self.assertEqual(lines[2:5], ["/home/app", "/", "swift"])
+
+    def test_working_directory_is_made(self):
+        c = self.container(["sh", "-c", "pwd; stat -c %a ."], streams=("stdout",), cwd="/made/for/me")
+        c.start()
+        self.assertEqual(c.stdout.read_all(), b"/made/for/me\n755\n")
+        c = self.running()
+        self.assertEqual(self.exec(c, ["pwd"], cwd="/and/for/me").run()[1], b"/and/for/me\n")
+
+    def test_runtime_in_the_guest(self):
+        spec = json.dumps(make_spec(self.rootfs, ["true"])).encode()
+        self.assertEqual(self.status("CreateProcess", id="rt", containerID="rt", configuration=spec,
+                                     ociRuntimePath="/usr/bin/runc"), "UNIMPLEMENTED")
+        self.assertEqual(self.status("WaitProcess", id="rt", containerID="rt"), "NOT_FOUND")
+
+    def test_users_out_of_range(self):
+        for uid in (2**31, 2**32 - 1):
+            spec = json.dumps(make_spec(self.rootfs, ["true"], user={"uid": uid, "gid": 0})).encode()
+            code = self.status("CreateProcess", id="range", containerID="range", configuration=spec)
+            self.assertIn(code, ("INTERNAL", "INVALID_ARGUMENT"), uid)
+            self.assertEqual(self.status("WaitProcess", id="range", containerID="range"), "NOT_FOUND")
+
+
+class ConfinementTest(ContainerBase):
+    """What the document says about rights holds for init and for execs."""
+
+    SECCOMP = {"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64"], "syscalls": [
+        {"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 95}]}
+    SHOW = "grep -E '^(Cap(Bnd|Eff|Prm|Amb)|NoNewPrivs|Seccomp):' /proc/self/status; ulimit -n; cat /proc/timer_list | head -1"
+
+    def confine(self, spec, **process):
+        spec["linux"]["seccomp"] = self.SECCOMP
+        spec["linux"]["maskedPaths"] = ["/proc/timer_list"]
+        spec["linux"]["readonlyPaths"] = ["/proc/sys"]
+        caps = ["CAP_KILL", "CAP_CHOWN"]
+        spec["process"].update({"noNewPrivileges": True, "capabilities": {
+            "bounding": caps, "effective": caps, "permitted": caps}}, **process)
+        spec["process"]["rlimits"] = [{"type": "RLIMIT_NOFILE", "soft": 77, "hard": 88}]
+        return spec
+
+    def start(self, container, name, spec, streams=("stdout", "stderr")):
+        return Process(self.agent, container, name, spec, streams)
+
+    def test_init_and_exec_alike(self):
+        name = self.new_id("conf")
+        init = self.start(name, name, self.confine(make_spec(self.rootfs, ["sh", "-c", self.SHOW + "; sleep 1000"])))
+        self.addCleanup(init.status, "DeleteProcess")
+        init.start()
+        shown = init.stdout.read_until(b"77\n").decode()
+        for line in ("CapBnd:\t0000000000000021", "CapPrm:\t0000000000000021", "CapEff:\t0000000000000021",
+                     "NoNewPrivs:\t1", "Seccomp:\t2"):
+            self.assertIn(line, shown)
+        code, out, _ = self.start(name, "same", self.confine(make_spec(self.rootfs, ["sh", "-c", self.SHOW]))).run()
+        self.assertEqual(out.decode(), shown, "the masked file is empty for both")
+        script = "mkdir /tmp/x; echo 1 >/proc/sys/vm/swappiness"
+        _, _, err = self.start(name, "try", self.confine(make_spec(self.rootfs, ["sh", "-c", script]))).run()
+        self.assertIn(b"not supported", err)
+        self.assertIn(b"Read-only", err)
+
+        plain = make_spec(self.rootfs, ["sh", "-c", self.SHOW])
+        out = self.start(name, "plain", plain).run()[1].decode()
+        self.assertIn("CapEff:\t0000000000000000", out, "what its document does not give it has not")
+        self.assertIn("Seccomp:\t2", out, "the container's filter")
+        self.assertIn("NoNewPrivs:\t0", out)
+
+    def test_an_execs_own_is_refused(self):
+        c = self.running()
+        for change in ("seccomp", "maskedPaths", "readonlyPaths"):
+            spec = make_spec(self.rootfs, ["true"])
+            spec["linux"][change] = self.confine(make_spec(self.rootfs, []))["linux"][change]
+            code, text = self.agent.status("CreateProcess", id="own", containerID=c.name,
+                                           configuration=json.dumps(spec).encode())
+            self.assertEqual(code, "UNIMPLEMENTED", change)
+            self.assertIn(change, text)
+        code, text = self.agent.status("CreateProcess", id="rl", containerID=c.name, configuration=json.dumps(
+            self.confine(make_spec(self.rootfs, ["true"]), rlimits=[])).encode())
+        self.assertEqual(code, "UNIMPLEMENTED")
+        for limit in ({"type": "RLIMIT_NOPE", "soft": 1, "hard": 1}, {"type": "RLIMIT_NOFILE", "soft": 2, "hard": 1}):
+            spec = make_spec(self.rootfs, ["true"])
+            spec["process"]["rlimits"] = [limit]
+            code = self.status("CreateProcess", id="rl", containerID=c.name, configuration=json.dumps(spec).encode())
+            self.assertEqual(code, "INVALID_ARGUMENT", limit)
+
+
 class InitTest(ContainerBase):
     """The agent's program as a container's init."""
 
