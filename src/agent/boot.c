@@ -49,13 +49,13 @@
 #include "base/spawn.h"
 #include "engine/loopback.h"
 
-#define BOOT_CGROUP	  "/sys/fs/cgroup"
-#define BOOT_AGENT_CGROUP BOOT_CGROUP "/agent"
-#define BOOT_CPUS_MAX	  1024
-#define BOOT_NOFILE	  1048576
+#define BOOT_CGROUP	    "/sys/fs/cgroup"
+#define BOOT_AGENT_CGROUP   BOOT_CGROUP "/agent"
+#define BOOT_CPUS_MAX	    1024
+#define BOOT_NOFILE	    1048576
 #define BOOT_EMULATED_SCALE 3
-#define BOOT_MEMORY_HIGH  "83886080" /* 80 MiB: far above what it needs, far below a runaway */
-#define BOOT_MEMORY_LOW	  "52428800" /* 50 MiB: the containers' need does not push it out */
+#define BOOT_MEMORY_HIGH    "83886080" /* 80 MiB: far above what it needs, far below a runaway */
+#define BOOT_MEMORY_LOW	    "52428800" /* 50 MiB: the containers' need does not push it out */
 
 struct boot_mount {
 	const char *source, *target, *type, *data;

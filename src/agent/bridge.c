@@ -92,8 +92,7 @@ static void bridge_try_handler(struct loop_source *timer, void *data)
 	struct bridge *b = data;
 	int r = b->far = b->target.connect(b->target.data, &err);
 
-	if (r == -EAGAIN && deadline_left(b->deadline) > 0 &&
-	    loop_arm(timer, BRIDGE_AGAIN, 0) == 0)
+	if (r == -EAGAIN && deadline_left(b->deadline) > 0 && loop_arm(timer, BRIDGE_AGAIN, 0) == 0)
 		return;
 	bridge_connected(b, r, &err);
 }
@@ -117,8 +116,13 @@ int bridge_new(struct agent *agent, struct bridges *list, int near,
 
 	if (!b)
 		return err_nomem(err);
-	*b = (struct bridge){ .list = list, .agent = agent, .target = *target, .near = -1,
-			      .far = -1, .next = list->first, .link = &list->first };
+	*b = (struct bridge){ .list = list,
+			      .agent = agent,
+			      .target = *target,
+			      .near = -1,
+			      .far = -1,
+			      .next = list->first,
+			      .link = &list->first };
 	if (b->next)
 		b->next->link = &b->next;
 	list->first = b;

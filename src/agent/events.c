@@ -203,7 +203,8 @@ void extras_events(struct grpc_call *call, const ProtobufCMessage *msg, void *da
 		grpc_call_finish(call, GRPC_RESOURCE_EXHAUSTED, "out of memory");
 		return;
 	}
-	*l = (struct events_listener){ .next = events_listeners, .link = &events_listeners,
+	*l = (struct events_listener){ .next = events_listeners,
+				       .link = &events_listeners,
 				       .call = call };
 	if (l->next)
 		l->next->link = &l->next;

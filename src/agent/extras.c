@@ -81,6 +81,7 @@ static void extras_update(struct grpc_call *call, const ProtobufCMessage *msg, v
 	extras_done(call, r, &err);
 }
 
+/* clang-format off */
 static const struct grpc_method extras_methods[] = {
 	{ "Heartbeat", extras_heartbeat },
 	{ "Update", extras_update },
@@ -94,6 +95,7 @@ static const struct grpc_method extras_methods[] = {
 	{ "ArchiveGet", rpc_archive_get },
 	{ "ArchivePut", rpc_archive_put },
 };
+/* clang-format on */
 
 struct grpc_service extras_service(struct agent *agent)
 {

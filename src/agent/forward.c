@@ -105,9 +105,11 @@ static int forward_socket(const struct forward *f, int family)
 
 static socklen_t forward_address(int family, uint16_t port, struct sockaddr_storage *out)
 {
-	const struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(port),
+	const struct sockaddr_in v4 = { .sin_family = AF_INET,
+					.sin_port = htons(port),
 					.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	const struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons(port),
+	const struct sockaddr_in6 v6 = { .sin6_family = AF_INET6,
+					 .sin6_port = htons(port),
 					 .sin6_addr = IN6ADDR_LOOPBACK_INIT };
 
 	*out = (struct sockaddr_storage){ 0 };
@@ -255,10 +257,14 @@ static int forward_new(struct agent *agent, const Ax__ForwardTcpRequest *req,
 	f = calloc(1, sizeof(*f));
 	if (!f)
 		return err_nomem(err);
-	*f = (struct forward){ .agent = agent, .call = call, .netns = -1, .fd = -1,
+	*f = (struct forward){ .agent = agent,
+			       .call = call,
+			       .netns = -1,
+			       .fd = -1,
 			       .tcp_port = (uint16_t)req->tcp_port,
 			       .vsock_port = req->vsock_port,
-			       .next = forward_begun, .link = &forward_begun };
+			       .next = forward_begun,
+			       .link = &forward_begun };
 	if (f->next)
 		f->next->link = &f->next;
 	forward_begun = f;

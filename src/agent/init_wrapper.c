@@ -39,8 +39,9 @@ enum {
 	INIT_SIGNAL = 128,
 };
 
-static const int init_wrapper_faults[] = { SIGFPE, SIGILL, SIGSEGV, SIGBUS,
-					   SIGABRT, SIGTRAP, SIGSYS };
+static const int init_wrapper_faults[] = {
+	SIGFPE, SIGILL, SIGSEGV, SIGBUS, SIGABRT, SIGTRAP, SIGSYS
+};
 
 bool init_wrapper_is_meant(const char *argv0)
 {

@@ -80,8 +80,8 @@ static int link_dial_vsock(uint32_t port, struct coffer_error *err)
 	struct sockaddr_vm sa = { .svm_family = AF_VSOCK,
 				  .svm_cid = VMADDR_CID_HOST,
 				  .svm_port = port };
-	struct timeval limit = { .tv_sec = (time_t)(clock_budget(LINK_DIAL_BUDGET) /
-						    USEC_PER_SEC) };
+	struct timeval limit = { .tv_sec =
+				     (time_t)(clock_budget(LINK_DIAL_BUDGET) / USEC_PER_SEC) };
 
 	if (fd < 0)
 		return err_sys(err, "vsock socket");

@@ -27,8 +27,8 @@ static int names_check_word(const char *what, const char *word, struct coffer_er
 {
 	for (const char *p = word; *p; p++)
 		if (isspace((unsigned char)*p) || iscntrl((unsigned char)*p))
-			return err_invalid(err, "%s \"%.*s\": a blank or a control character",
-					   what, NAMES_TEXT_SHOWN, word);
+			return err_invalid(err, "%s \"%.*s\": a blank or a control character", what,
+					   NAMES_TEXT_SHOWN, word);
 	return *word ? 0 : err_invalid(err, "%s: empty", what);
 }
 

@@ -364,8 +364,8 @@ int process_kill(struct process *p, int sig, struct coffer_error *err)
 		return 0;
 	if (p->state != PROCESS_RUNNING)
 		return err_state(err, "process %s has not been started", p->id);
-	return process_is_spared(p, sig) ? process_end_as(p, sig, err) :
-					   process_signal(p, sig, err);
+	return process_is_spared(p, sig) ? process_end_as(p, sig, err)
+					 : process_signal(p, sig, err);
 }
 
 /* The terminal of an exec comes with its start: the engine is told the size then. */

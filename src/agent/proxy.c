@@ -36,14 +36,14 @@
 #define PROXY_PAUSE	  (100 * USEC_PER_MSEC)
 
 struct proxy {
-	struct proxy *next; /* in agent->proxies */
+	struct proxy *next;  /* in agent->proxies */
 	struct agent *agent; /* borrowed */
 	char *id, *path;     /* owned */
 	uint32_t port;
 	bool out_of;
-	int listener;	  /* owned */
-	int dir;    /* owned; of the node, -1: none was made */
-	char *name; /* owned; of the node */
+	int listener; /* owned */
+	int dir;      /* owned; of the node, -1: none was made */
+	char *name;   /* owned; of the node */
 	struct loop_source *source, *timer;
 	struct bridges clients;
 };
@@ -224,8 +224,12 @@ int proxy_start(struct agent *agent, const struct proxy_args *args, struct coffe
 	p = calloc(1, sizeof(*p));
 	if (!p)
 		return err_nomem(err);
-	*p = (struct proxy){ .agent = agent, .id = strdup(args->id), .path = strdup(args->path),
-			     .port = args->port, .out_of = args->out_of, .listener = -1,
+	*p = (struct proxy){ .agent = agent,
+			     .id = strdup(args->id),
+			     .path = strdup(args->path),
+			     .port = args->port,
+			     .out_of = args->out_of,
+			     .listener = -1,
 			     .dir = -1 };
 	r = p->id && p->path ? proxy_listen(p, args->mode, err) : err_nomem(err);
 	if (r < 0) {

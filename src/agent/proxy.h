@@ -15,8 +15,8 @@ struct proxy_args {
 	const char *id;
 	uint32_t port;	  /* vsock, not 0 */
 	const char *path; /* of the unix socket, absolute; in its root if a container's */
-	bool out_of;	  /* the guest's port leads to the socket; else the socket to the host's port */
-	mode_t mode;	  /* of the socket that is made */
+	bool out_of; /* the guest's port leads to the socket; else the socket to the host's port */
+	mode_t mode; /* of the socket that is made */
 };
 
 /* proxy_start() - Listen from now on. -EEXIST: there is one of that id */

@@ -41,10 +41,10 @@ struct relay {
 	struct loop_source *src_source, *dst_source, *timer;
 	uint8_t *held; /* owned; held_len bytes from held_off on are to be written */
 	size_t held_off, held_len;
-	bool finishing; /* relay_finish() was called */
-	size_t left;	/* bytes it may still read */
-	usec_t quiet;	/* how long the source must be silent before the end */
-	bool silent;	/* it has been for that long */
+	bool finishing;		   /* relay_finish() was called */
+	size_t left;		   /* bytes it may still read */
+	usec_t quiet;		   /* how long the source must be silent before the end */
+	bool silent;		   /* it has been for that long */
 	void (*ended)(void *data); /* relay_share() was called */
 	void *ended_data;
 };

@@ -74,13 +74,14 @@ void rpc_set_time(struct grpc_call *call, const ProtobufCMessage *msg, void *dat
 static int rpc_emulator_rule(const Sc__SetupEmulatorRequest *req, char rule[RPC_BINFMT_RULE_MAX],
 			     struct coffer_error *err)
 {
-	const char *fields[] = { req->name,  req->type, req->offset,	  req->magic,
+	const char *fields[] = { req->name, req->type,	      req->offset, req->magic,
 				 req->mask, req->binary_path, req->flags };
 	int n;
 
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
 		if (strpbrk(fields[i], ":\n"))
-			return err_invalid(err, "a rule's field can't hold a colon or a line's end");
+			return err_invalid(err,
+					   "a rule's field can't hold a colon or a line's end");
 	if (!req->name[0] || strpbrk(req->name, "/"))
 		return err_invalid(err, "name \"%.64s\" of a rule", req->name);
 	if (strcmp(req->type, "M") != 0 && strcmp(req->type, "E") != 0)

@@ -99,7 +99,7 @@ void rpc_ip_addr_add(struct grpc_call *call, const ProtobufCMessage *msg, void *
 	const Sc__IpAddrAddRequest *req = (const void *)msg;
 	struct coffer_error err = COFFER_ERROR_INIT;
 	autortnl struct rtnl nl = RTNL_INIT;
-	struct rpc_addresses a;
+	struct rpc_addresses a = { 0 };
 	int r, index;
 
 	if (rpc_addr_parse(req, &a, &err) < 0) {
@@ -125,8 +125,8 @@ struct rpc_route {
 	struct address source, gateway;
 };
 
-static int rpc_route_parse_link(int family, const char *dst, const char *src,
-				struct rpc_route *out, struct coffer_error *err)
+static int rpc_route_parse_link(int family, const char *dst, const char *src, struct rpc_route *out,
+				struct coffer_error *err)
 {
 	int r;
 
@@ -176,7 +176,7 @@ void rpc_ip_route_add_link(struct grpc_call *call, const ProtobufCMessage *msg, 
 	const char *dst6 = req->_dst_ipv6_addr_case ? req->dstipv6addr : NULL;
 	const char *src6 = req->_src_ipv6_addr_case ? req->srcipv6addr : NULL;
 	struct coffer_error err = COFFER_ERROR_INIT;
-	struct rpc_route v4, v6;
+	struct rpc_route v4 = { 0 }, v6 = { 0 };
 	int r = rtnl_check_name(req->interface, &err);
 
 	if (r == 0)
@@ -206,7 +206,7 @@ void rpc_ip_route_add_default(struct grpc_call *call, const ProtobufCMessage *ms
 	const Sc__IpRouteAddDefaultRequest *req = (const void *)msg;
 	const char *gateway6 = req->_ipv6_gateway_case ? req->ipv6gateway : NULL;
 	struct coffer_error err = COFFER_ERROR_INIT;
-	struct rpc_route v4, v6;
+	struct rpc_route v4 = { 0 }, v6 = { 0 };
 	int r = rtnl_check_name(req->interface, &err);
 
 	if (r == 0)

@@ -19,8 +19,8 @@ static int rpc_proxy_args(const Sc__ProxyVsockRequest *req, struct proxy_args *a
 		.port = req->vsock_port,
 		.path = req->guestpath,
 		.out_of = req->action == SC__PROXY_VSOCK_REQUEST__ACTION__OUT_OF,
-		.mode = req->_guest_socket_permissions_case ? req->guestsocketpermissions :
-							      RPC_PROXY_MODE,
+		.mode = req->_guest_socket_permissions_case ? req->guestsocketpermissions
+							    : RPC_PROXY_MODE,
 	};
 	if (n == 0 || n > PROXY_ID_MAX)
 		return err_invalid(err, "id: want 1 to %d bytes", PROXY_ID_MAX);

@@ -18,12 +18,12 @@
 #define RPC_STATS_IDS_MAX   4096
 
 struct rpc_stats {
-	unsigned categories; /* set of 1U << Sc__StatCategory */
-	struct usage *usage; /* owned; n of them */
+	unsigned categories;		 /* set of 1U << Sc__StatCategory */
+	struct usage *usage;		 /* owned; n of them */
 	Sc__ContainerStats **containers; /* owned; into usage */
 	size_t n;
-	struct engine_stats machine; /* of its interfaces only */
-	Sc__NetworkStats *networks;  /* owned */
+	struct engine_stats machine;	 /* of its interfaces only */
+	Sc__NetworkStats *networks;	 /* owned */
 	Sc__NetworkStats **network_ptrs; /* owned */
 	size_t nnetworks;
 };

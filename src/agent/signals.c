@@ -31,8 +31,9 @@ static int signals_find_process(const struct agent *agent, const Ax__SignalReque
 	if (r < 0)
 		return r;
 	*out = container_process(c, req->id);
-	return *out ? 0 : err_state(err, "container %s has no process %.*s", c->id, PROCESS_ID_MAX,
-				    req->id);
+	return *out ? 0
+		    : err_state(err, "container %s has no process %.*s", c->id, PROCESS_ID_MAX,
+				req->id);
 }
 
 static int signals_process(const struct agent *agent, const Ax__SignalRequest *req,

@@ -31,7 +31,7 @@
 #define SPARED_SYSCALL_MAX 256
 
 /* Those that do nothing by default, or stop; and the one that is never spared. */
-static const int spared_harmless[] = { SIGCHLD, SIGCONT, SIGURG, SIGWINCH, SIGSTOP,
+static const int spared_harmless[] = { SIGCHLD, SIGCONT, SIGURG,  SIGWINCH, SIGSTOP,
 				       SIGTSTP, SIGTTIN, SIGTTOU, SIGKILL };
 
 /* Is @sig in the mask that /proc/PID/status calls @name? Missing: yes, so nothing is done */

@@ -16,7 +16,7 @@ struct usage {
 	Sc__CPUStats cpu;
 	Sc__BlockIOStats block_io;
 	Sc__MemoryEventStats memory_events;
-	Sc__BlockIOEntry *devices;     /* owned */
+	Sc__BlockIOEntry *devices;	/* owned */
 	Sc__BlockIOEntry **device_ptrs; /* owned */
 };
 

@@ -59,8 +59,9 @@ static ssize_t rtnl_receive(const struct rtnl *nl, void *data, size_t size)
 {
 	struct sockaddr_nl from = { 0 };
 	struct iovec iov = { .iov_base = data, .iov_len = size };
-	struct msghdr msg = { .msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = &iov,
-			      .msg_iovlen = 1 };
+	struct msghdr msg = {
+		.msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = &iov, .msg_iovlen = 1
+	};
 	ssize_t n = recvmsg(nl->fd, &msg, 0);
 
 	if (n < 0)
@@ -131,8 +132,10 @@ int rtnl_link_index(struct rtnl *nl, const char *name, struct coffer_error *err)
 
 int rtnl_link_set(struct rtnl *nl, int index, bool up, uint32_t mtu, struct coffer_error *err)
 {
-	struct ifinfomsg info = { .ifi_family = AF_UNSPEC, .ifi_index = index,
-				  .ifi_flags = up ? IFF_UP : 0, .ifi_change = IFF_UP };
+	struct ifinfomsg info = { .ifi_family = AF_UNSPEC,
+				  .ifi_index = index,
+				  .ifi_flags = up ? IFF_UP : 0,
+				  .ifi_change = IFF_UP };
 	struct rtnl_message m;
 	struct rtnl_reply reply;
 

@@ -23,7 +23,10 @@ struct rtnl {
 	uint32_t seq;
 };
 
-#define RTNL_INIT { .fd = -1 }
+#define RTNL_INIT                                                                                  \
+	{                                                                                          \
+		.fd = -1                                                                           \
+	}
 
 int rtnl_open(struct rtnl *nl, struct coffer_error *err);
 void rtnl_close(struct rtnl *nl);
@@ -43,11 +46,11 @@ int rtnl_address_add(struct rtnl *nl, int index, const struct address_prefix *pr
 		     struct coffer_error *err);
 
 struct rtnl_route {
-	int family;			   /* AF_INET or AF_INET6; that of all below */
-	int index;			   /* interface */
-	const struct address_prefix *dst;  /* NULL: default */
-	const struct address *gateway;	   /* NULL: the destination is on the link */
-	const struct address *source;	   /* NULL: the kernel chooses */
+	int family;			  /* AF_INET or AF_INET6; that of all below */
+	int index;			  /* interface */
+	const struct address_prefix *dst; /* NULL: default */
+	const struct address *gateway;	  /* NULL: the destination is on the link */
+	const struct address *source;	  /* NULL: the kernel chooses */
 };
 
 /* rtnl_route_add() - In the main table */
