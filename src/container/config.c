@@ -20,6 +20,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/spawn.h"
+#include "container/document.h"
 #include "container/relay.h"
 #include "container/storage.h"
 #include "vmm/config.h"
@@ -51,6 +52,7 @@ struct config_block {
 struct config_process {
 	struct coffer_process_config config;
 	struct config_block *blocks;
+	int fds[COFFER_STREAM_COUNT]; /* owned; -1: none */
 };
 
 struct config_container {
@@ -168,7 +170,9 @@ static int config_check_process(const struct coffer_process_config *p, struct co
 	if (p->user && !*p->user)
 		return err_invalid(err, "user: empty");
 	r = config_check_stdio(p, err);
-	return r < 0 ? r : config_check_env(p, err);
+	if (r == 0)
+		r = config_check_env(p, err);
+	return r < 0 ? r : document_check_process(p, err);
 }
 
 static int config_own_process(struct config_process *p, struct coffer_error *err)
@@ -201,6 +205,22 @@ static int config_own_process(struct config_process *p, struct coffer_error *err
 	return r;
 }
 
+/* The caller may close his. */
+static int config_own_fds(struct config_process *p, struct coffer_error *err)
+{
+	for (int i = 0; i < COFFER_STREAM_COUNT; i++) {
+		struct coffer_stdio *s = &p->config.stdio[i];
+
+		if (s->mode != COFFER_STDIO_FD)
+			continue;
+		p->fds[i] = fcntl(s->fd, F_DUPFD_CLOEXEC, 3);
+		if (p->fds[i] < 0)
+			return err_sys(err, "duplicate descriptor %d", s->fd);
+		s->fd = p->fds[i];
+	}
+	return 0;
+}
+
 int config_take_process(const struct coffer_process_config *in, struct coffer_process_config **out,
 			struct coffer_error *err)
 {
@@ -210,12 +230,16 @@ int config_take_process(const struct coffer_process_config *in, struct coffer_pr
 	*out = NULL;
 	if (!p)
 		return err_nomem(err);
+	for (int i = 0; i < COFFER_STREAM_COUNT; i++)
+		p->fds[i] = -1;
 	r = in ? config_import(&p->config, sizeof(p->config), in, in->size, "process", err)
 	       : err_invalid(err, "process: not given");
 	if (r == 0)
 		r = config_own_process(p, err);
 	if (r == 0)
 		r = config_check_process(&p->config, err);
+	if (r == 0)
+		r = config_own_fds(p, err);
 	if (r < 0)
 		config_free_process(&p->config);
 	else
@@ -248,6 +272,10 @@ static int config_check_container(const struct coffer_container_config *c,
 				   (unsigned long long)c->memory,
 				   (unsigned long long)COFFER_MEMORY_MIN >> 20,
 				   (unsigned long long)VMM_MEMORY_MAX >> 20);
+	if (c->resources.memory > c->memory)
+		return err_invalid(err, "resources.memory: %llu bytes: the machine has %llu",
+				   (unsigned long long)c->resources.memory,
+				   (unsigned long long)c->memory);
 	if (vmm_machine_parse(c->machine) < 0)
 		return err_invalid(err, "machine %s: unknown", c->machine);
 	if (c->stop_signal && spawn_signal_parse(c->stop_signal) < 1)
@@ -255,7 +283,9 @@ static int config_check_container(const struct coffer_container_config *c,
 	for (const char *const *l = c->labels; l && *l; l++)
 		if (**l == '=' || !**l)
 			return err_invalid(err, "label %s: without a name", *l);
-	r = relay_check(c, err);
+	r = document_check_container(c, err);
+	if (r == 0)
+		r = relay_check(c, err);
 	return r < 0 ? r : storage_check(c, err);
 }
 
@@ -371,6 +401,8 @@ void config_free_process(struct coffer_process_config *config)
 
 	if (!config)
 		return;
+	for (int i = 0; i < COFFER_STREAM_COUNT; i++)
+		close_fd(&p->fds[i]);
 	config_free_blocks(p->blocks);
 	free(p);
 }

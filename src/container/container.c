@@ -1,22 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * container/container.c - the container's state machine
+ * container/container.c - the container object: who may do what when, and calls of the agent
  *
- *	create: run directory, root file system opened, sandbox started
- *	        | while it boots: image made, if the root is a directory
- *	        agent up, connected, root mounted
- *	start:  process_launch() of init (launch.c)
- *	stop:   the sandbox is ended as a whole; nothing in it outlives it, so
- *	        nothing has to be unmounted or written back first
+ * Connections to the agent are kept for the next call: making one costs as
+ * much as a call, and an exec needs one until its process has ended.  One that
+ * failed in any other way than by the agent's answer is not used again.
  *
- * Each step that fails gives back everything and stores its error.  What kind
- * of sandbox it is, is the maker's business; the tests bring their own.
+ * What kind of sandbox it is, is the maker's business; the tests bring their
+ * own.
  */
 #define LOG_CATEGORY "container"
 #include "container/container.h"
 
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -26,17 +22,15 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "container/relay.h"
+#include "container/remote.h"
 #include "sandbox/vm.h"
 
 #define CONTAINER_PORT_MIN UINT32_C(0x10000000) /* below: ports of the user's own */
-#define CONTAINER_KILLED   137 /* exit code of what a stop ends: 128 + SIGKILL */
 
 static const char *const container_states[] = {
 	[COFFER_STATE_INITIALIZED] = "initialized", [COFFER_STATE_CREATED] = "created",
 	[COFFER_STATE_STARTED] = "started",	    [COFFER_STATE_PAUSED] = "paused",
-	[COFFER_STATE_STOPPED] = "stopped",
-	[COFFER_STATE_ERRORED] = "errored",
+	[COFFER_STATE_STOPPED] = "stopped",	    [COFFER_STATE_ERRORED] = "errored",
 };
 _Static_assert(ARRAY_SIZE(container_states) == COFFER_STATE_COUNT, "a name for each state");
 
@@ -56,31 +50,47 @@ int container_random_id(char id[static COFFER_ID_MAX + 1], struct coffer_error *
 	return 0;
 }
 
-int container_new(const char *id, const struct coffer_container_config *config, sandbox_maker maker,
-		  struct coffer_container **out, struct coffer_error *err)
+static int container_set_id(struct coffer_container *c, const char *id, struct coffer_error *err)
 {
-	struct coffer_container *c;
-	int r;
-
-	*out = NULL;
-	if (id && !rundir_id_is_valid(id))
+	if (!id)
+		return container_random_id(c->id, err);
+	if (!rundir_id_is_valid(id))
 		return err_invalid(err,
 				   "name %s: must be 1 to 64 of a-z A-Z 0-9 _ . -, "
 				   "the first one a letter or digit",
 				   id);
-	c = calloc(1, sizeof(*c));
+	snprintf(c->id, sizeof(c->id), "%s", id);
+	return 0;
+}
+
+static int container_make_eventfds(struct coffer_container *c, struct coffer_error *err)
+{
+	int *const fds[] = { &c->cancel_fd, &c->gone_fd, &c->watch.wake_fd };
+
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+		*fds[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (*fds[i] < 0)
+			return err_sys(err, "eventfd");
+	}
+	return 0;
+}
+
+int container_new(const char *id, const struct coffer_container_config *config, sandbox_maker maker,
+		  struct coffer_container **out, struct coffer_error *err)
+{
+	struct coffer_container *c = calloc(1, sizeof(*c));
+	int r;
+
+	*out = NULL;
 	if (!c)
 		return err_nomem(err);
 	c->maker = maker;
+	c->cancel_fd = c->gone_fd = c->watch.wake_fd = -1;
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_cond_init(&c->changed, NULL);
-	c->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	c->gone_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	r = c->cancel_fd < 0 || c->gone_fd < 0 ? err_sys(err, "eventfd") : 0;
-	if (r == 0 && id)
-		memcpy(c->id, id, strlen(id) + 1);
-	else if (r == 0)
-		r = container_random_id(c->id, err);
+	r = container_set_id(c, id, err);
+	if (r == 0)
+		r = container_make_eventfds(c, err);
 	if (r == 0)
 		r = config_take_container(config, &c->config, err);
 	if (r == 0)
@@ -99,7 +109,45 @@ int coffer_container_new(const char *id, const struct coffer_container_config *c
 	return container_new(id, config, sandbox_vm_new, out, err);
 }
 
-static void container_signal(int event_fd)
+static void container_free_processes(struct coffer_process *list)
+{
+	while (list) {
+		struct coffer_process *p = list;
+
+		list = p->next;
+		process_free(p);
+	}
+}
+
+void coffer_container_free(struct coffer_container *c)
+{
+	if (!c)
+		return;
+	if (c->remote) {
+		remote_free(c);
+		return;
+	}
+	if (c->init) {
+		coffer_container_cancel(c);
+		coffer_container_stop(c, 0, NULL);
+		/* One that has died may not have been given back yet. */
+		if (container_begin(c, ~0u, "free", NULL) == 0)
+			container_teardown(c, COFFER_STATE_STOPPED, NULL);
+	}
+	events_close(c);
+	container_free_processes(c->execs);
+	container_free_processes(c->deleted);
+	process_free(c->init);
+	config_free_container(c->config);
+	close_fd(&c->cancel_fd);
+	close_fd(&c->gone_fd);
+	close_fd(&c->watch.wake_fd);
+	pthread_cond_destroy(&c->changed);
+	pthread_mutex_destroy(&c->lock);
+	free(c);
+}
+
+void container_signal(int event_fd)
 {
 	const uint64_t one = 1;
 	/* A counter that is full is as readable as one that is not. */
@@ -108,68 +156,25 @@ static void container_signal(int event_fd)
 	(void)n;
 }
 
-/* End the sandbox and give everything back; processes that still ran end with @code or @why. */
-static void container_teardown(struct coffer_container *c, int code, const struct coffer_error *why)
+void container_reset(int event_fd)
 {
-	/* First, so that no waiter takes the end of the machine for an accident. */
-	process_settle(c->init, code, why);
-	for (struct coffer_process *p = c->execs; p; p = p->next)
-		process_settle(p, code, why);
-	container_signal(c->gone_fd);
-	if (c->sandbox)
-		c->sandbox->ops->stop(c->sandbox);
-	while (c->users > 0)
-		pthread_cond_wait(&c->changed, &c->lock);
-	if (c->agent)
-		agent_close(c->agent);
-	c->agent = NULL;
-	if (c->sandbox)
-		c->sandbox->ops->free(c->sandbox);
-	c->sandbox = NULL;
-	storage_free(steal_ptr(c->storage));
-	rundir_remove(c->dir);
-	c->dir = NULL;
+	uint64_t n;
+
+	if (read(event_fd, &n, sizeof(n)) < 0 && errno != EAGAIN)
+		log_warning("read an eventfd: %s", strerror(errno));
 }
 
-static void container_fail(struct coffer_container *c, const struct coffer_error *why)
-{
-	container_teardown(c, 0, why);
-	c->state = COFFER_STATE_ERRORED;
-	c->cause = *why;
-}
+/* ---- who may do what when ---- */
 
-/* The error of a call in the wrong state: the stored cause, or which state it is. */
-static int container_refuse(const struct coffer_container *c, const char *what,
-			    struct coffer_error *err)
+int container_refuse(const struct coffer_container *c, const char *what, struct coffer_error *err)
 {
 	if (c->state == COFFER_STATE_ERRORED) {
 		if (err)
 			*err = c->cause;
 		return -c->cause.err;
 	}
-	return err_state(err, "%s: container %s is %s", what, c->id, coffer_state_str(c->state));
-}
-
-int container_check_started(struct coffer_container *c, const char *what, struct coffer_error *err)
-{
-	return c->state == COFFER_STATE_STARTED ? 0 : container_refuse(c, what, err);
-}
-
-int container_check_cancel(const struct coffer_container *c, struct coffer_error *err)
-{
-	struct pollfd pfd = { .fd = c->cancel_fd, .events = POLLIN };
-
-	if (poll(&pfd, 1, 0) <= 0)
-		return 0;
-	return err_set(err, COFFER_ERR_CANCELLED, 0, "given up");
-}
-
-static void container_reset(int event_fd)
-{
-	uint64_t n;
-
-	if (read(event_fd, &n, sizeof(n)) < 0 && errno != EAGAIN)
-		log_warning("read an eventfd: %s", strerror(errno));
+	return err_state(err, "%s: container %s is %s", what, c->id,
+			 c->closing ? "being stopped" : coffer_state_str(c->state));
 }
 
 int container_enter(struct coffer_container *c, unsigned states, const char *what,
@@ -178,7 +183,7 @@ int container_enter(struct coffer_container *c, unsigned states, const char *wha
 	int r = 0;
 
 	pthread_mutex_lock(&c->lock);
-	if (CONTAINER_IN(c->state) & states)
+	if ((CONTAINER_IN(c->state) & states) && !c->closing)
 		c->users++;
 	else
 		r = container_refuse(c, what, err);
@@ -194,11 +199,106 @@ void container_leave(struct coffer_container *c)
 	pthread_mutex_unlock(&c->lock);
 }
 
+int container_begin(struct coffer_container *c, unsigned states, const char *what,
+		    struct coffer_error *err)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&c->lock);
+	while (c->busy)
+		pthread_cond_wait(&c->changed, &c->lock);
+	if (CONTAINER_IN(c->state) & states)
+		c->busy = true;
+	else
+		r = container_refuse(c, what, err);
+	pthread_mutex_unlock(&c->lock);
+	return r;
+}
+
+void container_end(struct coffer_container *c)
+{
+	pthread_mutex_lock(&c->lock);
+	c->busy = false;
+	pthread_cond_broadcast(&c->changed);
+	pthread_mutex_unlock(&c->lock);
+}
+
+int container_check_cancel(const struct coffer_container *c, struct coffer_error *err)
+{
+	struct pollfd pfd = { .fd = c->cancel_fd, .events = POLLIN };
+
+	if (poll(&pfd, 1, 0) <= 0)
+		return 0;
+	return err_set(err, COFFER_ERR_CANCELLED, 0, "given up");
+}
+
+void coffer_container_cancel(struct coffer_container *c)
+{
+	int saved_errno = errno;
+
+	container_signal(c->cancel_fd);
+	errno = saved_errno;
+}
+
+int container_wrap(const struct coffer_container *c, const char *verb, struct coffer_error *err)
+{
+	char prefix[32 + COFFER_ID_MAX];
+	int n = snprintf(prefix, sizeof(prefix), "%s container %s: ", verb, c->id);
+
+	if (strncmp(err->message, prefix, (size_t)n) == 0)
+		return -err->err;
+	return err_wrap(err, "%s container %s", verb, c->id);
+}
+
+/* ---- calls of the agent ---- */
+
 int container_agent_open(struct coffer_container *c, struct agent **out, struct coffer_error *err)
 {
 	int fd = c->sandbox->ops->connect_begin(c->sandbox, err);
 
 	return fd < 0 ? fd : c->sandbox->ops->connect_end(c->sandbox, fd, out, err);
+}
+
+int container_agent_get(struct coffer_container *c, struct agent **out, struct coffer_error *err)
+{
+	*out = NULL;
+	pthread_mutex_lock(&c->lock);
+	if (c->nagents > 0)
+		*out = c->agents[--c->nagents];
+	pthread_mutex_unlock(&c->lock);
+	return *out ? 0 : container_agent_open(c, out, err);
+}
+
+void container_agent_put(struct coffer_container *c, struct agent *agent, int result)
+{
+	/* The agent's own answers leave a connection as it was. */
+	bool good = result != -ECONNRESET && result != -EPIPE && result != -ETIMEDOUT &&
+		    result != -ECANCELED && result != -EPROTO && result != -EIO;
+
+	if (!agent)
+		return;
+	pthread_mutex_lock(&c->lock);
+	if (good && !c->closing && c->nagents < CONTAINER_AGENTS_MAX) {
+		c->agents[c->nagents++] = agent;
+		agent = NULL;
+	}
+	pthread_mutex_unlock(&c->lock);
+	if (agent)
+		agent_close(agent);
+}
+
+int container_call(struct coffer_container *c, enum agent_service service, const char *method,
+		   const ProtobufCMessage *msg, usec_t budget, ProtobufCMessage **reply,
+		   struct coffer_error *err)
+{
+	struct agent *agent;
+	int r = container_agent_get(c, &agent, err);
+
+	if (r < 0)
+		return r;
+	r = agent_call(agent, service, method, msg, budget, reply, err);
+	container_agent_put(c, agent, r);
+	return r;
 }
 
 uint32_t container_port_take(void)
@@ -211,221 +311,7 @@ uint32_t container_port_take(void)
 	return CONTAINER_PORT_MIN + n % (UINT32_MAX - CONTAINER_PORT_MIN);
 }
 
-/* "start container c1: ..."; the agent words its own errors so already. */
-static int container_wrap(const struct coffer_container *c, const char *verb,
-			  struct coffer_error *err)
-{
-	char prefix[32 + COFFER_ID_MAX];
-	int n = snprintf(prefix, sizeof(prefix), "%s container %s: ", verb, c->id);
-
-	if (strncmp(err->message, prefix, (size_t)n) == 0)
-		return -err->err;
-	return err_wrap(err, "%s container %s", verb, c->id);
-}
-
-static int container_make_sandbox(struct coffer_container *c, struct coffer_error *err)
-{
-	struct sandbox_config cfg = {
-		.dir = c->dir,
-		.cpus = c->config->cpus,
-		.memory = c->config->memory,
-		.machine = c->config->machine,
-		.kernel = c->config->kernel,
-		.initrd = c->config->initrd,
-		.archive_fd = -1,
-		.cancel_fd = c->cancel_fd,
-	};
-	int r = storage_attach(c->storage, &cfg, err);
-
-	return r < 0 ? r : c->maker(&cfg, &c->sandbox, err);
-}
-
-/* From nothing to a machine whose agent is up. On failure the caller tears down. */
-static int container_boot(struct coffer_container *c, struct coffer_error *err)
-{
-	int r;
-
-	r = rundir_create(c->config->run_dir, c->id, &c->dir, err);
-	if (r == 0)
-		r = storage_open(c->id, c->config, &c->storage, err);
-	if (r == 0)
-		r = container_make_sandbox(c, err);
-	if (r == 0)
-		r = c->sandbox->ops->boot(c->sandbox, err);
-	if (r == 0)
-		r = storage_fill(c->storage, c->cancel_fd, err);
-	c->timing.rootfs_ready = clock_now();
-	return r < 0 ? r : c->sandbox->ops->ready(c->sandbox, err);
-}
-
-/* From there to a root file system in its place. */
-static int container_furnish(struct coffer_container *c, struct coffer_error *err)
-{
-	const struct sandbox_ops *ops = c->sandbox->ops;
-	int r, fd;
-
-	fd = ops->connect_begin(c->sandbox, err);
-	r = fd < 0 ? fd : ops->connect_end(c->sandbox, fd, &c->agent, err);
-	if (r == 0)
-		c->agent->ops->set_cancel(c->agent, c->cancel_fd);
-	if (r == 0)
-		r = storage_mount(c->storage, c->agent, err);
-	if (r < 0 && err->kind == COFFER_ERR_INTERRUPTED)
-		ops->explain(c->sandbox, err);
-	return r;
-}
-
-static void container_note_timing(struct coffer_container *c)
-{
-	struct sandbox_info info;
-
-	if (!c->sandbox)
-		return;
-	c->sandbox->ops->info(c->sandbox, &info);
-	c->timing.machine_spawned = info.spawned;
-	c->timing.machine_running = info.running;
-	c->timing.agent_ready = info.ready;
-	c->timing.guest_kernel = info.guest_kernel;
-	c->timing.guest_agent = info.guest_agent;
-}
-
-int coffer_container_create(struct coffer_container *c, struct coffer_error *err)
-{
-	struct coffer_error own = COFFER_ERROR_INIT;
-	int r = 0;
-
-	pthread_mutex_lock(&c->lock);
-	if (c->state != COFFER_STATE_INITIALIZED && c->state != COFFER_STATE_STOPPED) {
-		r = container_refuse(c, "create", err);
-		pthread_mutex_unlock(&c->lock);
-		return r;
-	}
-	c->timing = (struct coffer_timing){ .create_called = clock_now() };
-	container_reset(c->gone_fd);
-	process_reset(c->init);
-	r = container_boot(c, &own);
-	if (r == 0)
-		r = container_furnish(c, &own);
-	container_note_timing(c);
-	if (r < 0) {
-		if (own.kind == COFFER_ERR_CANCELLED)
-			container_reset(c->cancel_fd);
-		r = container_wrap(c, "create", &own);
-		container_fail(c, &own);
-		if (err)
-			*err = own;
-	} else {
-		c->timing.created = clock_now();
-		c->state = COFFER_STATE_CREATED;
-	}
-	pthread_mutex_unlock(&c->lock);
-	return r;
-}
-
-int coffer_container_start(struct coffer_container *c, struct coffer_error *err)
-{
-	struct coffer_error own = COFFER_ERROR_INIT;
-	int r = 0;
-
-	pthread_mutex_lock(&c->lock);
-	if (c->state != COFFER_STATE_CREATED) {
-		r = container_refuse(c, "start", err);
-		pthread_mutex_unlock(&c->lock);
-		return r;
-	}
-	c->timing.start_called = clock_now();
-	if (relay_start_configured(c, &own) < 0 || process_launch(c->init, &own) < 0) {
-		if (own.kind == COFFER_ERR_INTERRUPTED)
-			c->sandbox->ops->explain(c->sandbox, &own);
-		r = container_wrap(c, "start", &own);
-		container_fail(c, &own);
-		if (err)
-			*err = own;
-	} else {
-		c->timing.started = clock_now();
-		c->state = COFFER_STATE_STARTED;
-		c->agent->ops->set_cancel(c->agent, -1);
-	}
-	container_reset(c->cancel_fd);
-	pthread_mutex_unlock(&c->lock);
-	return r;
-}
-
-/* SIGTERM to init, and time for it; without the lock, so that others can get in. */
-static void container_ask_to_end(struct coffer_container *c, uint64_t grace)
-{
-	struct coffer_error err = COFFER_ERROR_INIT;
-
-	if (coffer_process_kill(c->init, SIGTERM, &err) < 0 ||
-	    coffer_process_wait(c->init, grace, NULL, &err) < 0)
-		log_info("stop %s: %s", c->id, err.message);
-}
-
-int coffer_container_stop(struct coffer_container *c, uint64_t grace, struct coffer_error *err)
-{
-	int r = 0;
-
-	if (grace > 0 && coffer_container_state(c) == COFFER_STATE_STARTED)
-		container_ask_to_end(c, grace);
-	pthread_mutex_lock(&c->lock);
-	switch (c->state) {
-	case COFFER_STATE_CREATED:
-	case COFFER_STATE_STARTED:
-		r = storage_unmount(c->storage, c->agent, err);
-		container_teardown(c, CONTAINER_KILLED, NULL);
-		c->state = COFFER_STATE_STOPPED;
-		break;
-	case COFFER_STATE_STOPPED:
-		break;
-	default:
-		r = container_refuse(c, "stop", err);
-	}
-	pthread_mutex_unlock(&c->lock);
-	return r;
-}
-
-void container_lost(struct coffer_container *c, struct coffer_process *p)
-{
-	struct coffer_error own = COFFER_ERROR_INIT;
-
-	pthread_mutex_lock(&c->lock);
-	/* Looked at again: it may have been stopped and created anew since. */
-	if (c->state == COFFER_STATE_STARTED && process_is_broken(p, &own)) {
-		c->sandbox->ops->explain(c->sandbox, &own);
-		err_wrap(&own, "container %s", c->id);
-		container_fail(c, &own);
-	}
-	pthread_mutex_unlock(&c->lock);
-}
-
-void coffer_container_cancel(struct coffer_container *c)
-{
-	int saved_errno = errno;
-
-	container_signal(c->cancel_fd);
-	errno = saved_errno;
-}
-
-void coffer_container_free(struct coffer_container *c)
-{
-	if (!c)
-		return;
-	if (c->init)
-		container_teardown(c, CONTAINER_KILLED, NULL);
-	while (c->execs) {
-		struct coffer_process *p = c->execs;
-
-		c->execs = p->next;
-		process_free(p);
-	}
-	process_free(c->init);
-	config_free_container(c->config);
-	close_fd(&c->cancel_fd);
-	close_fd(&c->gone_fd);
-	pthread_cond_destroy(&c->changed);
-	pthread_mutex_destroy(&c->lock);
-	free(c);
-}
+/* ---- what is known of it ---- */
 
 const char *coffer_container_id(const struct coffer_container *c)
 {
@@ -436,6 +322,8 @@ enum coffer_state coffer_container_state(struct coffer_container *c)
 {
 	enum coffer_state state;
 
+	if (c->remote)
+		return remote_state(c);
 	pthread_mutex_lock(&c->lock);
 	state = c->state;
 	pthread_mutex_unlock(&c->lock);
@@ -447,13 +335,24 @@ struct coffer_process *coffer_container_process(struct coffer_container *c)
 	return c->init;
 }
 
-void coffer_container_timing(struct coffer_container *c, struct coffer_timing *timing)
+int coffer_container_death(struct coffer_container *c, struct coffer_death *out,
+			   struct coffer_error *err)
 {
-	size_t size = timing->size;
+	size_t size = out->size;
+	int r = 0;
 
+	if (c->remote)
+		return remote_death(c, out, err);
+	if (size < sizeof(size))
+		return err_invalid(err, "death: its size is not set");
 	pthread_mutex_lock(&c->lock);
-	c->timing.size = size < sizeof(c->timing) ? size : sizeof(c->timing);
-	memset(timing, 0, size);
-	memcpy(timing, &c->timing, c->timing.size);
+	if (c->death.size == 0) {
+		r = err_set(err, COFFER_ERR_EMPTY, 0, "container %s has not died", c->id);
+	} else {
+		memset(out, 0, size);
+		memcpy(out, &c->death, size < sizeof(c->death) ? size : sizeof(c->death));
+		out->size = size < sizeof(c->death) ? size : sizeof(c->death);
+	}
 	pthread_mutex_unlock(&c->lock);
+	return r;
 }

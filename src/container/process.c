@@ -2,11 +2,14 @@
 /*
  * container/process.c - process objects: waiting, signals, terminal, streams
  *
- * A wait has the agent connection `waiter` to itself.  Waiters look under the
- * process's lock and sleep in poll(2) without it; whoever finds the answer
- * stores it and shuts the connection down, which makes its descriptor readable
- * for ever and so wakes the others.  The connection object stays until the
- * process is reset or freed, so the descriptor is never somebody else's.
+ * The watcher learns of the end (process_ended()); when the output that we
+ * copy has arrived as well the process is settled and its end_fd readable for
+ * ever.  Waiters look under the container's lock and sleep in poll(2) without
+ * it, so a wait costs nobody anything, and one that is called off leaves
+ * nothing behind.
+ *
+ * Who deletes a process puts it into a list of the latest such, freed from its
+ * other end: a thread that calls at the same moment finds it ended.
  */
 #define LOG_CATEGORY "process"
 #include "container/container.h"
@@ -15,11 +18,18 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "agent_extras.pb-c.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "container/remote.h"
+#include "base/spawn.h"
+
+#define PROCESS_DELETED_MAX 64
+#define PROCESS_KILL_BUDGET (10 * USEC_PER_SEC) /* from SIGKILL to the end of a process */
 
 int process_new(struct coffer_container *c, const char *id,
 		const struct coffer_process_config *config, struct coffer_process **out,
@@ -35,8 +45,11 @@ int process_new(struct coffer_container *c, const char *id,
 	snprintf(p->id, sizeof(p->id), "%s", id);
 	for (int i = 0; i < COFFER_STREAM_COUNT; i++)
 		p->streams[i] = -1;
-	pthread_mutex_init(&p->lock, NULL);
-	r = config_take_process(config, &p->config, err);
+	p->exit_fd = p->remote_fd = -1;
+	p->end_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	r = p->end_fd < 0 ? err_sys(err, "eventfd") : 0;
+	if (r == 0)
+		r = config_take_process(config, &p->config, err);
 	if (r < 0) {
 		process_free(p);
 		return r;
@@ -55,11 +68,14 @@ void process_free(struct coffer_process *p)
 {
 	if (!p)
 		return;
+	for (int i = 0; i < COFFER_STREAM_COUNT; i++)
+		stream_free(p->stdio[i]);
 	process_close_streams(p);
-	if (p->waiter)
-		agent_close(p->waiter);
+	if (p->agent)
+		agent_close(p->agent);
 	config_free_process(p->config);
-	pthread_mutex_destroy(&p->lock);
+	close_fd(&p->exit_fd);
+	close_fd(&p->end_fd);
 	free(p);
 }
 
@@ -67,136 +83,185 @@ void process_reset(struct coffer_process *p)
 {
 	process_close_streams(p);
 	p->pid = -1;
-	pthread_mutex_lock(&p->lock);
-	if (p->waiter)
-		agent_close(p->waiter);
-	p->waiter = NULL;
 	p->phase = PROCESS_NEW;
 	p->exit = (struct coffer_exit){ 0 };
-	err_clear(&p->lost);
-	pthread_mutex_unlock(&p->lock);
+	p->watched = false;
+	close_fd(&p->exit_fd);
+	container_reset(p->end_fd);
 }
 
-/* With the process's lock. Every sleeper wakes up. */
-static void process_wake(struct coffer_process *p)
+/* ---- the end ---- */
+
+static void process_settle(struct coffer_process *p)
 {
-	if (p->waiter)
-		shutdown(p->waiter->ops->fd(p->waiter), SHUT_RDWR);
+	struct coffer_event event = { .type = COFFER_EVENT_EXIT, .exit_code = p->exit.code };
+
+	if (p->phase != PROCESS_ENDED || p->arriving > 0)
+		return;
+	p->phase = PROCESS_SETTLED;
+	memcpy(event.process, p->id, sizeof(p->id));
+	event.pid = p->pid;
+	events_emit(p->container, event);
+	container_signal(p->end_fd);
+	pthread_cond_broadcast(&p->container->changed);
 }
 
-void process_settle(struct coffer_process *p, int code, const struct coffer_error *why)
+void process_ended(struct coffer_process *p, const struct coffer_exit *exit)
 {
-	process_close_streams(p);
-	pthread_mutex_lock(&p->lock);
-	if (p->phase == PROCESS_RUNNING || (p->phase == PROCESS_NEW && why)) {
-		p->phase = why ? PROCESS_LOST : PROCESS_ENDED;
-		p->exit = (struct coffer_exit){ .code = code };
-		if (why)
-			p->lost = *why;
-		process_wake(p);
-	}
-	pthread_mutex_unlock(&p->lock);
+	p->phase = PROCESS_ENDED;
+	p->exit = *exit;
+	if (p->exit_fd >= 0)
+		container_signal(p->exit_fd);
+	process_settle(p);
 }
 
-bool process_has_ended(struct coffer_process *p)
+void process_arrived(struct coffer_process *p)
 {
-	bool ended;
-
-	pthread_mutex_lock(&p->lock);
-	ended = p->phase == PROCESS_ENDED;
-	pthread_mutex_unlock(&p->lock);
-	return ended;
+	p->arriving--;
+	process_settle(p);
 }
 
-/*
- * One look, with the process's lock.
- * Return: 0 with *@status filled, -ETIMEDOUT when it runs, other negative errno
- */
-static int process_look(struct coffer_process *p, struct coffer_exit *status, bool *broken,
-			struct coffer_error *err)
+static void process_output_arrived(void *data)
 {
-	struct agent_exit end;
+	struct coffer_process *p = data;
+
+	pthread_mutex_lock(&p->container->lock);
+	process_arrived(p);
+	pthread_mutex_unlock(&p->container->lock);
+}
+
+static int process_copy_stream(struct coffer_process *p, int i, struct coffer_error *err)
+{
+	const struct coffer_stdio *how = &p->config->stdio[i];
+	bool output = i != COFFER_STDIN;
+	const struct stream_process process = {
+		.exit_fd = p->exit_fd,
+		.gone_fd = p->container->gone_fd,
+		.arrived = output ? process_output_arrived : NULL,
+		.data = p,
+	};
+	int theirs = coffer_process_take_stream(p, i);
+
+	struct stream *s;
 	int r;
 
-	switch (p->phase) {
-	case PROCESS_NEW:
-		return err_state(err, "wait: process %s has not been started", p->id);
-	case PROCESS_LOST:
-		if (err)
-			*err = p->lost;
-		return -p->lost.err;
-	case PROCESS_ENDED:
-		break;
-	case PROCESS_RUNNING:
-		/* What broke the wait is said once only; the container asks a second time. */
-		r = -p->lost.err;
-		if (r == 0)
-			r = p->waiter->ops->wait_poll(p->waiter, 0, &end, &p->lost);
-		*broken = r < 0 && r != -ETIMEDOUT;
-		if (*broken && err)
-			*err = p->lost;
-		if (r == -ETIMEDOUT)
-			err_clear(&p->lost);
-		if (r < 0)
-			return r;
-		p->phase = PROCESS_ENDED;
-		p->exit = (struct coffer_exit){ .code = end.code, .exited_at = end.at };
-		process_wake(p);
+	if (output) {
+		pthread_mutex_lock(&p->container->lock);
+		p->arriving++;
+		pthread_mutex_unlock(&p->container->lock);
 	}
-	if (status)
-		*status = p->exit;
-	return 0;
+	r = stream_start(how->mode == COFFER_STDIO_FD ? how->fd : i, theirs, output, &process, &s,
+			err);
+	pthread_mutex_lock(&p->container->lock);
+	if (r == 0)
+		p->stdio[i] = s;
+	else if (output)
+		process_arrived(p);
+	pthread_mutex_unlock(&p->container->lock);
+	return r;
 }
 
-bool process_is_broken(struct coffer_process *p, struct coffer_error *why)
+static bool process_copies(const struct coffer_process *p, int i)
 {
-	bool broken = false;
+	return p->config->stdio[i].mode >= COFFER_STDIO_INHERIT;
+}
 
-	pthread_mutex_lock(&p->lock);
-	process_look(p, NULL, &broken, why);
-	pthread_mutex_unlock(&p->lock);
-	return broken;
+int process_prepare_stdio(struct coffer_process *p, struct coffer_error *err)
+{
+	bool any = process_copies(p, 0) || process_copies(p, 1) || process_copies(p, 2);
+
+	if (any && p->exit_fd < 0)
+		p->exit_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return any && p->exit_fd < 0 ? err_sys(err, "eventfd") : 0;
+}
+
+int process_stdio(struct coffer_process *p, struct coffer_error *err)
+{
+	int r = 0;
+
+	for (int i = 0; i < COFFER_STREAM_COUNT && r == 0; i++)
+		if (process_copies(p, i))
+			r = process_copy_stream(p, i, err);
+	return r;
+}
+
+/* ---- waiting ---- */
+
+/* With the lock. Return: 0 with *@status filled, -ETIMEDOUT when it runs, other negative errno */
+static int process_look(struct coffer_process *p, struct coffer_exit *status,
+			struct coffer_error *err)
+{
+	switch (p->phase) {
+	case PROCESS_NEW:
+		if (p->container->state == COFFER_STATE_ERRORED)
+			return container_refuse(p->container, "wait", err);
+		return err_state(err, "wait: process %s has not been started", p->id);
+	case PROCESS_SETTLED:
+		if (status)
+			*status = p->exit;
+		return 0;
+	default:
+		return err_timeout(err, "wait: process %s still runs", p->id);
+	}
+}
+
+int coffer_process_wait_or(struct coffer_process *p, uint64_t timeout, int cancel_fd,
+			   struct coffer_exit *status, struct coffer_error *err)
+{
+	struct pollfd fds[] = { { .fd = p->end_fd, .events = POLLIN },
+				{ .fd = cancel_fd, .events = POLLIN } };
+	usec_t deadline = deadline_in(timeout);
+	struct coffer_error own = COFFER_ERROR_INIT;
+	struct coffer_container *c = p->container;
+
+	if (c->remote)
+		return remote_process_wait_or(p, timeout, cancel_fd, status, err);
+	for (bool late = false;;) {
+		int r;
+
+		pthread_mutex_lock(&c->lock);
+		r = process_look(p, status, &own);
+		pthread_mutex_unlock(&c->lock);
+		if (r != -ETIMEDOUT || late) {
+			if (r < 0 && err)
+				*err = own;
+			return r;
+		}
+		r = poll(fds, ARRAY_SIZE(fds), deadline_poll_ms(deadline));
+		if (r < 0 && errno != EINTR)
+			return err_sys(err, "poll");
+		if (r > 0 && !fds[0].revents)
+			return err_set(err, COFFER_ERR_CANCELLED, 0, "wait: given up");
+		late = r == 0;
+	}
 }
 
 int coffer_process_wait(struct coffer_process *p, uint64_t timeout, struct coffer_exit *status,
 			struct coffer_error *err)
 {
-	usec_t deadline = deadline_in(timeout);
-	struct coffer_error own = COFFER_ERROR_INIT;
+	return coffer_process_wait_or(p, timeout, -1, status, err);
+}
 
-	for (;;) {
-		struct pollfd pfd = { .fd = -1, .events = POLLIN };
-		bool broken = false;
-		int r;
+static enum process_phase process_phase(struct coffer_process *p)
+{
+	enum process_phase phase;
 
-		pthread_mutex_lock(&p->lock);
-		r = process_look(p, status, &broken, &own);
-		if (p->phase == PROCESS_RUNNING)
-			pfd.fd = p->waiter->ops->fd(p->waiter);
-		pthread_mutex_unlock(&p->lock);
-		if (broken) {
-			/* Settles this process: the next look tells how. */
-			container_lost(p->container, p);
-			continue;
-		}
-		if (r != -ETIMEDOUT || pfd.fd < 0) {
-			if (r < 0 && err)
-				*err = own;
-			return r;
-		}
-		if (poll(&pfd, 1, deadline_poll_ms(deadline)) == 0)
-			return err_timeout(err, "wait: process %s still runs", p->id);
-	}
+	pthread_mutex_lock(&p->container->lock);
+	phase = p->phase;
+	pthread_mutex_unlock(&p->container->lock);
+	return phase;
 }
 
 int coffer_process_wait_fd(struct coffer_process *p)
 {
-	int fd;
+	if (p->container->remote)
+		return remote_process_wait_fd(p);
+	return process_phase(p) >= PROCESS_RUNNING ? p->end_fd : -1;
+}
 
-	pthread_mutex_lock(&p->lock);
-	fd = p->waiter ? p->waiter->ops->fd(p->waiter) : -1;
-	pthread_mutex_unlock(&p->lock);
-	return fd;
+const char *coffer_process_id(const struct coffer_process *p)
+{
+	return p->id;
 }
 
 int coffer_process_pid(struct coffer_process *p)
@@ -221,6 +286,8 @@ int coffer_process_take_stream(struct coffer_process *p, enum coffer_stream stre
 	return fd;
 }
 
+/* ---- calls of the agent ---- */
+
 /* A request about a process: its name, what it takes, and the agent's call. */
 struct process_request {
 	const char *what;
@@ -234,6 +301,18 @@ static int process_call_kill(struct agent *agent, const struct agent_process *ke
 			     const struct process_request *req, struct coffer_error *err)
 {
 	return agent->ops->kill(agent, key, req->sig, err);
+}
+
+static int process_call_foreground(struct agent *agent, const struct agent_process *key,
+				   const struct process_request *req, struct coffer_error *err)
+{
+	Ax__SignalRequest msg = AX__SIGNAL_REQUEST__INIT;
+
+	msg.container_id = (char *)key->container;
+	msg.id = (char *)key->id;
+	msg.signal = req->sig;
+	msg.mode = AX__SIGNAL_REQUEST__MODE__FOREGROUND;
+	return agent_call(agent, AGENT_EXTRAS, "Signal", &msg.base, AGENT_CALL_BUDGET, NULL, err);
 }
 
 static int process_call_resize(struct agent *agent, const struct agent_process *key,
@@ -254,19 +333,35 @@ static int process_request(struct coffer_process *p, const struct process_reques
 {
 	struct coffer_container *c = p->container;
 	const struct agent_process key = { .container = c->id, .id = p->id };
-	int r;
+	enum process_phase phase;
+	struct agent *agent;
+	int r = container_enter(c, CONTAINER_IN_STARTED, req->what, err);
 
-	pthread_mutex_lock(&c->lock);
-	r = container_check_started(c, req->what, err);
-	if (r == 0 && p->pid < 0)
+	if (r < 0)
+		return r;
+	phase = process_phase(p);
+	if (phase < PROCESS_RUNNING)
 		r = err_state(err, "%s: process %s has not been started", req->what, p->id);
-	if (r == 0 && !process_has_ended(p)) {
-		r = req->call(c->agent, &key, req, err);
+	if (phase == PROCESS_RUNNING) {
+		r = container_agent_get(c, &agent, err);
+		if (r == 0) {
+			r = req->call(agent, &key, req, err);
+			container_agent_put(c, agent, r);
+		}
+		/* It may have ended, and been deleted, while the call was under way. */
+		if (r < 0 && process_phase(p) > PROCESS_RUNNING)
+			r = 0;
 		if (r < 0)
 			r = err_wrap(err, "%s process %s", req->what, p->id);
 	}
-	pthread_mutex_unlock(&c->lock);
+	container_leave(c);
 	return r;
+}
+
+static int process_check_signal(int sig, struct coffer_error *err)
+{
+	return sig >= 1 && sig <= SIGRTMAX ? 0
+					   : err_invalid(err, "kill: signal %d: there is none", sig);
 }
 
 int coffer_process_kill(struct coffer_process *p, int sig, struct coffer_error *err)
@@ -274,10 +369,55 @@ int coffer_process_kill(struct coffer_process *p, int sig, struct coffer_error *
 	const struct process_request req = { .what = "kill",
 					     .sig = sig,
 					     .call = process_call_kill };
+	int r = process_check_signal(sig, err);
 
-	if (sig < 1 || sig > SIGRTMAX)
-		return err_invalid(err, "kill: signal %d: there is none", sig);
-	return process_request(p, &req, err);
+	if (p->container->remote)
+		return remote_process_kill(p, sig, err);
+	return r < 0 ? r : process_request(p, &req, err);
+}
+
+int coffer_process_kill_foreground(struct coffer_process *p, int sig, struct coffer_error *err)
+{
+	const struct process_request req = { .what = "kill the foreground of",
+					     .sig = sig,
+					     .call = process_call_foreground };
+	int r = process_check_signal(sig, err);
+
+	if (p->container->remote)
+		return remote_process_kill_foreground(p, sig, err);
+	if (r == 0 && !p->config->terminal)
+		r = err_unsupported(err, "kill the foreground: process %s has no terminal", p->id);
+	return r < 0 ? r : process_request(p, &req, err);
+}
+
+int coffer_container_kill_all(struct coffer_container *c, int sig, struct coffer_error *err)
+{
+	Ax__SignalRequest msg = AX__SIGNAL_REQUEST__INIT;
+	int r = process_check_signal(sig, err);
+
+	if (c->remote)
+		return remote_kill_all(c, sig, err);
+	if (r == 0)
+		r = container_enter(c, CONTAINER_IN_STARTED, "kill all of", err);
+	if (r < 0)
+		return r;
+	msg.container_id = c->id;
+	msg.signal = sig;
+	msg.mode = AX__SIGNAL_REQUEST__MODE__ALL;
+	r = container_call(c, AGENT_EXTRAS, "Signal", &msg.base, AGENT_CALL_BUDGET, NULL, err);
+	if (r < 0)
+		err_wrap(err, "kill all of container %s", c->id);
+	container_leave(c);
+	return r;
+}
+
+int coffer_signal_parse(const char *text, struct coffer_error *err)
+{
+	int sig = text ? spawn_signal_parse(text) : -EINVAL;
+
+	return sig >= 1 && sig <= SIGRTMAX
+		   ? sig
+		   : err_invalid(err, "signal %s: there is none", text ? text : "");
 }
 
 int coffer_process_resize(struct coffer_process *p, uint16_t rows, uint16_t columns,
@@ -287,15 +427,139 @@ int coffer_process_resize(struct coffer_process *p, uint16_t rows, uint16_t colu
 		.what = "resize", .rows = rows, .columns = columns, .call = process_call_resize
 	};
 
+	if (p->container->remote)
+		return remote_process_resize(p, rows, columns, err);
 	if (!p->config->terminal)
 		return err_unsupported(err, "resize: process %s has no terminal", p->id);
 	return process_request(p, &req, err);
+}
+
+/* With the lock. Ours stops reading, which ends the stream after what it has read. */
+static bool process_end_input(struct coffer_process *p)
+{
+	struct stream *s = p->stdio[COFFER_STDIN];
+
+	if (s)
+		stream_end_input(s);
+	return s != NULL;
 }
 
 int coffer_process_close_stdin(struct coffer_process *p, struct coffer_error *err)
 {
 	const struct process_request req = { .what = "close stdin of",
 					     .call = process_call_close_stdin };
+	bool ours;
 
-	return process_request(p, &req, err);
+	if (p->container->remote)
+		return remote_process_close_stdin(p, err);
+	pthread_mutex_lock(&p->container->lock);
+	ours = process_end_input(p);
+	pthread_mutex_unlock(&p->container->lock);
+	return ours ? 0 : process_request(p, &req, err);
+}
+
+/* ---- deletion ---- */
+
+static void process_unlink(struct coffer_process **list, struct coffer_process *p)
+{
+	for (; *list; list = &(*list)->next)
+		if (*list == p) {
+			*list = p->next;
+			return;
+		}
+}
+
+/* With the lock. Out of the execs; the one that has been deleted longest is freed. */
+static void process_bury(struct coffer_container *c, struct coffer_process *p)
+{
+	struct coffer_process **last = &c->deleted;
+
+	process_unlink(&c->execs, p);
+	p->next = c->deleted;
+	c->deleted = p;
+	for (int i = 0; *last && i < PROCESS_DELETED_MAX; i++)
+		last = &(*last)->next;
+	p->deleted = true;
+	process_free(steal_ptr(*last));
+}
+
+/* With the lock. Return: 0 go on, 1 another does or has done it, negative errno */
+static int process_claim(struct coffer_process *p, bool force, struct coffer_error *err)
+{
+	if (p == p->container->init)
+		return err_state(err, "delete: process %s is init, which the container's stop "
+				      "deletes", p->id);
+	if (!force && p->phase <= PROCESS_RUNNING)
+		return err_state(err, "delete: process %s still runs", p->id);
+	if (p->deleting || p->deleted)
+		return 1;
+	p->deleting = true;
+	return 0;
+}
+
+/* With the lock: until a deletion by another thread is over. */
+static void process_await_burial(struct coffer_process *p)
+{
+	while (p->deleting)
+		pthread_cond_wait(&p->container->changed, &p->container->lock);
+}
+
+static int process_force_end(struct coffer_process *p, struct coffer_error *err)
+{
+	int r = 0;
+
+	if (process_phase(p) == PROCESS_RUNNING)
+		r = coffer_process_kill(p, SIGKILL, err);
+	return r < 0 ? r : coffer_process_wait(p, clock_budget(PROCESS_KILL_BUDGET), NULL, err);
+}
+
+/* The agent keeps how it ended until told. A machine that has ended keeps nothing. */
+static int process_forget(struct coffer_process *p)
+{
+	struct coffer_container *c = p->container;
+	const struct agent_process key = { .container = c->id, .id = p->id };
+	struct coffer_error err = COFFER_ERROR_INIT;
+	struct agent *agent;
+	int r = container_enter(c, CONTAINER_IN_STARTED, "delete", NULL);
+
+	if (r < 0)
+		return 0;
+	r = container_agent_get(c, &agent, &err);
+	if (r == 0) {
+		r = agent->ops->remove(agent, &key, &err);
+		container_agent_put(c, agent, r);
+	}
+	container_leave(c);
+	if (r < 0)
+		log_info("delete process %s: %s", p->id, err.message);
+	return r;
+}
+
+int coffer_process_delete(struct coffer_process *p, bool force, struct coffer_error *err)
+{
+	struct coffer_container *c = p->container;
+	int r;
+
+	if (c->remote)
+		return remote_process_delete(p, force, err);
+	pthread_mutex_lock(&c->lock);
+	r = process_claim(p, force, err);
+	if (r > 0)
+		process_await_burial(p);
+	pthread_mutex_unlock(&c->lock);
+	if (r != 0)
+		return r > 0 ? 0 : r;
+	r = process_force_end(p, err);
+	if (r == 0)
+		process_forget(p);
+	pthread_mutex_lock(&c->lock);
+	/* Its connection is the watcher's, or the teardown's, to close. */
+	while (r == 0 && p->agent)
+		pthread_cond_wait(&c->changed, &c->lock);
+	p->deleting = false;
+	if (r == 0)
+		process_bury(c, p);
+	pthread_cond_broadcast(&c->changed);
+	pthread_mutex_unlock(&c->lock);
+	return r;
 }

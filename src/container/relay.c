@@ -628,25 +628,34 @@ int relay_emit(const struct coffer_container_config *config, struct oci_spec *sp
 
 int relay_start_configured(struct coffer_container *c, struct coffer_error *err)
 {
+	struct agent *agent;
 	struct relays *all;
-	int r = 0;
+	int r;
 
 	if (c->config->nrelays == 0)
 		return 0;
+	r = container_agent_get(c, &agent, err);
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&c->lock);
 	all = relays_get(c, err);
-	if (!all)
+	pthread_mutex_unlock(&c->lock);
+	if (!all) {
+		container_agent_put(c, agent, 0);
 		return err ? -err->err : -ENOMEM;
+	}
 	for (size_t i = 0; i < c->config->nrelays && r == 0; i++) {
 		const struct coffer_relay *relay = &c->config->relays[i];
 		autofree char *path = relay->direction == COFFER_RELAY_INTO
 					  ? relay_staged(relay->id)
 					  : relay_inside(c, relay->guest_path);
 
-		r = path ? relay_add_one(all, relay, path, c->agent, err) : err_nomem(err);
+		r = path ? relay_add_one(all, relay, path, agent, err) : err_nomem(err);
 		if (r < 0)
 			err_wrap(err, "relay %s", relay->id);
 	}
 	relays_put(all);
+	container_agent_put(c, agent, r);
 	return r;
 }
 

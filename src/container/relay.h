@@ -16,7 +16,7 @@ int relay_emit(const struct coffer_container_config *config, struct oci_spec *sp
 	       struct coffer_error *err);
 
 /**
- * relay_start_configured() - Those of the configuration; container's lock held, agent up, before
+ * relay_start_configured() - Those of the configuration; by who is busy with a start, before
  * the container's init is created
  *
  * All relays end by themselves, and take what they made on the host away, when

@@ -184,6 +184,15 @@ int storage_unmount(struct storage *s, struct agent *agent, struct coffer_error 
 	return r < 0 ? r : r2;
 }
 
+bool storage_outlives(const struct storage *s)
+{
+	autosteps struct guest_steps g = { 0 };
+
+	rootfs_unmount(&s->rootfs, s->base, s->root, &g);
+	mounts_unmount(&s->mounts, &g);
+	return s->mounted && (g.n > 0 || g.failed < 0);
+}
+
 bool storage_has_disks(const struct storage *s)
 {
 	bool any = s->rootfs.disk.fd >= 0 || s->rootfs.layer.disk.fd >= 0;

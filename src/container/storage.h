@@ -57,6 +57,9 @@ int storage_emit(const struct storage *s, struct oci_spec *spec, struct coffer_e
  */
 int storage_unmount(struct storage *s, struct agent *agent, struct coffer_error *err);
 
+/* storage_outlives() - storage_unmount() has something to do */
+bool storage_outlives(const struct storage *s);
+
 /* storage_has_disks() - Whether the machine has block devices */
 bool storage_has_disks(const struct storage *s);
 

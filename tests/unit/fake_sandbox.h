@@ -4,19 +4,22 @@
  *
  * It notes the calls it gets, fails where a test wants it, and keeps the
  * contract as an agent would: connects a process's streams during create and
- * answers waits with what fake_end_process() says.
+ * answers waits with what fake_end_process() says.  Any number of threads may
+ * use it at once.
  */
 #ifndef FAKE_SANDBOX_H
 #define FAKE_SANDBOX_H
 
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -29,54 +32,122 @@
 #include "sandbox/hybrid.h"
 #include "sandbox_context.pb-c.h"
 
+#define FAKE_PROCS_MAX 4096
+
+/* A process that the agent has been told of. */
+struct fake_proc {
+	char id[COFFER_ID_MAX + 1];
+	bool started, ended, removed;
+	unsigned char code;
+	int fd; /* eventfd, readable once it has ended */
+	int streams[3];
+};
+
 /* What the test wants, and what happened. Tests run one after the other. */
 static struct fake {
+	pthread_mutex_t lock;  /* guards log and procs */
 	const char *fail;      /* name of the call that fails */
 	bool no_streams;       /* the agent does not connect them */
 	bool ends_on_term;
-	int boots, frees;
-	char log[1024];
+	bool silent;           /* streams of calls get no answer */
+	bool no_log;           /* many threads: nobody reads it */
+	bool exits_at_once;    /* whatever is started */
+	usec_t delay;          /* of each create */
+	int boots, frees, connections;
+	char log[4096];
 	char spec[65536];      /* of the last create */
-	int process_end;       /* write the exit code here; close it: machine lost */
-	int streams[3];        /* the agent's ends */
-	int last_signal;
-	unsigned char verdict; /* how a process ended that nobody waits for yet; 0: not */
+	int end_fd;            /* eventfd, readable: the machine has ended */
+	struct sandbox_end end;
+	struct fake_proc procs[FAKE_PROCS_MAX];
+	int nprocs;
+	int streams[3];        /* the agent's ends, of the last create */
+	int last_signal, last_mode;
+	int beats;             /* answered */
 	struct sandbox_config cfg;
-} fake;
+} fake = { .lock = PTHREAD_MUTEX_INITIALIZER, .end_fd = -1 };
 
 struct fake_agent {
 	struct agent agent;
-	int wait_fd;
+	struct fake_proc *waited;
+	int fd; /* eventfd: readable when there is something to look at */
+};
+
+struct fake_stream {
+	char method[32];
+	bool done;
 };
 
 static int fake_note(const char *call, struct coffer_error *err)
 {
-	if (strlen(fake.log) + strlen(call) + 2 < sizeof(fake.log)) {
+	bool fails;
+
+	pthread_mutex_lock(&fake.lock);
+	if (!fake.no_log && strlen(fake.log) + strlen(call) + 2 < sizeof(fake.log)) {
 		strcat(fake.log, call);
 		strcat(fake.log, " ");
 	}
-	if (fake.fail && strcmp(fake.fail, call) == 0)
-		return err_internal(err, "%s failed", call);
-	return 0;
+	fails = fake.fail && strcmp(fake.fail, call) == 0;
+	pthread_mutex_unlock(&fake.lock);
+	return fails ? err_internal(err, "%s failed", call) : 0;
 }
 
 static void fake_reset(void)
 {
+	for (int i = 0; i < fake.nprocs; i++) {
+		close(fake.procs[i].fd);
+		for (int k = 0; k < 3; k++)
+			close_fd(&fake.procs[i].streams[k]);
+	}
+	close_fd(&fake.end_fd);
+	memset(&fake, 0, sizeof(fake));
+	pthread_mutex_init(&fake.lock, NULL);
 	for (int i = 0; i < 3; i++)
-		if (fake.streams[i] > 0)
-			close(fake.streams[i]);
-	if (fake.process_end > 0)
-		close(fake.process_end);
-	fake = (struct fake){ .process_end = -1, .streams = { -1, -1, -1 } };
+		fake.streams[i] = -1;
+	fake.end_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	fake.end = (struct sandbox_end){ .exit_code = -1 };
 }
 
-static void fake_end_process(unsigned char code)
+static void fake_signal_fd(int fd)
 {
-	/* Nobody waits yet, or nobody any more. */
-	if (fake.process_end < 0)
-		fake.verdict = code;
-	else if (write(fake.process_end, &code, 1) < 0)
-		assert_int_equal(errno, EPIPE);
+	const uint64_t one = 1;
+
+	assert_int_equal(write(fd, &one, sizeof(one)), sizeof(one));
+}
+
+/* With the lock. */
+static struct fake_proc *fake_find(const char *id)
+{
+	for (int i = fake.nprocs - 1; i >= 0; i--)
+		if (strcmp(fake.procs[i].id, id) == 0 && !fake.procs[i].removed)
+			return &fake.procs[i];
+	return NULL;
+}
+
+/* With the lock. Its streams end with it. */
+static void fake_end_it(struct fake_proc *p, unsigned char code)
+{
+	if (!p || p->ended)
+		return;
+	p->ended = true;
+	p->code = code;
+	for (int k = 0; k < 3; k++)
+		close_fd(&p->streams[k]);
+	fake_signal_fd(p->fd);
+}
+
+static inline void fake_end_named(const char *id, unsigned char code)
+{
+	pthread_mutex_lock(&fake.lock);
+	fake_end_it(fake_find(id), code);
+	pthread_mutex_unlock(&fake.lock);
+}
+
+/* The latest. */
+static inline void fake_end_process(unsigned char code)
+{
+	pthread_mutex_lock(&fake.lock);
+	fake_end_it(&fake.procs[fake.nprocs - 1], code);
+	pthread_mutex_unlock(&fake.lock);
 }
 
 static int fake_call(struct agent *agent, const struct agent_request *request, usec_t budget,
@@ -90,6 +161,16 @@ static int fake_call(struct agent *agent, const struct agent_request *request, u
 
 	assert_non_null(m);
 	assert_ptr_equal(m->input, request->msg->descriptor);
+	if (r == 0 && strcmp(request->method, "Signal") == 0) {
+		const Ax__SignalRequest *s = (const Ax__SignalRequest *)request->msg;
+
+		pthread_mutex_lock(&fake.lock);
+		fake.last_signal = s->signal;
+		fake.last_mode = s->mode;
+		for (int i = 0; i < fake.nprocs && s->signal == SIGKILL; i++)
+			fake_end_it(&fake.procs[i], 137);
+		pthread_mutex_unlock(&fake.lock);
+	}
 	/* An empty reply of the right type. */
 	if (r == 0 && reply)
 		*reply = protobuf_c_message_unpack(m->output, NULL, 0, NULL);
@@ -99,17 +180,35 @@ static int fake_call(struct agent *agent, const struct agent_request *request, u
 static int fake_stream_begin(struct agent *agent, const struct agent_request *request,
 			     usec_t budget, struct agent_stream **out, struct coffer_error *err)
 {
-	return err_unsupported(err, "%s", request->method);
+	struct fake_stream *s = calloc(1, sizeof(*s));
+
+	assert_non_null(s);
+	snprintf(s->method, sizeof(s->method), "%s", request->method);
+	*out = (struct agent_stream *)s;
+	return 0;
 }
 
 static int fake_stream_next(struct agent *agent, struct agent_stream *stream, usec_t deadline,
 			    ProtobufCMessage **reply, struct coffer_error *err)
 {
-	return err_timeout(err, "no message");
+	struct fake_stream *s = (struct fake_stream *)stream;
+	bool silent;
+
+	pthread_mutex_lock(&fake.lock);
+	silent = fake.silent || strcmp(s->method, "Events") == 0;
+	if (!silent && !s->done)
+		fake.beats++;
+	pthread_mutex_unlock(&fake.lock);
+	*reply = NULL;
+	if (silent)
+		return err_timeout(err, "no message");
+	s->done = true;
+	return 0;
 }
 
 static void fake_stream_end(struct agent *agent, struct agent_stream *stream)
 {
+	free(stream);
 }
 
 static int fake_prepare(struct agent *agent, const struct agent_step *steps, size_t nsteps,
@@ -121,17 +220,29 @@ static int fake_prepare(struct agent *agent, const struct agent_step *steps, siz
 static int fake_create(struct agent *agent, const struct agent_create *args,
 		       struct coffer_error *err)
 {
+	struct fake_proc *p;
+
+	if (fake.delay)
+		usleep((useconds_t)fake.delay);
+	pthread_mutex_lock(&fake.lock);
+	assert_null(fake_find(args->process.id));
+	assert_true(fake.nprocs < FAKE_PROCS_MAX);
+	p = &fake.procs[fake.nprocs++];
+	snprintf(p->id, sizeof(p->id), "%s", args->process.id);
 	snprintf(fake.spec, sizeof(fake.spec), "%s", args->spec);
+	p->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	for (int i = 0; i < 3; i++) {
 		char name[64];
 
+		p->streams[i] = -1;
 		if (!args->ports[i] || fake.no_streams)
 			continue;
 		snprintf(name, sizeof(name), "vsock.sock_%u", args->ports[i]);
-		fake.streams[i] = io_unix_connect(fake.cfg.dir->vm_fd, name, SOCK_STREAM, err);
-		if (fake.streams[i] < 0)
-			return fake.streams[i];
+		p->streams[i] = io_unix_connect(fake.cfg.dir->vm_fd, name, SOCK_STREAM, err);
+		assert_true(p->streams[i] >= 0);
+		fake.streams[i] = p->streams[i];
 	}
+	pthread_mutex_unlock(&fake.lock);
 	return fake_note("create", err);
 }
 
@@ -140,8 +251,11 @@ static int fake_start(struct agent *agent, const struct agent_process *process, 
 {
 	int r = fake_note("start", err);
 
-	if (r < 0)
-		fake_end_process(127);
+	pthread_mutex_lock(&fake.lock);
+	fake_find(process->id)->started = true;
+	if (r < 0 || fake.exits_at_once)
+		fake_end_it(fake_find(process->id), r < 0 ? 127 : 0);
+	pthread_mutex_unlock(&fake.lock);
 	*pid = 42;
 	return r;
 }
@@ -149,11 +263,13 @@ static int fake_start(struct agent *agent, const struct agent_process *process, 
 static int fake_kill(struct agent *agent, const struct agent_process *process, int sig,
 		     struct coffer_error *err)
 {
+	pthread_mutex_lock(&fake.lock);
 	fake.last_signal = sig;
 	if (sig == SIGTERM && fake.ends_on_term)
-		fake_end_process(143);
+		fake_end_it(fake_find(process->id), 143);
 	if (sig == SIGKILL)
-		fake_end_process(137);
+		fake_end_it(fake_find(process->id), 137);
+	pthread_mutex_unlock(&fake.lock);
 	return fake_note("kill", err);
 }
 
@@ -172,6 +288,10 @@ static int fake_close_stdin(struct agent *agent, const struct agent_process *pro
 static int fake_remove(struct agent *agent, const struct agent_process *process,
 		       struct coffer_error *err)
 {
+	pthread_mutex_lock(&fake.lock);
+	if (fake_find(process->id))
+		fake_find(process->id)->removed = true;
+	pthread_mutex_unlock(&fake.lock);
 	return fake_note("remove", err);
 }
 
@@ -184,16 +304,11 @@ static int fake_wait_begin(struct agent *agent, const struct agent_process *proc
 			   struct coffer_error *err)
 {
 	struct fake_agent *a = (struct fake_agent *)agent;
-	int sv[2];
 
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv), 0);
-	a->wait_fd = sv[0];
-	if (fake.process_end >= 0)
-		close(fake.process_end);
-	fake.process_end = sv[1];
-	if (fake.verdict)
-		fake_end_process(fake.verdict);
-	fake.verdict = 0;
+	pthread_mutex_lock(&fake.lock);
+	a->waited = fake_find(process->id);
+	assert_non_null(a->waited);
+	pthread_mutex_unlock(&fake.lock);
 	return fake_note("wait", err);
 }
 
@@ -201,26 +316,32 @@ static int fake_wait_poll(struct agent *agent, usec_t deadline, struct agent_exi
 			  struct coffer_error *err)
 {
 	struct fake_agent *a = (struct fake_agent *)agent;
-	unsigned char code;
 
-	if (io_wait(a->wait_fd, POLLIN, deadline) == 0)
+	assert_non_null(a->waited);
+	if (io_wait(a->waited->fd, POLLIN, deadline) == 0)
 		return err_timeout(err, "not yet");
-	if (read(a->wait_fd, &code, 1) != 1)
-		return err_set(err, COFFER_ERR_INTERRUPTED, 0, "connection lost");
-	*status = (struct agent_exit){ .code = code, .at = { .tv_sec = 1 } };
+	pthread_mutex_lock(&fake.lock);
+	*status = (struct agent_exit){ .code = a->waited->code, .at = { .tv_sec = 1 } };
+	a->waited = NULL;
+	pthread_mutex_unlock(&fake.lock);
 	return 0;
 }
 
 static int fake_fd(const struct agent *agent)
 {
-	return ((const struct fake_agent *)agent)->wait_fd;
+	const struct fake_agent *a = (const struct fake_agent *)agent;
+
+	return a->waited ? a->waited->fd : a->fd;
 }
 
 static void fake_close(struct agent *agent)
 {
 	struct fake_agent *a = (struct fake_agent *)agent;
 
-	close_fd(&a->wait_fd);
+	pthread_mutex_lock(&fake.lock);
+	fake.connections--;
+	pthread_mutex_unlock(&fake.lock);
+	close_fd(&a->fd);
 	free(a);
 }
 
@@ -250,6 +371,9 @@ static const struct agent_ops fake_agent_ops = {
 
 static int fake_boot(struct sandbox *sb, struct coffer_error *err)
 {
+	/* A new agent knows nobody. */
+	for (int i = 0; i < fake.nprocs; i++)
+		fake.procs[i].removed = true;
 	fake.boots++;
 	return fake_note("boot", err);
 }
@@ -268,16 +392,22 @@ static void fake_stop(struct sandbox *sb)
 	fake_note("stop", NULL);
 }
 
-static int fake_plain(struct sandbox *sb, struct coffer_error *err)
+static int fake_pause(struct sandbox *sb, struct coffer_error *err)
 {
-	return fake_note("plain", err);
+	return fake_note("pause", err);
+}
+
+static int fake_resume(struct sandbox *sb, struct coffer_error *err)
+{
+	return fake_note("resume", err);
 }
 
 static int fake_connect_begin(struct sandbox *sb, struct coffer_error *err)
 {
 	int r = fake_note("connect", err);
 
-	return r < 0 ? r : dup(fake.cfg.cancel_fd);
+	/* Readable at once, as is a connection that is there. */
+	return r < 0 ? r : eventfd(1, EFD_CLOEXEC);
 }
 
 static int fake_connect_end(struct sandbox *sb, int fd, struct agent **out,
@@ -288,8 +418,11 @@ static int fake_connect_end(struct sandbox *sb, int fd, struct agent **out,
 	close(fd);
 	assert_non_null(a);
 	a->agent.ops = &fake_agent_ops;
-	a->wait_fd = -1;
+	a->fd = eventfd(0, EFD_CLOEXEC);
 	*out = &a->agent;
+	pthread_mutex_lock(&fake.lock);
+	fake.connections++;
+	pthread_mutex_unlock(&fake.lock);
 	return 0;
 }
 
@@ -308,9 +441,47 @@ static void fake_unlisten(struct sandbox *sb, uint32_t port)
 	hybrid_unlisten(fake.cfg.dir->vm_fd, port);
 }
 
+static int fake_dup_end_fd(struct sandbox *sb, struct coffer_error *err)
+{
+	int r = fake_note("end_fd", err);
+
+	return r < 0 ? r : fcntl(fake.end_fd, F_DUPFD_CLOEXEC, 3);
+}
+
+/* The machine ends by itself. */
+static inline void fake_die(const char *process, int signal)
+{
+	pthread_mutex_lock(&fake.lock);
+	fake.end.kind = SANDBOX_END_PROCESS;
+	fake.end.signal = signal;
+	snprintf(fake.end.process, sizeof(fake.end.process), "%s", process);
+	snprintf(fake.end.console, sizeof(fake.end.console), "last words");
+	err_set(&fake.end.error, COFFER_ERR_INTERRUPTED, 0, "%s was killed by signal %d", process,
+		signal);
+	pthread_mutex_unlock(&fake.lock);
+	fake_signal_fd(fake.end_fd);
+}
+
+static int fake_end(struct sandbox *sb, struct sandbox_end *out, struct coffer_error *err)
+{
+	pthread_mutex_lock(&fake.lock);
+	*out = fake.end;
+	pthread_mutex_unlock(&fake.lock);
+	return out->process[0] ? 0 : err_state(err, "it runs");
+}
+
 static void fake_explain(struct sandbox *sb, struct coffer_error *err)
 {
 	err_wrap(err, "the machine has ended");
+}
+
+static int fake_cost(struct sandbox *sb, struct sandbox_cost *out, struct coffer_error *err)
+{
+	*out = (struct sandbox_cost){ .nprocesses = 3 };
+	out->processes[0] = (struct sandbox_cost_process){ "coffer-vmm", "", 7, 100, 50, 5 };
+	out->processes[1] = (struct sandbox_cost_process){ "qemu", "", 8, 1000, 0, 6 };
+	out->processes[2] = (struct sandbox_cost_process){ "virtiofsd", "a", 9, 10, 10, 7 };
+	return fake_note("cost", err);
 }
 
 static void fake_info(struct sandbox *sb, struct sandbox_info *out)
@@ -328,14 +499,17 @@ static const struct sandbox_ops fake_sandbox_ops = {
 	.boot = fake_boot,
 	.ready = fake_ready,
 	.stop = fake_stop,
-	.pause = fake_plain,
-	.resume = fake_plain,
+	.pause = fake_pause,
+	.resume = fake_resume,
 	.connect_begin = fake_connect_begin,
 	.connect_end = fake_connect_end,
 	.dial = fake_dial,
 	.listen = fake_listen,
 	.unlisten = fake_unlisten,
+	.end_fd = fake_dup_end_fd,
+	.end = fake_end,
 	.explain = fake_explain,
+	.cost = fake_cost,
 	.info = fake_info,
 	.free = fake_free,
 };
@@ -343,8 +517,12 @@ static const struct sandbox_ops fake_sandbox_ops = {
 static int fake_maker(const struct sandbox_config *config, struct sandbox **out,
 		      struct coffer_error *err)
 {
-	struct sandbox *sb = calloc(1, sizeof(*sb));
+	struct sandbox *sb;
+	int r = fake_note("make", err);
 
+	if (r < 0)
+		return r;
+	sb = calloc(1, sizeof(*sb));
 	assert_non_null(sb);
 	fake.cfg = *config;
 	sb->ops = &fake_sandbox_ops;

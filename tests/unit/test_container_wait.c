@@ -123,22 +123,29 @@ static void test_stop_with_grace(void **state)
 static void test_lost_machine(void **state)
 {
 	struct coffer_container *c = test_started();
+	struct coffer_death death = { .size = sizeof(death) };
 	struct coffer_error err = COFFER_ERROR_INIT;
 	struct waiter w[WAITERS];
 
+	assert_int_equal(coffer_container_death(c, &death, &err), -ENODATA);
 	test_start_waiters(w, c);
-	close_fd(&fake.process_end);
+	fake_die("qemu", SIGKILL);
 	test_join_waiters(w);
 	for (int i = 0; i < WAITERS; i++) {
-		assert_int_equal(w[i].r, -ECONNRESET);
-		assert_int_equal(w[i].err.kind, COFFER_ERR_INTERRUPTED);
-		assert_non_null(strstr(w[i].err.message, "the machine has ended"));
+		assert_int_equal(w[i].r, 0);
+		assert_int_equal(w[i].end.code, 137);
 	}
 	assert_int_equal(coffer_container_state(c), COFFER_STATE_ERRORED);
-	assert_int_equal(fake.frees, 1);
+	assert_int_equal(coffer_container_death(c, &death, NULL), 0);
+	assert_string_equal(death.process, "qemu");
+	assert_int_equal(death.signal, SIGKILL);
+	assert_string_equal(death.console, "last words");
+	assert_non_null(strstr(death.cause.message, "qemu was killed by signal 9"));
 	assert_int_equal(coffer_process_kill(coffer_container_process(c), SIGTERM, &err),
 			 -ECONNRESET);
 	coffer_container_free(c);
+	assert_int_equal(fake.frees, 1);
+	assert_int_equal(fake.connections, 0);
 }
 
 static void test_timeout_and_descriptor(void **state)
