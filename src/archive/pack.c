@@ -150,17 +150,18 @@ static int pack_plain(struct pack *p, const struct pax_entry *e, struct coffer_e
 	return r < 0 ? r : pax_end(p->w, err);
 }
 
-static int pack_symlink(struct pack *p, const struct pack_node *n, struct pax_entry *e,
-			struct coffer_error *err)
+static int pack_symlink(struct pack *p, const struct pack_node *n, struct coffer_error *err)
 {
 	char target[PATH_MAX];
+	struct pax_entry e;
 	ssize_t len = readlinkat(n->fd, "", target, sizeof(target) - 1);
 
 	if (len < 0)
 		return err_sys(err, "read the link");
 	target[len] = '\0';
-	e->link = target;
-	return pack_plain(p, e, err);
+	pack_describe(p, n, '2', &e);
+	e.link = target;
+	return pack_plain(p, &e, err);
 }
 
 /* ---- files ---- */
@@ -351,8 +352,7 @@ static int pack_as(struct pack *p, const struct pack_node *n, struct coffer_erro
 		pack_describe(p, n, '5', &e);
 		return pack_directory(p, n, &e, err);
 	case S_IFLNK:
-		pack_describe(p, n, '2', &e);
-		return pack_symlink(p, n, &e, err);
+		return pack_symlink(p, n, err);
 	default:
 		pack_describe(p, n, S_ISCHR(n->st.st_mode) ? '3' : S_ISBLK(n->st.st_mode) ? '4' : '6',
 			      &e);

@@ -377,9 +377,8 @@ static int unpack_one(struct unpack *u, struct archive_entry *entry, struct coff
 static void unpack_drain(struct unpack *u)
 {
 	const void *block;
-	ssize_t n;
 
-	while ((n = unpack_read(u->archive, u, &block)) > 0)
+	while (unpack_read(u->archive, u, &block) > 0)
 		;
 }
 
