@@ -32,7 +32,7 @@
 #include "base/path.h"
 
 #define PROXY_BACKLOG	  128
-#define PROXY_CLIENTS_MAX 256 /* of one proxy, at once */
+#define PROXY_CLIENTS_MAX 128 /* of one proxy, at once */
 #define PROXY_PAUSE	  (100 * USEC_PER_MSEC)
 
 struct proxy {

@@ -27,6 +27,7 @@
 
 #define RELAY_CHUNK (256u << 10) /* four of the vsock driver's largest packets a call */
 #define RELAY_BURST 4		 /* chunks before other sources get their turn */
+#define RELAY_SHARED (64u << 10) /* of clients there may be hundreds, all of them stuck */
 
 enum relay_state {
 	RELAY_READING, /* source watched, nothing held */
@@ -117,7 +118,8 @@ static void relay_idle(struct relay *r)
 /* Copy one chunk. Return: true while there may be more to read at once */
 static bool relay_copy(struct relay *r)
 {
-	size_t room = r->left < sizeof(relay_chunk) ? r->left : sizeof(relay_chunk);
+	size_t chunk = r->ended ? RELAY_SHARED : sizeof(relay_chunk);
+	size_t room = r->left < chunk ? r->left : chunk;
 	ssize_t n = room ? read(r->src, relay_chunk, room) : 0;
 	ssize_t w;
 

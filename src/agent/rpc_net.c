@@ -51,9 +51,9 @@ void rpc_ip_link_set(struct grpc_call *call, const ProtobufCMessage *msg, void *
 		rpc_refuse(call, &err);
 		return;
 	}
-	r = rpc_net_open(&nl, req->interface, &err);
-	if (r > 0)
-		r = rtnl_link_set(&nl, r, req->up, has_mtu ? req->mtu : 0, &err);
+	r = rtnl_open(&nl, &err);
+	if (r == 0)
+		r = rtnl_link_set(&nl, req->interface, req->up, has_mtu ? req->mtu : 0, &err);
 	rpc_net_done(call, req->interface, r, &err);
 }
 

@@ -130,16 +130,21 @@ int rtnl_link_index(struct rtnl *nl, const char *name, struct coffer_error *err)
 	return reply.index > 0 ? reply.index : err_sysn(err, EBADMSG, "find the interface");
 }
 
-int rtnl_link_set(struct rtnl *nl, int index, bool up, uint32_t mtu, struct coffer_error *err)
+/* By its name alone: an interface that has to be found first costs a long reply. */
+int rtnl_link_set(struct rtnl *nl, const char *name, bool up, uint32_t mtu,
+		  struct coffer_error *err)
 {
 	struct ifinfomsg info = { .ifi_family = AF_UNSPEC,
-				  .ifi_index = index,
 				  .ifi_flags = up ? IFF_UP : 0,
 				  .ifi_change = IFF_UP };
 	struct rtnl_message m;
 	struct rtnl_reply reply;
+	int r = rtnl_check_name(name, err);
 
+	if (r < 0)
+		return r;
 	rtnl_message_begin(&m, RTM_NEWLINK, 0, &info, sizeof(info));
+	rtnl_message_put(&m, IFLA_IFNAME, name, strlen(name) + 1);
 	if (mtu)
 		rtnl_message_put_u32(&m, IFLA_MTU, mtu);
 	return rtnl_ask(nl, &m, &reply, up ? "set up" : "set down", err);

@@ -38,8 +38,9 @@ int rtnl_check_name(const char *name, struct coffer_error *err);
 /* rtnl_link_index() - Return: the interface's number, or negative errno */
 int rtnl_link_index(struct rtnl *nl, const char *name, struct coffer_error *err);
 
-/* rtnl_link_set() - Up or down, and the MTU, 0: as it is; both or none. @index: from the above */
-int rtnl_link_set(struct rtnl *nl, int index, bool up, uint32_t mtu, struct coffer_error *err);
+/* rtnl_link_set() - Up or down, and the MTU, 0: as it is; both or none */
+int rtnl_link_set(struct rtnl *nl, const char *name, bool up, uint32_t mtu,
+		  struct coffer_error *err);
 
 /* rtnl_address_add() - For ever, and usable at once: no duplicate is looked for */
 int rtnl_address_add(struct rtnl *nl, int index, const struct address_prefix *prefix,

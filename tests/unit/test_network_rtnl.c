@@ -183,9 +183,9 @@ static void test_kernel(void **state)
 	index = rtnl_link_index(&nl, "lo", &err);
 	assert_int_equal(index, 1);
 	assert_int_equal(rtnl_link_index(&nl, "nosuch0", &err), -ENODEV);
-	assert_int_equal(rtnl_link_set(&nl, index, true, 4000, &err), 0);
+	assert_int_equal(rtnl_link_set(&nl, "lo", true, 4000, &err), 0);
 	assert_true(flags_of("lo") & IFF_UP);
-	assert_int_equal(rtnl_link_set(&nl, 12345, true, 0, &err), -ENODEV);
+	assert_int_equal(rtnl_link_set(&nl, "nosuch0", true, 0, &err), -ENODEV);
 
 	assert_int_equal(address_parse_prefix(AF_INET, "10.0.0.1/24", &p, &err), 0);
 	assert_int_equal(rtnl_address_add(&nl, index, &p, &err), 0);
@@ -201,7 +201,7 @@ static void test_kernel(void **state)
 	assert_int_equal(rtnl_route_add(&nl, &route, &err), 0);
 	assert_int_equal(rtnl_route_add(&nl, &route, &err), -EEXIST);
 
-	assert_int_equal(rtnl_link_set(&nl, index, false, 0, &err), 0);
+	assert_int_equal(rtnl_link_set(&nl, "lo", false, 0, &err), 0);
 	assert_false(flags_of("lo") & IFF_UP);
 }
 
