@@ -6,12 +6,14 @@
  * after the other.  What a mount is to be is told by programs inside and by
  * files on this host, never by what the library says.
  */
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -200,6 +202,15 @@ static void check_shares(struct coffer_container *c)
 /* A container that may mount has the guest's rights: the device itself has to refuse. */
 static void check_hostile(struct coffer_container *c)
 {
+	char usual[128];
+
+	assert_run(c, "grep CapEff /proc/self/status");
+	snprintf(usual, sizeof(usual), "%.100s", machine_output);
+	run_as(c, WORDS("ALL"), "grep CapEff /proc/self/status");
+	if (strcmp(usual, machine_output) == 0) {
+		print_message("no further capabilities to be had: no guest is hostile\n");
+		return;
+	}
 	run_as(c, WORDS("ALL"),
 	       "mkdir -p /h; for i in 0 1 2 3 4 5; do mount -t virtiofs share$i /h || continue; "
 	       "test -e /h/only-read && echo x > /h/broken-in; "
@@ -248,7 +259,8 @@ static void check_disks(struct coffer_container *c)
 
 static void check_layer(struct coffer_container *c)
 {
-	assert_run(c, "grep ' /run/container' /proc/1/mountinfo; df -m / | tail -n 1 | "
+	assert_run(c, "grep -q data=journal /proc/fs/ext4/vda/options");
+	assert_run(c, "df -m / | tail -n 1 | "
 		      "awk '{ exit !($2 >= 80 && $2 <= 100) }'");
 }
 
@@ -418,8 +430,7 @@ static void test_many(void **state)
 	make_sources();
 	c = boot_many();
 	check_shares(c);
-	if (!getenv("SKIP_HOSTILE"))
-		check_hostile(c);
+	check_hostile(c);
 	check_files(c);
 	check_tmpfs(c);
 	check_disks(c);
@@ -435,6 +446,249 @@ static void test_many(void **state)
 	assert_clean(at("rw.img"));
 	assert_int_equal(
 	    host("debugfs -R 'cat /written' %s 2>/dev/null | grep -qx data", at("rw.img")), 0);
+}
+
+/* --- roots --- */
+
+static void make_root(const char *name)
+{
+	assert_int_equal(
+	    host("cd %s && mkdir -p %s && cd %s && mkdir -p bin etc dev proc sys tmp && "
+		 "cp /bin/busybox bin/ && for a in sh sleep cat touch grep df stat dd rm "
+		 "mkdir mount ls uname tail awk sync; do ln -sf busybox bin/$a; done && "
+		 "printf original > etc/motd",
+		 scratch, name, name),
+	    0);
+}
+
+/* What a tree or file is, to be compared later. */
+static void fingerprint(const char *path, char out[64])
+{
+	char line[512];
+	FILE *f;
+
+	snprintf(line, sizeof(line),
+		 "cd %s && find . | LC_ALL=C sort | tar cf - --no-recursion -T - | sha256sum",
+		 path);
+	f = popen(line, "r"); /* NOLINT(cert-env33-c): as above */
+	assert_non_null(f);
+	assert_int_equal(fread(out, 1, 64, f), 64);
+	assert_int_equal(pclose(f), 0);
+}
+
+static void test_shared_root(void **state)
+{
+	struct coffer_container_config config = COFFER_CONTAINER_CONFIG_INIT;
+	char before[64], after[64];
+	struct coffer_container *c;
+
+	make_root("live");
+	config.rootfs = at("live");
+	config.rootfs_share = true;
+	config.layer.kind = COFFER_LAYER_NONE;
+	c = boot(&config);
+	assert_run(c, "echo -n written > /by-container");
+	assert_file(at("live/by-container"), "written");
+	put(at("live/by-host"), "host");
+	assert_says(c, "cat /by-host", "host");
+	end(c);
+
+	/* Read-only, it is not written to at all; nor with a layer in memory, which is full at some
+	 * time. */
+	fingerprint(at("live"), before);
+	config.read_only = true;
+	c = boot(&config);
+	assert_fails(c, "touch /x", "Read-only");
+	assert_run(c, "grep -q '127.0.0.1 localhost' /etc/hosts");
+	end(c);
+	config.read_only = false;
+	config.layer = (struct coffer_layer){ .kind = COFFER_LAYER_TMPFS, .size = 8 * MIB };
+	c = boot(&config);
+	assert_run(c, "echo x > /etc/motd && rm /by-host && touch /new");
+	assert_fails(c, "dd if=/dev/zero of=/big bs=1M count=16", "No space");
+	end(c);
+	fingerprint(at("live"), after);
+	assert_memory_equal(before, after, 64);
+}
+
+static void start_nbd(const char *socket, const char *image, const char *options)
+{
+	assert_int_equal(host("qemu-nbd --fork --pid-file=%s.pid -f raw -k %s -e 4 -t %s %s",
+			      socket, socket, options, image),
+			 0);
+}
+
+static void stop_nbd(const char *socket)
+{
+	host("kill $(cat %s.pid)", socket);
+}
+
+static void test_image_root(void **state)
+{
+	const char *image = at("root.img"), *layer = at("layer.img"), *work = at("nbd.sock"),
+		   *back = at("back.sock");
+	char url[2][300];
+	const struct coffer_mount mounts[] = {
+		{ .kind = COFFER_MOUNT_NBD, .source = url[0], .target = "/n" },
+		{ .kind = COFFER_MOUNT_NBD, .source = url[1], .target = "/m", .read_only = true },
+	};
+	struct coffer_container_config config = COFFER_CONTAINER_CONFIG_INIT;
+	struct coffer_process_config process = COFFER_PROCESS_CONFIG_INIT;
+	struct coffer_error err = COFFER_ERROR_INIT;
+	struct coffer_container *c, *other;
+	bool nbd = host("command -v qemu-nbd >/dev/null") == 0;
+
+	make_root("tree");
+	assert_int_equal(host("mke2fs -q -t ext4 -d %s %s 64M", at("tree"), image), 0);
+	if (nbd) {
+		assert_int_equal(
+		    coffer_disk_create(at("n.img"), 32 * MIB, COFFER_JOURNAL_ORDERED, &err), 0);
+		assert_int_equal(host("mkdir %s && printf m > %s/m && mke2fs -q -d %s %s 8M",
+				      at("m"), at("m"), at("m"), at("m.img")),
+				 0);
+		start_nbd(work, at("n.img"), "");
+		start_nbd(back, at("m.img"), "-r");
+		snprintf(url[0], sizeof(url[0]), "nbd+unix:///?socket=%s", work);
+		snprintf(url[1], sizeof(url[1]), "nbd+unix:///?socket=%s", back);
+	} else {
+		print_message("no qemu-nbd here: network disks are left out\n");
+	}
+
+	/* In place, and nobody else's meanwhile. */
+	config.rootfs = image;
+	config.layer.kind = COFFER_LAYER_NONE;
+	config.mounts = mounts;
+	config.nmounts = nbd ? 2 : 0;
+	c = boot(&config);
+	assert_run(c, "echo -n in-place > /written");
+	if (nbd) {
+		assert_run(c, "echo -n over > /n/the-net");
+		assert_says(c, "cat /m/m", "m");
+		assert_fails(c, "touch /m/x", "Read-only");
+	}
+	process.args = WORDS("/bin/true");
+	config.process = &process;
+	config.nmounts = 0;
+	config.layer.kind = COFFER_LAYER_AUTO;
+	assert_int_equal(coffer_container_new(NULL, &config, &other, &err), 0);
+	assert_int_equal(coffer_container_create(other, &err), -EBUSY);
+	assert_non_null(strstr(err.message, image));
+	coffer_container_free(other);
+	end(c);
+	assert_clean(image);
+	assert_int_equal(
+	    host("debugfs -R 'cat /written' %s 2>/dev/null | grep -qx in-place", image), 0);
+	if (nbd) {
+		stop_nbd(work);
+		stop_nbd(back);
+		assert_clean(at("n.img"));
+		assert_int_equal(
+		    host("debugfs -R 'cat /the-net' %s 2>/dev/null | grep -qx over", at("n.img")),
+		    0);
+	}
+
+	/* A layer that is kept: the image below stays as it is. */
+	assert_int_equal(host("cd %s && sha256sum root.img > sum", scratch), 0);
+	config.layer = (struct coffer_layer){ .kind = COFFER_LAYER_DISK,
+					      .path = layer,
+					      .size = 48 * MIB,
+					      .journal = COFFER_JOURNAL_WRITEBACK };
+	for (int i = 0; i < 2; i++) {
+		c = boot(&config);
+		if (i == 0)
+			assert_run(c, "echo -n kept > /kept && rm /etc/motd");
+		assert_says(c, "cat /kept", "kept");
+		assert_fails(c, "cat /etc/motd", "No such file");
+		assert_run(c, "df -m / | tail -n 1 | awk '{ exit !($2 >= 38 && $2 <= 48) }'");
+		assert_run(c, "grep -q data=writeback /proc/fs/ext4/vdb/options");
+		end(c);
+		assert_clean(layer);
+		assert_int_equal(host("cd %s && sha256sum -c --status sum", scratch), 0);
+	}
+}
+
+/* --- another processor --- */
+
+/* A whole program: the head of an ELF file, one segment, and code that says "arm64" and ends with
+ * 42, which only an arm64 processor takes for that. */
+static void put_arm64_program(const char *path)
+{
+	static const uint32_t code[] = {
+		0xd2800020,		/* mov x0, #1 */
+		0x100000e1,		/* adr x1, text */
+		0xd28000a2,		/* mov x2, #5 */
+		0xd2800808,		/* mov x8, #64: write */
+		0xd4000001,		/* svc #0 */
+		0xd2800540,		/* mov x0, #42 */
+		0xd2800ba8,		/* mov x8, #93: exit */
+		0xd4000001,		/* svc #0 */
+		0x366d7261, 0x00000034, /* text */
+	};
+	const size_t size = sizeof(Elf64_Ehdr) + sizeof(Elf64_Phdr) + sizeof(code);
+	const Elf64_Phdr segment = { .p_type = PT_LOAD,
+				     .p_flags = PF_R | PF_X,
+				     .p_vaddr = 0x400000,
+				     .p_paddr = 0x400000,
+				     .p_filesz = size,
+				     .p_memsz = size,
+				     .p_align = 0x1000 };
+	const Elf64_Ehdr head = {
+		.e_ident = { 0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, EV_CURRENT },
+		.e_type = ET_EXEC,
+		.e_machine = EM_AARCH64,
+		.e_version = EV_CURRENT,
+		.e_entry = 0x400000 + sizeof(Elf64_Ehdr) + sizeof(Elf64_Phdr),
+		.e_phoff = sizeof(Elf64_Ehdr),
+		.e_ehsize = sizeof(Elf64_Ehdr),
+		.e_phentsize = sizeof(Elf64_Phdr),
+		.e_phnum = 1,
+	};
+	FILE *f = fopen(path, "we");
+
+	assert_non_null(f);
+	fwrite(&head, sizeof(head), 1, f);
+	fwrite(&segment, sizeof(segment), 1, f);
+	fwrite(code, sizeof(code), 1, f);
+	assert_int_equal(fclose(f), 0);
+	assert_int_equal(chmod(path, 0755), 0);
+}
+
+static void test_platform(void **state)
+{
+	struct coffer_container_config config = COFFER_CONTAINER_CONFIG_INIT;
+	struct coffer_process_config process = COFFER_PROCESS_CONFIG_INIT;
+	struct coffer_error err = COFFER_ERROR_INIT;
+	struct coffer_container *c;
+	struct coffer_mount mount = { .kind = COFFER_MOUNT_SHARE,
+				      .target = "/foreign",
+				      .read_only = true };
+
+	config.platform = "linux/arm64";
+	if (access("/usr/bin/qemu-aarch64-static", X_OK) < 0) {
+		process.args = WORDS("/bin/true");
+		config.process = &process;
+		assert_int_equal(coffer_container_new(NULL, &config, &c, &err), 0);
+		assert_int_equal(coffer_container_create(c, &err), -ENOENT);
+		assert_non_null(strstr(err.message, "qemu-user-static"));
+		coffer_container_free(c);
+		print_message("no qemu-aarch64-static here: nothing is emulated\n");
+		skip();
+	}
+	assert_int_equal(mkdir(at("foreign"), 0755), 0);
+	put_arm64_program(at("foreign/hello"));
+	mount.source = at("foreign");
+	config.mounts = &mount;
+	config.nmounts = 1;
+	c = boot(&config);
+	if (run(c, "/foreign/hello") != 42 || strcmp(machine_output, "arm64") != 0)
+		fail_msg("%s", machine_output);
+	/* In a root that has nothing of an emulator, too. */
+	assert_run(c, "! ls /usr/bin/qemu* /run/emulator");
+	end(c);
+	config.platform = NULL;
+	c = boot(&config);
+	assert_int_not_equal(run(c, "/foreign/hello"), 42);
+	end(c);
 }
 
 static int set_up(void **state)
@@ -455,6 +709,9 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_shared_root),
+		cmocka_unit_test(test_image_root),
+		cmocka_unit_test(test_platform),
 	};
 
 	if (argc > 1)
