@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The agent as PID 1 of a machine: control groups of its own, real vsock, the guest's settings."""
 
+import collections
 import concurrent.futures
+import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import time
 import unittest
 
+import grpc
 from agent_client import Process, Stream, agent_closing, ax, make_spec, pb, wait_until
 from vm_box import Vm
 
@@ -344,6 +348,66 @@ class VmTest(unittest.TestCase):
         self.assertEqual(self.box.wait(), 137)
         self.assertEqual(self.vm.call("Kill", pid=999999, signal=9).result, -1)
         self.assertEqual(self.running(["sh", "-c", "exit 3"]).wait(), 3)
+
+
+class NonsenseTest(unittest.TestCase):
+    """Requests that nobody means; in a machine of its own, since some of them are taken."""
+
+    WORDS = ["", "/", "..", "a", "/proc/self/mem", "/run/container/x/rootfs/etc", "x" * 5000, "%s%n", "lo", "eth0",
+             "1.2.3.4/24", "::1", "/dev/null", "tmpfs", "bind", "\u20ac", "/sys/fs/cgroup", "net.ipv4.ip_forward"]
+    NUMBERS = [0, 1, 2, 9, 64, 65535, 65536, 2**31 - 1, 2**31, 2**32 - 1, 2**63 - 1, -1, -2**31]
+
+    def fill(self, random, message):
+        for field in message.DESCRIPTOR.fields:
+            many = random.randrange(3) if field.label == field.LABEL_REPEATED else random.randrange(2)
+            for _ in range(many):
+                with contextlib.suppress(ValueError, TypeError, AttributeError):
+                    self.set(random, message, field)
+
+    def set(self, random, message, field):
+        repeated = field.label == field.LABEL_REPEATED
+        if field.message_type and field.message_type.GetOptions().map_entry:
+            getattr(message, field.name)[random.choice(self.WORDS)] = random.choice(self.WORDS)
+            return
+        if field.message_type:
+            self.fill(random, getattr(message, field.name).add() if repeated else getattr(message, field.name))
+            return
+        if field.type == field.TYPE_BYTES:
+            value = random.randbytes(random.choice([0, 3, 1000]))
+        elif field.type == field.TYPE_STRING:
+            value = random.choice(self.WORDS)
+        else:
+            value = random.choice(self.NUMBERS)
+        if repeated:
+            getattr(message, field.name).append(value)
+        else:
+            setattr(message, field.name, value)
+
+    def test_agent_survives(self):
+        dice = random.Random(7)
+        services = [(pb.DESCRIPTOR.services_by_name["SandboxContext"], pb), (ax.DESCRIPTOR.services_by_name["Extras"], ax)]
+        answers = collections.Counter()
+        with Vm() as vm:
+            for turn in range(1200):
+                service, module = dice.choice(services)
+                method = dice.choice(service.methods)
+                if method.name in ("WaitProcess", "Events", "CopyIn"):
+                    continue
+                message = getattr(module, method.input_type.name)()
+                self.fill(dice, message)
+                data = dice.randbytes(dice.randrange(200)) if turn % 4 == 0 else message.SerializeToString()
+                call = vm.channel.unary_unary(f"/{service.full_name}/{method.name}")
+                try:
+                    call(data, timeout=SLOW)
+                    answers["OK"] += 1
+                except grpc.RpcError as e:
+                    answers[e.code().name] += 1
+                if turn % 50 == 0:
+                    vm.extra("Heartbeat", timeout=SLOW)
+            vm.extra("Heartbeat", timeout=SLOW)
+        self.assertEqual(answers["UNAVAILABLE"] + answers["DEADLINE_EXCEEDED"] + answers["UNKNOWN"], 0, answers)
+        self.assertGreater(answers["INVALID_ARGUMENT"], 50, answers)
+        print(dict(answers), flush=True)
 
 
 if __name__ == "__main__":
