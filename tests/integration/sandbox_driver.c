@@ -2,8 +2,9 @@
 /*
  * sandbox_driver.c - one virtual machine at the end of two pipes, for tests
  *
- *	sandbox_driver RUN ID [memory=MIB] [archive=PATH] [share=PATH] [share-ro=PATH]
- *	               [disk=PATH] [disk-ro=PATH] [nbd=URL] [nbd-ro=URL]
+ *	sandbox_driver RUN ID [memory=MIB] [archive=PATH] [kernel=PATH] [initrd=PATH]
+ *	               [share=PATH] [share-ro=PATH] [disk=PATH] [disk-ro=PATH] [nbd=URL]
+ *	               [nbd-ro=URL]
  *
  * Boots it and says "ready PID", then does what lines on standard input say and
  * answers each with a line of "ok ..." or "error KIND MESSAGE".  Disks have the
@@ -100,6 +101,10 @@ static int add_option(const char *arg, struct coffer_error *err)
 					      err);
 	if (strncmp(arg, "archive=", 8) == 0)
 		cfg.archive_fd = open(arg + 8, O_RDONLY | O_CLOEXEC);
+	else if (strncmp(arg, "kernel=", 7) == 0)
+		cfg.kernel = arg + 7;
+	else if (strncmp(arg, "initrd=", 7) == 0)
+		cfg.initrd = arg + 7;
 	else if (strncmp(arg, "memory=", 7) == 0)
 		cfg.memory = strtoull(arg + 7, NULL, 10) << 20;
 	else

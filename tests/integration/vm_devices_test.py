@@ -19,6 +19,7 @@ from agent_client import wait_until
 
 QEMU_NBD = shutil.which("qemu-nbd")
 VIRTIOFSD = [p for p in ("/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd") if os.path.exists(p)]
+RING = os.environ.get("COFFER_RING", "")
 MIB = 1 << 20
 
 
@@ -481,6 +482,50 @@ class Ends(Directory):
             except OSError:
                 pass
         return found
+
+
+@unittest.skipUnless(RING, "no guest without a kernel")
+class Hostile(Directory):
+    """A guest without a kernel that lies to the servers of its devices. They may die of it, by
+    name; the monitor does not, and its own device goes on as long as the machine does."""
+
+    queues = ("indexes", "loops", "addresses", "lengths", "directions", "indirect", "areas",
+              "random", "race", "resets", "kicks")
+
+    def lie(self, case):
+        run = self.path("run")
+        self.make("case", case.encode() + b"\n")
+        env = {**os.environ, "COFFER_BINDIR": BIN, "COFFER_LIBDIR": "/nonexistent"}
+        options = ["share=" + self.mkdir("d-" + case.replace(":", "-"))] if VIRTIOFSD else []
+        disk = self.make("disk")
+        os.truncate(disk, 4 * MIB)
+        command = [DRIVER, run, "x", "kernel=" + RING, "initrd=" + self.path("case"),
+                   "disk=" + disk, *options]
+        start = time.monotonic()
+        end = subprocess.run(command, env=env, check=False, stdin=subprocess.DEVNULL, text=True,
+                             capture_output=True, timeout=60)
+        self.assertIn("error inter", end.stdout, end)
+        name = case.rsplit(":", 1)[1]
+        if re.search(r"virtiofsd of share share0 |qemu", end.stdout):
+            how = "ended the machine: " + end.stdout.strip()[:100]
+        else:
+            self.assertIn("the guest powered off", end.stdout)
+            self.assertIn(f"ring: {name}: alive", end.stdout)
+            how = "survived"
+        self.assertLess(end.stderr.count("\n"), 200, "the guest writes our log")
+        self.assertEqual(os.listdir(run), [])
+        print(f"{case}: {how} ({time.monotonic() - start:.1f} s)")
+
+    def test_disk(self):
+        for name in self.queues + ("blk-requests",):
+            with self.subTest(name):
+                self.lie("blk:" + name)
+
+    @unittest.skipUnless(VIRTIOFSD, "no virtiofsd")
+    def test_share(self):
+        for name in self.queues + ("fs-requests",):
+            with self.subTest(name):
+                self.lie("fs:" + name)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,9 @@
  *
  *	ring: NAME: alive | dead
  *
- * and ends the machine by a triple fault.
+ * and ends the machine by a triple fault.  With "fs:" or "blk:" in front of the
+ * name the case is for the first such device, and afterwards it is the socket
+ * device all the same that has to answer.
  */
 #include "ring.h"
 
@@ -36,7 +38,9 @@ enum {
 };
 
 #define MMIO_MAGIC	 0x74726976 /* "virt" */
+#define DEVICE_BLK	 2
 #define DEVICE_VSOCK	 19
+#define DEVICE_FS	 26
 #define STATUS_START	 3 /* acknowledge, driver */
 #define STATUS_FEATURES	 (STATUS_START | 8)
 #define STATUS_DRIVER_OK (STATUS_FEATURES | 4)
@@ -158,13 +162,14 @@ static void ring_write64(unsigned reg, uint64_t value)
 	ring_write(reg + 4, (uint32_t)(value >> 32));
 }
 
-static bool ring_find_device(void)
+static bool ring_find_device(uint32_t id)
 {
 	for (unsigned i = 0; i < MMIO_SLOTS; i++) {
 		ring_device = (volatile uint32_t *)(MMIO_BASE + i * MMIO_SLOT);
-		if (ring_read(REG_MAGIC) == MMIO_MAGIC && ring_read(REG_DEVICE_ID) == DEVICE_VSOCK)
+		if (ring_read(REG_MAGIC) == MMIO_MAGIC && ring_read(REG_DEVICE_ID) == id)
 			return true;
 	}
+	ring_say("ring: no such device\n");
 	return false;
 }
 
@@ -290,10 +295,35 @@ static bool ring_is(const char *name, const char *word, uint32_t n)
 	return !*name && (n == 0 || *word <= ' ');
 }
 
+/* Take a device's name off the front. Return: its id */
+static uint32_t ring_choose(const char **word, uint32_t *n)
+{
+	static const struct {
+		const char *prefix;
+		uint32_t len, id;
+	} devices[] = { { "fs:", 3, DEVICE_FS }, { "blk:", 4, DEVICE_BLK } };
+
+	for (unsigned i = 0; i < sizeof(devices) / sizeof(devices[0]); i++) {
+		uint32_t k = 0;
+
+		while (k < devices[i].len && k < *n && (*word)[k] == devices[i].prefix[k])
+			k++;
+		if (k < devices[i].len)
+			continue;
+		*word += k;
+		*n -= k;
+		return devices[i].id;
+	}
+	return DEVICE_VSOCK;
+}
+
 static void ring_run(const char *word, uint32_t n)
 {
-	const struct ring_case *const tables[] = { ring_queue_cases, ring_packet_cases };
+	const struct ring_case *const tables[] = { ring_queue_cases, ring_packet_cases,
+						   ring_request_cases };
 
+	if (!ring_find_device(ring_choose(&word, &n)))
+		return;
 	for (unsigned t = 0; t < sizeof(tables) / sizeof(tables[0]); t++) {
 		for (const struct ring_case *c = tables[t]; c->name; c++) {
 			if (!ring_is(c->name, word, n))
@@ -301,7 +331,8 @@ static void ring_run(const char *word, uint32_t n)
 			c->run();
 			ring_say("ring: ");
 			ring_say(c->name);
-			ring_say(ring_is_alive() ? ": alive\n" : ": dead\n");
+			ring_say(ring_find_device(DEVICE_VSOCK) && ring_is_alive() ? ": alive\n"
+										   : ": dead\n");
 			return;
 		}
 	}
@@ -323,9 +354,7 @@ void ring_main(const struct ring_start_info *info)
 {
 	const struct ring_module *m = (const void *)(uintptr_t)info->modules;
 
-	if (!ring_find_device())
-		ring_say("ring: no socket device\n");
-	else if (info->nr_modules > 0)
+	if (info->nr_modules > 0)
 		ring_run((const char *)(uintptr_t)m->addr, (uint32_t)m->size);
 	else
 		ring_say("ring: no initial ramdisk\n");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * hostile/ring/ring.h - a guest without a kernel that owns a virtio-mmio socket device
+ * hostile/ring/ring.h - a guest without a kernel that owns its virtio-mmio devices
  *
  * 32-bit, flat, no interrupts, no C library.  The rings are plain memory here,
  * so a case can write into them what no driver ever would.
@@ -73,6 +73,7 @@ struct ring_case {
 
 extern const struct ring_case ring_queue_cases[];
 extern const struct ring_case ring_packet_cases[];
+extern const struct ring_case ring_request_cases[];
 
 extern volatile struct ring rings[RING_COUNT];
 extern struct ring_areas ring_areas[RING_COUNT];
