@@ -22,14 +22,18 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/path.h"
 #include "container/scratch.h"
 #include "image/ext4.h"
 
 #define DISK_SIZE_MIN (UINT64_C(1) << 20)
 #define DISK_SIZE_MAX (UINT64_C(16) << 40)
-#define DISK_HEAD     2048 /* bytes that are looked at */
-#define DISK_SUPER    1024 /* where both file systems have their superblock */
+/* How long somebody who is about to let go is waited for. */
+#define DISK_LOCK_BUDGET (300 * USEC_PER_MSEC)
+#define DISK_LOCK_STEP	 (20 * USEC_PER_MSEC)
+#define DISK_HEAD	 2048 /* bytes that are looked at */
+#define DISK_SUPER	 1024 /* where both file systems have their superblock */
 
 /* In ext4's superblock. */
 #define DISK_EXT4_BLOCKS      0x04
@@ -109,15 +113,27 @@ static int disk_probe(const char *what, const char *path, struct disk *d, struct
 	return 0;
 }
 
+static int disk_lock_fail(const char *what, const char *path, bool read_only,
+			  struct coffer_error *err)
+{
+	return err_set(err, COFFER_ERR_INVALID_STATE, EBUSY, "%s %s: is in use%s", what, path,
+		       read_only ? " by somebody who writes to it" : "");
+}
+
+/* A machine that was killed lets go of it a moment later. */
 static int disk_lock(const char *what, const char *path, int fd, bool read_only,
 		     struct coffer_error *err)
 {
-	if (flock(fd, (read_only ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0)
-		return 0;
-	if (errno != EWOULDBLOCK)
-		return err_sys(err, "%s %s: lock", what, path);
-	return err_set(err, COFFER_ERR_INVALID_STATE, EBUSY, "%s %s: is in use%s", what, path,
-		       read_only ? " by somebody who writes to it" : "");
+	usec_t deadline = deadline_in(DISK_LOCK_BUDGET);
+
+	while (flock(fd, (read_only ? LOCK_SH : LOCK_EX) | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK)
+			return err_sys(err, "%s %s: lock", what, path);
+		if (deadline_left(deadline) == 0)
+			return disk_lock_fail(what, path, read_only, err);
+		usleep(DISK_LOCK_STEP);
+	}
+	return 0;
 }
 
 int disk_open(const char *what, const char *path, bool read_only, struct disk *out,

@@ -21,6 +21,36 @@
 /* All that is to be written before a freeze, or every block to be given back. */
 #define FSOP_BUDGET (60 * USEC_PER_SEC)
 
+/*
+ * The contract has one status for whatever goes wrong with the file system
+ * itself, and the kernel's word for it at the end of the message.
+ */
+static const struct {
+	int errnum;
+	enum coffer_error_kind kind;
+} fsop_reasons[] = {
+	{ EBUSY, COFFER_ERR_INVALID_STATE },  /* it is frozen */
+	{ EINVAL, COFFER_ERR_INVALID_STATE }, /* it is not */
+	{ EOPNOTSUPP, COFFER_ERR_UNSUPPORTED },
+	{ ENOTTY, COFFER_ERR_UNSUPPORTED },
+};
+
+static void fsop_classify(struct coffer_error *err)
+{
+	size_t len = strlen(err->message);
+
+	for (size_t i = 0; i < ARRAY_SIZE(fsop_reasons); i++) {
+		const char *text = strerrordesc_np(fsop_reasons[i].errnum);
+		size_t n = strlen(text);
+
+		if (err->kind != COFFER_ERR_INTERNAL || len < n ||
+		    strcmp(err->message + len - n, text) != 0)
+			continue;
+		err->kind = fsop_reasons[i].kind;
+		err->err = fsop_reasons[i].errnum;
+	}
+}
+
 static int fsop_call(struct coffer_container *c, Sc__FilesystemOperationRequest *req,
 		     ProtobufCMessage **reply, struct coffer_error *err)
 {
@@ -37,6 +67,7 @@ static int fsop_run(struct coffer_container *c, const char *what, const char *pa
 		    struct coffer_error *err)
 {
 	char root[sizeof(DOCUMENT_STATE_DIR) + COFFER_ID_MAX + 16];
+	struct coffer_error own = COFFER_ERROR_INIT;
 	autofree char *whole = NULL;
 	int r;
 
@@ -51,9 +82,15 @@ static int fsop_run(struct coffer_container *c, const char *what, const char *pa
 	if (r < 0)
 		return r;
 	req->path = whole;
-	r = fsop_call(c, req, reply, err);
+	r = fsop_call(c, req, reply, &own);
 	container_leave(c);
-	return r < 0 ? err_wrap(err, "%s %s of container %s", what, path, c->id) : 0;
+	if (r == 0)
+		return 0;
+	fsop_classify(&own);
+	r = err_wrap(&own, "%s %s of container %s", what, path, c->id);
+	if (err)
+		*err = own;
+	return r;
 }
 
 int coffer_container_fs_freeze(struct coffer_container *c, const char *path,

@@ -27,8 +27,10 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/path.h"
 #include "container/volume.h"
 #include "engine/mount_options.h"
+#include "sandbox_context.pb-c.h"
 
 #define MOUNTS_SHARES  "/run/virtiofs"
 #define MOUNTS_VOLUMES "/run/volumes"
@@ -334,6 +336,60 @@ int mounts_prepare_late(const struct mounts *mounts, struct agent *agent, struct
 			r = 0;
 		}
 	}
+	return r;
+}
+
+/* A target on a mount of ours is not in the root; the engine will find out. */
+static bool mounts_target_is_covered(const struct mounts *mounts, const struct mounts_entry *e)
+{
+	for (const struct mounts_entry *other = mounts->v; other != e; other++) {
+		size_t n = strlen(other->target);
+
+		if (strncmp(e->target, other->target, n) == 0 && e->target[n] == '/')
+			return true;
+	}
+	return false;
+}
+
+static int mounts_check_target(const struct mounts_entry *e, const char *root, struct agent *agent,
+			       struct coffer_error *err)
+{
+	Sc__StatRequest req = SC__STAT_REQUEST__INIT;
+	autoreply ProtobufCMessage *reply = NULL;
+	const Sc__StatResponse *resp;
+	autofree char *path = path_join(root, e->target + 1);
+	struct coffer_error own = COFFER_ERROR_INIT;
+	bool dir;
+	int r;
+
+	if (!path)
+		return err_nomem(err);
+	req.path = path;
+	r = agent_call(agent, AGENT_CONTRACT, "Stat", &req.base, AGENT_CALL_BUDGET, &reply, &own);
+	resp = (const Sc__StatResponse *)reply;
+	if (r == -ENOENT || (r == 0 && (!resp || !resp->stat)))
+		return 0;
+	if (r < 0) {
+		if (err)
+			*err = own;
+		return r;
+	}
+	dir = S_ISDIR(resp->stat->mode);
+	if (dir == !e->name)
+		return 0;
+	return err_invalid(err, "mount on %s: is %s, and the source is %s", e->target,
+			   dir ? "a directory" : "a file",
+			   dir ? "a file" : "a directory or a file system");
+}
+
+int mounts_check_targets(const struct mounts *mounts, const char *root, struct agent *agent,
+			 struct coffer_error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < mounts->n; i++)
+		if (!mounts_target_is_covered(mounts, &mounts->v[i]))
+			r = mounts_check_target(&mounts->v[i], root, agent, err);
 	return r;
 }
 

@@ -55,6 +55,10 @@ void mounts_close(struct mounts *mounts);
 
 /* mounts_prepare() - What the guest mounts before there is a container */
 void mounts_prepare(const struct mounts *mounts, struct guest_steps *g);
+/* mounts_check_targets() - In the root at @root, is a directory where one is to be, and a file where
+ * a file is? What is missing will be made */
+int mounts_check_targets(const struct mounts *mounts, const char *root, struct agent *agent,
+			 struct coffer_error *err);
 /* mounts_prepare_late() - What has to be tried: of a network disk nobody knows its file system */
 int mounts_prepare_late(const struct mounts *mounts, struct agent *agent, struct coffer_error *err);
 

@@ -97,6 +97,8 @@ int storage_mount(struct storage *s, struct agent *agent, struct coffer_error *e
 	platform_prepare(&s->emulator, &g);
 	r = guest_run(&g, agent, err);
 	if (r == 0)
+		r = mounts_check_targets(&s->mounts, s->root, agent, err);
+	if (r == 0)
 		r = mounts_prepare_late(&s->mounts, agent, err);
 	s->mounted = r == 0;
 	return r;

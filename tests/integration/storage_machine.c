@@ -292,6 +292,9 @@ static void check_freeze(struct coffer_container *c)
 
 	assert_int_equal(coffer_container_fs_freeze(c, "/disk", &err), 0);
 	assert_int_not_equal(coffer_container_fs_freeze(c, "/disk", &err), 0);
+	assert_int_equal(err.kind, COFFER_ERR_INVALID_STATE);
+	assert_int_not_equal(coffer_container_fs_freeze(c, "/t", &err), 0);
+	assert_int_equal(err.kind, COFFER_ERR_UNSUPPORTED);
 	p = start_exec(c, "echo -n x; echo y > /disk/while-frozen; echo -n z", NULL);
 	fd = coffer_process_take_stream(p, COFFER_STDOUT);
 	assert_int_equal(read(fd, &byte, 1), 1);
@@ -303,6 +306,7 @@ static void check_freeze(struct coffer_container *c)
 	assert_int_equal(byte, 'z');
 	close(fd);
 	assert_int_not_equal(coffer_container_fs_thaw(c, "/disk", &err), 0);
+	assert_int_equal(err.kind, COFFER_ERR_INVALID_STATE);
 	assert_int_not_equal(coffer_container_fs_freeze(c, "/missing", &err), 0);
 	assert_int_equal(err.kind, COFFER_ERR_NOT_FOUND);
 	assert_int_equal(coffer_container_fs_freeze(c, "disk", &err), -EINVAL);
@@ -446,6 +450,35 @@ static void test_many(void **state)
 	assert_clean(at("rw.img"));
 	assert_int_equal(
 	    host("debugfs -R 'cat /written' %s 2>/dev/null | grep -qx data", at("rw.img")), 0);
+}
+
+static void assert_conflict(const char *source, const char *target, const char *why)
+{
+	const struct coffer_mount mount = { .kind = COFFER_MOUNT_SHARE, .source = source,
+					    .target = target };
+	struct coffer_container_config config = COFFER_CONTAINER_CONFIG_INIT;
+	struct coffer_process_config process = COFFER_PROCESS_CONFIG_INIT;
+	struct coffer_error err = COFFER_ERROR_INIT;
+	struct coffer_container *c;
+
+	process.args = WORDS("/bin/true");
+	config.process = &process;
+	config.mounts = &mount;
+	config.nmounts = 1;
+	assert_int_equal(coffer_container_new(NULL, &config, &c, &err), 0);
+	if (coffer_container_create(c, &err) == 0 && coffer_container_start(c, &err) == 0)
+		fail_msg("%s on %s: no conflict", source, target);
+	if (!strstr(err.message, target) || !strstr(err.message, why))
+		fail_msg("%s", err.message);
+	coffer_container_free(c);
+}
+
+static void test_conflicts(void **state)
+{
+	assert_int_equal(host("mkdir -p %s", at("conflict")), 0);
+	put(at("conflict/file"), "text");
+	assert_conflict(at("conflict/file"), "/etc", "directory");
+	assert_conflict(at("conflict"), "/etc/passwd", "directory");
 }
 
 /* --- roots --- */
@@ -709,6 +742,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_conflicts),
 		cmocka_unit_test(test_shared_root),
 		cmocka_unit_test(test_image_root),
 		cmocka_unit_test(test_platform),
