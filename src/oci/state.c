@@ -5,7 +5,8 @@
  *	<root>/<id>/lock          flock(2): held while a command changes the container
  *	            config.json   the document it was created with
  *	            state.json    replaced by rename, so that readers need no lock
- *	            creating      its first form, without init; there until the creation is complete
+ *	            creating      its first form, without init; there until the creation is
+ *	                          complete; the same file as the lock, where links are possible
  *	            gate          the engine's: where a created init waits for start
  *
  * mkdir(2) decides who owns an id.  Who has waited for the lock looks whether
@@ -352,6 +353,10 @@ int state_write_first(const struct state_dir *dir, const struct state *state,
 
 	if (r < 0)
 		return r;
+	/* A file is dear: it is the lock's second name, once the text is in there. */
+	if (io_write_full(dir->lock, text, len) == 0 &&
+	    linkat(dir->fd, STATE_LOCK, dir->fd, STATE_CREATING, 0) == 0)
+		return 0;
 	fd = openat(dir->fd, STATE_CREATING, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	r = fd < 0 ? -errno : io_write_full(fd, text, len);
 	return r < 0 ? err_sysn(err, r, "write %s", STATE_CREATING) : 0;
