@@ -89,11 +89,12 @@ void container_free(struct container *c)
 	struct container **link = &c->agent->containers;
 
 	freezer_forget(c);
+	events_forget(c);
+	/* Before its init is freed, whose document it has borrowed. */
+	if (c->engine)
+		engine_delete(steal_ptr(c->engine), NULL);
 	while (c->processes)
 		process_free(c->processes);
-	events_forget(c);
-	if (c->engine)
-		engine_delete(c->engine, NULL);
 	while (*link != c)
 		link = &(*link)->next;
 	*link = c->next;

@@ -191,6 +191,7 @@ void extras_events(struct grpc_call *call, const ProtobufCMessage *msg, void *da
 {
 	Google__Protobuf__Timestamp at = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
 	Ax__Event first = AX__EVENT__INIT;
+	struct timespec now = events_now();
 	struct agent *agent = data;
 	struct events_listener *l;
 
@@ -213,7 +214,8 @@ void extras_events(struct grpc_call *call, const ProtobufCMessage *msg, void *da
 	grpc_call_on_cancel(call, events_cancelled, l);
 	for (struct container *c = agent->containers; c; c = c->next)
 		events_watch(c);
-	at.seconds = events_now().tv_sec;
+	at.seconds = now.tv_sec;
+	at.nanos = (int32_t)now.tv_nsec;
 	first.at = &at;
 	events_send(l, &first);
 }

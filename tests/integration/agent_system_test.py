@@ -664,6 +664,35 @@ class ExtrasTest(ContainerBase):
             self.agent.events().cancel()
         self.assertTrue(wait_until(lambda: self.agent.events().cancel() is not None))
 
+    # ---- the end ----
+
+    def test_end_with_everything_open(self):
+        agent = Agent()
+        rootfs = make_rootfs(os.path.join(agent.dir, "root"))
+        c = Process(agent, "c", "c", make_spec(rootfs, ["sleep", "100"]), ("stdin", "stdout"))
+        c.start()
+        waiting = agent.future("WaitProcess", **c.ids)
+        events = agent.events()
+        agent.call("ProxyVsock", id="p", vsock_port=5, guestPath=os.path.join(agent.dir, "p.sock"),
+                   action=pb.ProxyVsockRequest.INTO)
+        with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as client:
+            listener.bind(os.path.join(agent.dir, "vsock.sock_5"))
+            listener.listen()
+            client.connect(os.path.join(agent.dir, "p.sock"))
+            far = self.accept(listener)
+            server, port = self.serve()
+            stream = agent.stream()
+            agent.extra("ForwardTcp", container_id="c", tcp_port=port, vsock_port=stream.port)
+            agent.extra_status("Freeze", container_id="c")
+            agent.process.terminate()
+            self.assertEqual(far.recv(10), b"")
+            self.assertEqual(self.accept(server).recv(10), b"")
+            stream.close()
+        self.assertIsNotNone(waiting.exception())
+        with self.assertRaises(grpc.RpcError):
+            next(events)
+        agent.close()
+
     # ---- ForwardTcp ----
 
     def serve(self, family=socket.AF_INET):
