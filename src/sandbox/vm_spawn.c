@@ -40,14 +40,13 @@ void sandbox_vm_log_to(int fd, enum log_format format)
 
 static void vm_fill_devices(const struct vm *vm, struct vmm_config *cfg)
 {
-	int fd = VM_FD_DISK;
-
 	cfg->ndisks = vm->cfg.ndisks;
 	for (unsigned i = 0; i < cfg->ndisks; i++) {
 		const struct sandbox_disk *disk = &vm->cfg.disks[i];
 		struct vmm_disk *d = &cfg->disks[i];
 
-		*d = (struct vmm_disk){ .fd = fd++, .readonly = disk->read_only, .nbd = disk->nbd };
+		*d = (struct vmm_disk){ .fd = VM_FD_DISK + (int)i, .readonly = disk->read_only,
+					.nbd = disk->nbd };
 		snprintf(d->serial, sizeof(d->serial), "%s", disk->serial);
 		snprintf(d->export, sizeof(d->export), "%s", disk->export ? disk->export : "");
 	}
@@ -56,7 +55,8 @@ static void vm_fill_devices(const struct vm *vm, struct vmm_config *cfg)
 		const struct sandbox_share *share = &vm->cfg.shares[i];
 		struct vmm_share *s = &cfg->shares[i];
 
-		*s = (struct vmm_share){ .fd = fd++, .readonly = share->read_only };
+		*s = (struct vmm_share){ .fd = VM_FD_DISK + (int)(cfg->ndisks + i),
+					 .readonly = share->read_only };
 		snprintf(s->file, sizeof(s->file), "%s", share->file);
 		snprintf(s->tag, sizeof(s->tag), "%s", share->tag);
 	}

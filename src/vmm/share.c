@@ -107,10 +107,10 @@ static int share_make_socket(int dirfd, int *listener, int *conn, struct coffer_
 static int share_exec(struct share *s, const struct share_jail *jail, int listener, int words,
 		      struct coffer_error *err)
 {
+	static const char options[] =
+		"source=/" SHARE_JAIL_DIR ",sandbox=chroot,cache=auto,xattr,modcaps=-mknod";
 	static const char *const argv[] = {
-		"virtiofsd", "-f", "--fd=3", "--rlimit-nofile=0",
-		"-o", "source=/" SHARE_JAIL_DIR ",sandbox=chroot,cache=auto,xattr,modcaps=-mknod",
-		NULL,
+		"virtiofsd", "-f", "--fd=3", "--rlimit-nofile=0", "-o", options, NULL,
 	};
 	const struct spawn_fd fds[] = {
 		{ words, 1 }, { words, 2 },
