@@ -11,6 +11,7 @@
 /* Exit codes of our own; everything else is the program's. */
 enum cli_exit {
 	CLI_EXIT_OK = 0,
+	CLI_EXIT_FAILED = 1,           /* a command other than run and exec could not do it */
 	CLI_EXIT_ERROR = 125,          /* coffer itself failed */
 	CLI_EXIT_NOT_EXECUTABLE = 126, /* the program is there but cannot be run */
 	CLI_EXIT_NOT_FOUND = 127,      /* there is no such program */
@@ -32,6 +33,19 @@ struct cli_verb {
 	size_t nrows;
 };
 
+/**
+ * cli_options() - A verb's command line
+ * @how:	OPT_ANYWHERE or 0
+ * @min, @max:	Of the words after the options
+ * @rest:	Set to the index of the first of them
+ *
+ * Help and mistakes are dealt with here.
+ *
+ * Return: -1 to go on, else the verb's exit code
+ */
+int cli_options(const struct cli_verb *verb, unsigned how, int argc, char *argv[], void *opts,
+		const bool *help, int min, int max, int *rest);
+
 /* cli_main() - The whole program. Return: exit code */
 int cli_main(int argc, char *argv[]);
 
@@ -41,7 +55,21 @@ int cli_fail(const struct coffer_error *err);
 /* cli_verb_help() - Usage and options of one verb */
 void cli_verb_help(const struct cli_verb *verb, FILE *out);
 
-/* Each in its own file. */
+/* Each in its own file, but for verbs that are each other's reverse. */
+extern const struct cli_verb cli_verb_analyze;
+extern const struct cli_verb cli_verb_cp;
+extern const struct cli_verb cli_verb_exec;
+extern const struct cli_verb cli_verb_inspect;
+extern const struct cli_verb cli_verb_kill;
+extern const struct cli_verb cli_verb_logs;
+extern const struct cli_verb cli_verb_pause;
+extern const struct cli_verb cli_verb_port_forward;
+extern const struct cli_verb cli_verb_ps;
+extern const struct cli_verb cli_verb_rm;
 extern const struct cli_verb cli_verb_run;
+extern const struct cli_verb cli_verb_stats;
+extern const struct cli_verb cli_verb_stop;
+extern const struct cli_verb cli_verb_unpause;
+extern const struct cli_verb cli_verb_wait;
 
 #endif /* CLI_CLI_H */

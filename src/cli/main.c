@@ -38,7 +38,10 @@ static const struct opt_row cli_global_rows[] = {
 };
 
 static const struct cli_verb *const cli_verbs[] = {
-	&cli_verb_run,
+	&cli_verb_run,	   &cli_verb_exec,    &cli_verb_ps,   &cli_verb_logs,
+	&cli_verb_inspect, &cli_verb_stats,   &cli_verb_wait, &cli_verb_kill,
+	&cli_verb_stop,	   &cli_verb_pause,   &cli_verb_unpause, &cli_verb_rm,
+	&cli_verb_cp,	   &cli_verb_port_forward, &cli_verb_analyze,
 };
 
 int cli_fail(const struct coffer_error *err)
@@ -60,6 +63,27 @@ void cli_verb_help(const struct cli_verb *verb, FILE *out)
 	fprintf(out, "Usage: coffer %s %s\n\n%s.\n\nOptions:\n", verb->name, verb->usage,
 		verb->help);
 	opt_print(verb->rows, verb->nrows, out);
+}
+
+int cli_options(const struct cli_verb *verb, unsigned how, int argc, char *argv[], void *opts,
+		const bool *help, int min, int max, int *rest)
+{
+	struct coffer_error err = COFFER_ERROR_INIT;
+	int r = opt_parse(verb->rows, verb->nrows, how, argc, argv, opts, rest, &err);
+
+	if (r == 0 && *help) {
+		cli_verb_help(verb, stdout);
+		return CLI_EXIT_OK;
+	}
+	if (r == 0 && argc - *rest < min)
+		r = err_invalid(&err, "missing argument, usage: coffer %s %s", verb->name,
+				verb->usage);
+	if (r == 0 && argc - *rest > max)
+		r = err_invalid(&err, "%s: one argument too many", argv[*rest + max]);
+	if (r == 0)
+		return -1;
+	err_wrap(&err, "%s", verb->name);
+	return cli_fail(&err);
 }
 
 static void cli_help(FILE *out)

@@ -8,8 +8,8 @@
  * Our own descriptors are shared with other programs and therefore stay as
  * they are (blocking or not); the threads do the blocking.  When nobody reads
  * our stdout any more the stream is closed, so that the program gets EPIPE and
- * SIGPIPE as in a local pipeline; SIGPIPE itself is ignored here.  Only run.c
- * uses this.
+ * SIGPIPE as in a local pipeline; SIGPIPE itself is ignored here.  Used by run.c and
+ * exec.c.
  */
 #include "cli/relay.h"
 
@@ -53,6 +53,8 @@ static bool relay_wait(const struct relay *relay)
 
 static int relay_write(const struct relay *relay, const char *p, size_t n)
 {
+	if (relay->sink)
+		return relay->sink(relay->sink_data, p, n);
 	while (n > 0) {
 		ssize_t w =
 		    relay->output ? write(relay->to, p, n) : send(relay->to, p, n, MSG_NOSIGNAL);
@@ -83,7 +85,7 @@ static void relay_note(struct relay *relay, bool writing, int error)
 
 	if (writing != relay->output || error == -EPIPE)
 		return;
-	if (error == -EIO && fstat(writing ? relay->to : relay->from, &st) == 0 &&
+	if (error == -EIO && !relay->sink && fstat(writing ? relay->to : relay->from, &st) == 0 &&
 	    S_ISCHR(st.st_mode))
 		return;
 	relay->error = error;

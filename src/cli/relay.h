@@ -17,6 +17,9 @@ struct relay {
 	int from;            /* input: borrowed; output: the process's, taken over */
 	int to;              /* the other way round */
 	bool output;         /* from the process to us */
+	/* Output: takes it instead of `to`. Return: 0 or negative errno */
+	int (*sink)(void *data, const char *p, size_t n);
+	void *sink_data;
 	int ended_fd;        /* eventfd; borrowed. Readable: the process has ended */
 	uint64_t first_byte; /* output: CLOCK_MONOTONIC of the first one, microseconds, or 0 */
 	int error;           /* negative errno of our own descriptor: bytes are missing; or 0 */

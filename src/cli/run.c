@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cli/run.c - coffer run: a program in a new container, its streams here
+ * cli/run.c - coffer run: a program in a new container
  *
- *	main thread      create, start, wait, stop
- *	signal thread    forwards signals (signals.c)
- *	stream threads   copy stdin, stdout, stderr (relay.c)
+ *	foreground   its streams, terminal and signals are here (session.c)
+ *	background   the same, in a process of our own (background.c), output to a log
  *
  * The exit code is the program's, or one of enum cli_exit.
  */
@@ -12,251 +11,89 @@
 
 #include <fcntl.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "cli/relay.h"
-#include "cli/signals.h"
+#include "base/io.h"
 #include "base/tty.h"
+#include "cli/background.h"
+#include "cli/run_config.h"
+#include "cli/target.h"
 #include "cli/timing.h"
-#include "coffer/coffer.h"
-
-struct run_opts {
-	bool help, interactive, tty, read_only, timing;
-	const char *rootfs, *name, *workdir, *user, *hostname, *machine, *kernel, *initrd;
-	struct opt_list env;
-	unsigned cpus;
-	uint64_t memory;
-};
-
-static const char *const run_machines[] = { "auto", "qemu-kvm", "qemu-tcg", NULL };
-
-#define FIELD(member) offsetof(struct run_opts, member)
-static const struct opt_row run_rows[] = {
-	{ "rootfs", 0, OPT_STRING, FIELD(rootfs), "PATH",
-	  "Root: a directory (copied) or an ext4 image (not changed)" },
-	{ "name", 0, OPT_STRING, FIELD(name), "NAME", "The container's id (default: random)" },
-	{ "interactive", 'i', OPT_FLAG, FIELD(interactive), NULL, "Pass stdin on" },
-	{ "tty", 't', OPT_FLAG, FIELD(tty), NULL, "Run on a terminal of its own; includes -i" },
-	{ "env", 'e', OPT_LIST, FIELD(env), "KEY=VALUE",
-	  "Set a variable (KEY alone: as it is here)" },
-	{ "workdir", 'w', OPT_STRING, FIELD(workdir), "DIR", "Working directory (default: /)" },
-	{ "user", 'u', OPT_STRING, FIELD(user), "USER[:GROUP]",
-	  "Names or numbers (default: root)" },
-	{ "hostname", 0, OPT_STRING, FIELD(hostname), "NAME", "Host name (default: the id)" },
-	{ "cpus", 0, OPT_COUNT, FIELD(cpus), "N", "CPUs of the machine (default: 1)", 1, 64 },
-	{ "memory", 'm', OPT_SIZE, FIELD(memory), "SIZE", "Memory of the machine (default: 256M)",
-	  COFFER_MEMORY_MIN, UINT64_C(1) << 40 },
-	{ "read-only", 0, OPT_FLAG, FIELD(read_only), NULL, "Refuse writes to the root" },
-	{ "timing", 0, OPT_FLAG, FIELD(timing), NULL, "At the end, tell where the time went" },
-	{ "machine", 0, OPT_WORD, FIELD(machine), "NAME", "auto, qemu-kvm or qemu-tcg",
-	  .words = run_machines },
-	{ "kernel", 0, OPT_STRING, FIELD(kernel), "FILE", "Kernel to boot" },
-	{ "initrd", 0, OPT_STRING, FIELD(initrd), "FILE", "Initial ramdisk with the agent" },
-	{ "help", 'h', OPT_FLAG, FIELD(help), NULL, "Show this help" },
-};
 
 /* What one run holds. */
 struct run {
+	const struct cli *cli;
 	const struct run_opts *opts;
 	struct coffer_container *container;
-	struct coffer_process *process; /* borrowed */
-	struct signals signals;
-	struct relay relays[COFFER_STREAM_COUNT];
-	int ended_fd;		/* eventfd, readable once the program has ended */
-	uint16_t rows, columns; /* of the terminal, as the program was told */
+	struct session session;
+	struct logfile log;
+	int report_fd; /* of an owner in the background, until it has reported; else -1 */
 	struct coffer_timing timing;
-	uint64_t ended;
 };
 
-static const char *run_pick(const char *option, const char *config)
+/* Tell of the end before the start. Return: exit code */
+static int run_fail(struct run *run, int code, const struct coffer_error *err)
 {
-	return option ? option : config;
-}
-
-/* "KEY" alone takes our value, and is dropped when we have none. The new strings are owned. */
-static int run_env(const struct opt_list *given, struct opt_list *out, struct coffer_error *err)
-{
-	out->v = calloc(given->n + 1, sizeof(*out->v));
-	if (!out->v)
-		return err_nomem(err);
-	for (size_t i = 0; i < given->n; i++) {
-		const char *value = getenv(given->v[i]);
-		char *s;
-
-		if (!*given->v[i])
-			return err_invalid(err, "option --env: empty");
-		if (!strchr(given->v[i], '=') && !value)
-			continue;
-		if (strchr(given->v[i], '='))
-			s = strdup(given->v[i]);
-		else if (asprintf(&s, "%s=%s", given->v[i], value) < 0)
-			s = NULL;
-		if (!s)
-			return err_nomem(err);
-		out->v[out->n++] = s;
+	tty_restore();
+	if (run->report_fd < 0) {
+		cli_fail(err);
+		return code;
 	}
-	return 0;
-}
-
-static void run_env_free(struct opt_list *env)
-{
-	for (size_t i = 0; i < env->n; i++)
-		free((char *)env->v[i]);
-	opt_list_free(env);
-}
-
-static void run_opts_free(struct run_opts *opts)
-{
-	opt_list_free(&opts->env);
-}
-
-/* The library checks the values; the terminal is ours to check. */
-static int run_check(struct run_opts *opts, int nargs, struct coffer_error *err)
-{
-	if (nargs == 0)
-		return err_invalid(err, "run: no command given (see coffer run --help)");
-	if (opts->tty) {
-		opts->interactive = true;
-		if (!isatty(STDIN_FILENO))
-			return err_invalid(err, "run: the input device is not a TTY");
-	}
-	return 0;
-}
-
-static int run_new(struct run *run, const struct cli *cli, char *args[], struct coffer_error *err)
-{
-	struct coffer_container_config cfg = COFFER_CONTAINER_CONFIG_INIT;
-	const struct run_opts *opts = run->opts;
-	const char *run_dir = getenv("COFFER_RUN");
-	struct coffer_process_config p = COFFER_PROCESS_CONFIG_INIT;
-	CLEANUP(run_env_free) struct opt_list env = { 0 };
-	int r;
-
-	r = run_env(&opts->env, &env, err);
-	if (r < 0)
-		return r;
-	cfg.rootfs = run_pick(opts->rootfs, cli->config.rootfs);
-	cfg.read_only = opts->read_only;
-	cfg.hostname = opts->hostname;
-	cfg.cpus = opts->cpus ? opts->cpus : cli->config.cpus;
-	cfg.memory = opts->memory ? opts->memory : cli->config.memory;
-	cfg.machine = run_pick(opts->machine, cli->config.machine);
-	cfg.kernel = run_pick(opts->kernel, cli->config.kernel);
-	cfg.initrd = run_pick(opts->initrd, cli->config.initrd);
-	cfg.run_dir = run_pick(run_dir && *run_dir ? run_dir : NULL, cli->config.run_dir);
-	p.args = (const char *const *)args;
-	p.env = env.v;
-	p.cwd = opts->workdir;
-	p.user = opts->user;
-	p.terminal = opts->tty;
-	p.stdio[COFFER_STDOUT].mode = COFFER_STDIO_PIPE;
-	if (opts->interactive)
-		p.stdio[COFFER_STDIN].mode = COFFER_STDIO_PIPE;
-	if (opts->tty)
-		tty_size(STDIN_FILENO, &run->rows, &run->columns);
-	else
-		p.stdio[COFFER_STDERR].mode = COFFER_STDIO_PIPE;
-	p.rows = run->rows;
-	p.columns = run->columns;
-	cfg.process = &p;
-	r = coffer_container_new(opts->name, &cfg, &run->container, err);
-	if (r == 0)
-		run->process = coffer_container_process(run->container);
-	return r;
-}
-
-/* A stream that is not there gets no relay. */
-static int run_relays(struct run *run, struct coffer_error *err)
-{
-	static const int ours[] = { STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO };
-
-	for (int i = 0; i < COFFER_STREAM_COUNT; i++) {
-		struct relay *relay = &run->relays[i];
-		int fd = coffer_process_take_stream(run->process, i), r;
-
-		if (fd < 0)
-			continue;
-		relay->output = i != COFFER_STDIN;
-		relay->from = relay->output ? fd : ours[i];
-		relay->to = relay->output ? ours[i] : fd;
-		relay->ended_fd = run->ended_fd;
-		r = relay_start(relay, err);
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	/* Whoever is told can use the name again. */
+	coffer_container_stop(run->container, 0, NULL);
+	coffer_record_remove(target_run_dir(run->cli), coffer_container_id(run->container), false,
+			     NULL);
+	background_report(steal_fd(&run->report_fd), code, err);
+	return code;
 }
 
 /* The program could not be run: then the agent's verdict is the exit code. */
 static int run_start_failed(struct run *run, const struct coffer_error *err)
 {
 	struct coffer_exit end;
+	int code = CLI_EXIT_ERROR;
 
-	tty_restore();
-	cli_fail(err);
-	if (coffer_process_wait(run->process, 0, &end, NULL) == 0 &&
+	if (coffer_process_wait(run->session.process, 0, &end, NULL) == 0 &&
 	    (end.code == CLI_EXIT_NOT_EXECUTABLE || end.code == CLI_EXIT_NOT_FOUND))
-		return end.code;
-	return CLI_EXIT_ERROR;
+		code = end.code;
+	return run_fail(run, code, err);
 }
 
 /* @err: of a failed create or start. Given up because of a signal is no error to tell. */
 static int run_gave_up(struct run *run, const struct coffer_error *err)
 {
-	int caught = atomic_load(&run->signals.caught);
+	int caught = atomic_load(&run->session.signals.caught);
 
-	if (err->kind == COFFER_ERR_CANCELLED && caught)
+	if (err->kind == COFFER_ERR_CANCELLED && caught && run->report_fd < 0)
 		return CLI_EXIT_SIGNAL + caught;
 	return run_start_failed(run, err);
 }
 
-/* Until now nobody cared for changes of the window. */
-static void run_resize(const struct run *run)
+static int run_write_cidfile(const struct run *run, struct coffer_error *err)
 {
-	uint16_t rows, columns;
+	const char *path = run->opts->cidfile, *id = coffer_container_id(run->container);
+	autoclose int fd = -1;
+	int r;
 
-	if (!run->opts->tty)
-		return;
-	tty_size(STDIN_FILENO, &rows, &columns);
-	if (rows > 0 && columns > 0 && (rows != run->rows || columns != run->columns))
-		coffer_process_resize(run->process, rows, columns, NULL);
+	if (!path)
+		return 0;
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return err_sys(err, "run: option --cidfile: %s", path);
+	r = io_write_full(fd, id, strlen(id));
+	return r < 0 ? err_sysn(err, r, "run: option --cidfile: %s", path) : 0;
 }
 
-/* A program whose output was lost has not done what it says it has. */
-static int run_finish_relays(struct run *run, struct coffer_error *err)
+static int run_prepare(struct run *run, struct coffer_error *err)
 {
-	static const char *const names[] = { "read standard input", "write standard output",
-					     "write standard error" };
-	int r = 0;
+	int r = run_write_cidfile(run, err);
 
-	for (int i = 0; i < COFFER_STREAM_COUNT; i++) {
-		relay_finish(&run->relays[i]);
-		if (run->relays[i].error)
-			r = err_sysn(err, run->relays[i].error, "%s", names[i]);
-	}
+	if (r == 0 && run->session.log)
+		r = logfile_open(&run->log, run->cli, coffer_container_id(run->container), err);
+	if (r == 0 && run->session.tty)
+		r = tty_raw(STDIN_FILENO, err);
 	return r;
-}
-
-static int run_started(struct run *run)
-{
-	struct coffer_error err = COFFER_ERROR_INIT;
-	struct coffer_exit end = { .code = CLI_EXIT_ERROR };
-	const uint64_t one = 1;
-	int r, lost;
-
-	atomic_store(&run->signals.started, true);
-	r = run_relays(run, &err);
-	run_resize(run);
-	if (r == 0)
-		r = coffer_process_wait(run->process, COFFER_FOREVER, &end, &err);
-	run->ended = clock_now();
-	if (write(run->ended_fd, &one, sizeof(one)) < 0 && r == 0)
-		r = err_sys(&err, "write to an eventfd");
-	lost = run_finish_relays(run, r < 0 ? NULL : &err);
-	tty_restore();
-	return r < 0 || lost < 0 ? cli_fail(&err) : end.code;
 }
 
 static int run_go(struct run *run)
@@ -265,75 +102,99 @@ static int run_go(struct run *run)
 
 	if (coffer_container_create(run->container, &err) < 0)
 		return run_gave_up(run, &err);
-	if (run->opts->tty && tty_raw(STDIN_FILENO, &err) < 0)
-		return cli_fail(&err);
+	if (run_prepare(run, &err) < 0)
+		return run_fail(run, CLI_EXIT_ERROR, &err);
 	if (coffer_container_start(run->container, &err) < 0)
 		return run_gave_up(run, &err);
-	return run_started(run);
+	if (run->report_fd >= 0)
+		background_report(steal_fd(&run->report_fd), 0, NULL);
+	return session_run(&run->session);
 }
 
-static void run_report(const struct run *run, const struct cli *cli)
+static void run_report(const struct run *run)
 {
 	struct timing_run t = {
-		.main = cli->started,
-		.ended = run->ended,
+		.main = run->cli->started,
+		.ended = run->session.ended,
 		.stopped = clock_now(),
-		.first_byte = run->relays[COFFER_STDOUT].first_byte,
+		.first_byte = run->session.relays[COFFER_STDOUT].first_byte,
 		.container = run->timing,
 	};
 
 	timing_print(&t, stderr);
 }
 
-static int run_container(struct run *run, const struct cli *cli, char *args[])
+/* From here on there are threads. */
+static int run_container(struct run *run)
 {
 	struct coffer_error err = COFFER_ERROR_INIT;
-	autoclose int ended_fd = eventfd(0, EFD_CLOEXEC);
+	struct session *s = &run->session;
 	int code;
 
-	run->ended_fd = ended_fd;
-	if (ended_fd < 0) {
-		err_sys(&err, "make an eventfd");
-		return cli_fail(&err);
-	}
-	run->signals.terminal = run->opts->tty;
-	signals_block(&run->signals);
-	if (run_new(run, cli, args, &err) < 0)
-		return cli_fail(&err);
-	run->signals.container = run->container;
-	if (signals_start(&run->signals, &err) < 0) {
-		coffer_container_free(run->container);
-		return cli_fail(&err);
-	}
+	s->signals.terminal = s->tty;
+	s->signals.process = s->process;
+	s->signals.container = run->container;
+	signals_block(&s->signals);
+	if (signals_start(&s->signals, &err) < 0)
+		return run_fail(run, CLI_EXIT_ERROR, &err);
 	code = run_go(run);
 	tty_restore();
 	run->timing.size = sizeof(run->timing);
 	coffer_container_timing(run->container, &run->timing);
-	signals_stop(&run->signals);
+	signals_stop(&s->signals);
+	return code;
+}
+
+/* Return: exit code */
+static int run_in_background(struct run *run)
+{
+	struct coffer_error err = COFFER_ERROR_INIT;
+	int code, r;
+
+	r = background_fork(&run->report_fd, &code, &err);
+	if (r < 0)
+		return cli_fail(&err);
+	if (r == 0)
+		return run_container(run);
+	if (code == CLI_EXIT_OK)
+		printf("%s\n", coffer_container_id(run->container));
+	return code;
+}
+
+static int run_with(struct run *run, char *args[])
+{
+	struct coffer_error err = COFFER_ERROR_INIT;
+	int code;
+
+	if (run->opts->detach)
+		run->session.log = &run->log;
+	if (session_open(&run->session, &err) < 0 ||
+	    run_new(run->opts, run->cli, args, &run->session, &run->container, &err) < 0)
+		return cli_fail(&err);
+	code = run->opts->detach ? run_in_background(run) : run_container(run);
+	/* Last, for whoever follows the log: its end is the end of the container's owner. */
+	logfile_close(&run->log);
 	coffer_container_free(run->container);
 	return code;
 }
 
 static int cli_run(const struct cli *cli, const struct cli_verb *verb, int argc, char *argv[])
 {
-	CLEANUP(run_opts_free) struct run_opts opts = { 0 };
+	CLEANUP(run_opts_free) struct run_opts opts = RUN_OPTS_INIT;
 	struct coffer_error err = COFFER_ERROR_INIT;
-	struct run run = { .opts = &opts, .ended_fd = -1 };
+	struct run run = { .cli = cli, .opts = &opts, .report_fd = -1,
+			   .log = { .dir_fd = -1, .fd = -1 } };
 	int rest, code;
 
-	if (opt_parse(run_rows, ARRAY_SIZE(run_rows), 0, argc, argv, &opts, &rest, &err) < 0) {
-		err_wrap(&err, "run");
-		return cli_fail(&err);
-	}
-	if (opts.help) {
-		cli_verb_help(verb, stdout);
-		return CLI_EXIT_OK;
-	}
+	code = cli_options(verb, 0, argc, argv, &opts, &opts.help, 0, argc, &rest);
+	if (code >= 0)
+		return code;
 	if (run_check(&opts, argc - rest, &err) < 0)
 		return cli_fail(&err);
-	code = run_container(&run, cli, argv + rest);
+	code = run_with(&run, argv + rest);
+	session_close(&run.session);
 	if (opts.timing)
-		run_report(&run, cli);
+		run_report(&run);
 	return code;
 }
 
@@ -343,5 +204,5 @@ const struct cli_verb cli_verb_run = {
 	.usage = "[OPTION...] [--] COMMAND [ARG...]",
 	.help = "Run a program in a new container and wait for it",
 	.rows = run_rows,
-	.nrows = ARRAY_SIZE(run_rows),
+	.nrows = RUN_NROWS,
 };

@@ -5,8 +5,7 @@
  * They are blocked everywhere and taken by one thread: before the program runs
  * they make the start give up, afterwards they are forwarded.  A machine that
  * does not answer to one that asks for the end is ended.  Stop signals (Ctrl-Z
- * without a terminal of its own) keep their usual effect on us.  Only run.c
- * uses this.
+ * without a terminal of its own) keep their usual effect on us.
  */
 #define LOG_CATEGORY "cli"
 #include "cli/signals.h"
@@ -61,7 +60,7 @@ static void signals_resize(struct signals *s, struct coffer_process *process)
 
 static void signals_handle(struct signals *s, int sig)
 {
-	struct coffer_process *process = coffer_container_process(s->container);
+	struct coffer_process *process = s->process;
 	struct coffer_error err = COFFER_ERROR_INIT;
 
 	if (sig == SIGWINCH) {
@@ -69,7 +68,7 @@ static void signals_handle(struct signals *s, int sig)
 			signals_resize(s, process);
 		return;
 	}
-	if (!atomic_load(&s->started)) {
+	if (!atomic_load(&s->started) && s->container) {
 		atomic_store(&s->caught, sig);
 		coffer_container_cancel(s->container);
 		/* It may have got past its last look meanwhile; then the kill below counts. */
@@ -80,7 +79,8 @@ static void signals_handle(struct signals *s, int sig)
 	if (err.kind == COFFER_ERR_TIMEOUT && sig != SIGUSR1 && sig != SIGUSR2) {
 		/* Else nothing short of SIGKILL would end us. */
 		cli_fail(&err);
-		coffer_container_stop(s->container, 0, NULL);
+		if (s->container)
+			coffer_container_stop(s->container, 0, NULL);
 	}
 }
 

@@ -14,7 +14,8 @@
 #include "coffer/container.h"
 
 struct signals {
-	struct coffer_container *container; /* borrowed */
+	struct coffer_process *process;     /* whom they are for; borrowed */
+	struct coffer_container *container; /* its, if it is ours to start and to end; else NULL */
 	bool terminal;                      /* the window's size goes along, too */
 	sigset_t set;
 	pthread_t thread;

@@ -22,6 +22,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "container/control.h"
 #include "container/remote.h"
 #include "sandbox/vm.h"
 
@@ -134,6 +135,7 @@ void coffer_container_free(struct coffer_container *c)
 		if (container_begin(c, ~0u, "free", NULL) == 0)
 			container_teardown(c, COFFER_STATE_STOPPED, NULL);
 	}
+	control_free(c);
 	events_close(c);
 	container_free_processes(c->execs);
 	container_free_processes(c->deleted);

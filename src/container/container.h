@@ -93,7 +93,7 @@ struct coffer_container {
 	struct remote *remote; /* another process owns it, and calls go there; NULL: it is ours */
 	int cancel_fd; /* eventfd, readable: give up */
 	int gone_fd;   /* eventfd, readable: the machine ends or has ended */
-	struct control *control; /* serves other processes; guarded by lock */
+	struct control *control; /* serves other processes; changed by who is busy */
 
 	pthread_mutex_t lock;	/* guards what follows */
 	pthread_cond_t changed; /* busy, users, watch.quit, a process's agent */

@@ -12,14 +12,14 @@
 #include "container/container.h"
 #include "container/wire.h"
 
-/* control_open() - Serve in c->dir; container's lock held, from create on */
+/* control_open() - Serve in c->dir, from create on; for who is busy, without the lock */
 int control_open(struct coffer_container *c, struct coffer_error *err);
 
-/* control_close() - Take no more; what is under way goes on. Container's lock held; idempotent */
+/* control_close() - Take no more; what is under way goes on. Likewise; idempotent */
 void control_close(struct coffer_container *c);
 
 /* control_free() - Wait for what is under way, cut what would not end. The container has no machine
- * any more, its lock is not held. Last of all */
+ * any more */
 void control_free(struct coffer_container *c);
 
 /* A connection and its one call. Replies may be filled with what `hold` keeps until it is sent. */

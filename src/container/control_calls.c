@@ -164,12 +164,14 @@ static int control_stats(struct control_call *call, struct coffer_error *err)
 static int control_send_events(struct control_call *call, struct coffer_events *events,
 			       struct coffer_error *err)
 {
-	struct coffer_event event = { .size = sizeof(event) };
+	struct coffer_event *event;
 	int r;
 
 	/* That the subscription stands. */
 	r = control_reply(call, NULL);
-	call->reply.data = (ProtobufCBinaryData){ .len = sizeof(event), .data = (uint8_t *)&event };
+	event = r == 0 ? control_new_struct(call, sizeof(*event), err) : NULL;
+	if (!event)
+		return -ECONNRESET;
 	while (r == 0) {
 		struct pollfd fds[] = { { .fd = coffer_events_fd(events), .events = POLLIN },
 					{ .fd = call->sock, .events = POLLIN } };
@@ -178,7 +180,7 @@ static int control_send_events(struct control_call *call, struct coffer_events *
 			return err_sys(err, "poll");
 		if (fds[1].revents)
 			return err_set(err, COFFER_ERR_CANCELLED, 0, "the caller has gone");
-		r = coffer_events_next(events, 0, &event, err);
+		r = coffer_events_next(events, 0, event, err);
 		if (r == 0)
 			r = control_reply(call, NULL);
 		else if (r == -ETIMEDOUT)

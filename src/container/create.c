@@ -17,6 +17,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "container/control.h"
+#include "container/record.h"
 #include "container/relay.h"
 #include "container/remote.h"
 
@@ -39,7 +41,14 @@ static int create_sandbox(struct coffer_container *c, struct coffer_error *err)
 
 static int create_dir(struct coffer_container *c, struct coffer_error *err)
 {
-	return rundir_create(c->config->run_dir, c->id, &c->dir, err);
+	int r = -ENOENT;
+
+	/* One that is kept is its own directory's heir. */
+	if (c->config->keep && coffer_container_state(c) == COFFER_STATE_STOPPED)
+		r = rundir_open(c->config->run_dir, c->id, true, &c->dir, err);
+	if (r == -ENOENT)
+		r = rundir_create(c->config->run_dir, c->id, &c->dir, err);
+	return r < 0 ? r : control_open(c, err);
 }
 
 static int create_storage(struct coffer_container *c, struct coffer_error *err)
@@ -142,6 +151,8 @@ static int create_commit(struct coffer_container *c, enum coffer_state state,
 		events_emit(c, event);
 	}
 	pthread_mutex_unlock(&c->lock);
+	if (r == 0)
+		record_note(c, state);
 	return r;
 }
 

@@ -10,6 +10,7 @@
 #include "container/container.h"
 
 #include "base/clock.h"
+#include "container/record.h"
 #include "container/remote.h"
 
 #define PAUSE_SETTLE (2 * USEC_PER_SEC)
@@ -22,6 +23,7 @@ static void pause_set_state(struct coffer_container *c, enum coffer_state state)
 	pthread_cond_broadcast(&c->changed);
 	pthread_mutex_unlock(&c->lock);
 	watch_wake(c);
+	record_note(c, state);
 }
 
 static void pause_emit(struct coffer_container *c, enum coffer_event_type type)

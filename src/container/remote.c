@@ -271,6 +271,16 @@ int remote_stop(struct coffer_container *c, uint64_t grace, struct coffer_error 
 	return remote_call(c, &req, NULL, NULL, err);
 }
 
+int remote_stop_within(struct coffer_container *c, usec_t limit, struct coffer_error *err)
+{
+	Ct__Request req = CT__REQUEST__INIT;
+	autoclose int sock = -1;
+
+	req.method = CT__METHOD__STOP;
+	sock = remote_begin(c, &req, err);
+	return sock < 0 ? sock : remote_reply(c, sock, -1, deadline_in(limit), NULL, NULL, err);
+}
+
 int remote_kill_all(struct coffer_container *c, int sig, struct coffer_error *err)
 {
 	Ct__Request req = CT__REQUEST__INIT;

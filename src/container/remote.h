@@ -56,6 +56,8 @@ void remote_hand_over(const void *full, size_t size, void *out);
 void remote_free(struct coffer_container *c);
 enum coffer_state remote_state(struct coffer_container *c);
 int remote_stop(struct coffer_container *c, uint64_t grace, struct coffer_error *err);
+/* remote_stop_within() - At once, and with a limit for the owner's answer */
+int remote_stop_within(struct coffer_container *c, usec_t limit, struct coffer_error *err);
 int remote_pause(struct coffer_container *c, struct coffer_error *err);
 int remote_resume(struct coffer_container *c, struct coffer_error *err);
 int remote_kill_all(struct coffer_container *c, int sig, struct coffer_error *err);

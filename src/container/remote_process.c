@@ -42,10 +42,21 @@ static int remote_process_new(struct coffer_container *c, const char *id, int64_
 	return 0;
 }
 
+/* What it wrote has arrived, or nothing more comes. */
+static void remote_end_streams(struct coffer_process *p)
+{
+	for (int i = 0; i < COFFER_STREAM_COUNT; i++)
+		stream_free(steal_ptr(p->stdio[i]));
+}
+
 void remote_process_free(struct coffer_process *p)
 {
 	if (!p)
 		return;
+	/* The streams that are copied here take it for the end of the process. */
+	if (p->remote_fd >= 0)
+		shutdown(p->remote_fd, SHUT_RDWR);
+	remote_end_streams(p);
 	for (int i = 0; i < COFFER_STREAM_COUNT; i++)
 		close_fd(&p->streams[i]);
 	close_fd(&p->remote_fd);
@@ -213,6 +224,23 @@ static int remote_take_exec(struct coffer_container *c, int sock, unsigned pipes
 	return 0;
 }
 
+/* Those that are not the caller's to take. */
+static int remote_copy_streams(struct coffer_process *p, struct coffer_error *err)
+{
+	const struct stream_process process = { .exit_fd = p->remote_fd, .gone_fd = -1 };
+	int r = 0;
+
+	for (int i = 0; r == 0 && i < COFFER_STREAM_COUNT; i++) {
+		const struct coffer_stdio *how = &p->config->stdio[i];
+
+		if (how->mode >= COFFER_STDIO_INHERIT)
+			r = stream_start(how->mode == COFFER_STDIO_FD ? how->fd : i,
+					 steal_fd(&p->streams[i]), i != COFFER_STDIN, &process,
+					 &p->stdio[i], err);
+	}
+	return r;
+}
+
 int remote_exec(struct coffer_container *c, const char *id,
 		const struct coffer_process_config *config, struct coffer_process **out,
 		struct coffer_error *err)
@@ -238,6 +266,9 @@ int remote_exec(struct coffer_container *c, const char *id,
 		(*out)->mine = true;
 		(*out)->config = steal_ptr(cfg);
 		remote_list(c, *out);
+		r = remote_copy_streams(*out, err);
+		if (r < 0)
+			remote_process_delete(steal_ptr(*out), true, NULL);
 	}
 	config_free_process(cfg);
 	return r;
@@ -277,6 +308,7 @@ static int remote_look(struct coffer_process *p, struct coffer_exit *status,
 		p->phase = r < 0 ? PROCESS_LOST : PROCESS_ENDED;
 		/* Wakes the others, and tells the owner that the end is known. */
 		shutdown(p->remote_fd, SHUT_RDWR);
+		remote_end_streams(p);
 	}
 	if (p->phase == PROCESS_LOST) {
 		if (err)
@@ -364,8 +396,14 @@ int remote_process_resize(struct coffer_process *p, uint16_t rows, uint16_t colu
 int remote_process_close_stdin(struct coffer_process *p, struct coffer_error *err)
 {
 	Ct__Request req = CT__REQUEST__INIT;
+	bool ours;
 
-	return remote_about(p, CT__METHOD__CLOSE_STDIN, &req, err);
+	pthread_mutex_lock(&p->lock);
+	ours = p->stdio[COFFER_STDIN] != NULL;
+	if (ours)
+		stream_end_input(p->stdio[COFFER_STDIN]);
+	pthread_mutex_unlock(&p->lock);
+	return ours ? 0 : remote_about(p, CT__METHOD__CLOSE_STDIN, &req, err);
 }
 
 /* Its owner forgets an exec of ours as soon as its end is known here. */

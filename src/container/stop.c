@@ -19,8 +19,10 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "container/remote.h"
 #include "base/spawn.h"
+#include "container/control.h"
+#include "container/record.h"
+#include "container/remote.h"
 
 /* Nothing and nobody reaches the machine any more. */
 static void stop_close(struct coffer_container *c)
@@ -101,6 +103,7 @@ void container_teardown(struct coffer_container *c, enum coffer_state state,
 			const struct coffer_error *cause)
 {
 	stop_close(c);
+	control_close(c);
 	container_settle(c);
 	if (c->sandbox)
 		c->sandbox->ops->stop(c->sandbox);
@@ -108,15 +111,18 @@ void container_teardown(struct coffer_container *c, enum coffer_state state,
 	watch_stop(c);
 	container_settle(c);
 	stop_close_all(c);
-	stop_free_machine(c);
 	pthread_mutex_lock(&c->lock);
 	/* One that has died stays so. */
-	if (c->state != COFFER_STATE_ERRORED) {
-		c->state = state;
-		if (cause)
-			c->cause = *cause;
-	}
+	if (c->state == COFFER_STATE_ERRORED)
+		state = c->state;
+	else if (cause)
+		c->cause = *cause;
 	clock_gettime(CLOCK_REALTIME, &c->finished_at);
+	pthread_mutex_unlock(&c->lock);
+	record_note(c, state);
+	stop_free_machine(c);
+	pthread_mutex_lock(&c->lock);
+	c->state = state;
 	c->closing = false;
 	c->busy = false;
 	pthread_cond_broadcast(&c->changed);

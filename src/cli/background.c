@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cli/background.c - coffer run -d: a process of ours that owns the container
+ *
+ *	coffer run -d --fork--> owner: setsid, create, start --report--> then it waits, as run does
+ *	      `-- waits for the report, prints the id or the error, exits
+ *
+ * There is no daemon: the owner is what would otherwise stay in the foreground.
+ */
+#include "cli/background.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "cli/cli.h"
+
+static const int background_signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+
+/* Signals that have come since the last look go to the owner, which gives up. */
+static int background_pass_on(int signal_fd, pid_t owner)
+{
+	struct signalfd_siginfo si;
+
+	if (read(signal_fd, &si, sizeof(si)) != sizeof(si))
+		return 0;
+	/* It has ended but for its report: then that counts. */
+	kill(owner, (int)si.ssi_signo);
+	return (int)si.ssi_signo;
+}
+
+static int background_lost(pid_t owner)
+{
+	struct coffer_error err = COFFER_ERROR_INIT;
+	int status;
+
+	if (waitpid(owner, &status, 0) == owner && WIFSIGNALED(status))
+		err_set(&err, COFFER_ERR_INTERRUPTED, 0,
+			"run: the process in the background was killed by signal %d",
+			WTERMSIG(status));
+	else
+		err_set(&err, COFFER_ERR_INTERRUPTED, 0,
+			"run: the process in the background ended without a word");
+	return cli_fail(&err);
+}
+
+/* Return: exit code */
+static int background_await(int report_fd, int signal_fd, pid_t owner)
+{
+	struct pollfd fds[] = { { .fd = report_fd, .events = POLLIN },
+				{ .fd = signal_fd, .events = POLLIN } };
+	struct background_report report;
+	int caught = 0;
+
+	for (;;) {
+		if (poll(fds, ARRAY_SIZE(fds), -1) < 0)
+			continue;
+		if (fds[1].revents)
+			caught = background_pass_on(signal_fd, owner);
+		if (fds[0].revents)
+			break;
+	}
+	if (io_read_full(report_fd, &report, sizeof(report)) != sizeof(report))
+		return background_lost(owner);
+	report.err.message[sizeof(report.err.message) - 1] = '\0';
+	if (report.err.kind == COFFER_ERR_CANCELLED && caught)
+		return CLI_EXIT_SIGNAL + caught;
+	if (report.err.kind)
+		cli_fail(&report.err);
+	return report.code;
+}
+
+static int background_wait(int report_fd, pid_t owner, const sigset_t *set)
+{
+	autoclose int signal_fd = signalfd(-1, set, SFD_CLOEXEC);
+	struct coffer_error err = COFFER_ERROR_INIT;
+
+	if (signal_fd < 0) {
+		err_sys(&err, "signalfd");
+		kill(owner, SIGTERM);
+		return cli_fail(&err);
+	}
+	return background_await(report_fd, signal_fd, owner);
+}
+
+int background_fork(int *report_fd, int *code, struct coffer_error *err)
+{
+	autoclose int rd = -1, wr = -1;
+	sigset_t set, before;
+	pid_t owner;
+	int p[2];
+
+	if (pipe2(p, O_CLOEXEC) < 0)
+		return err_sys(err, "pipe");
+	rd = p[0];
+	wr = p[1];
+	sigemptyset(&set);
+	for (size_t i = 0; i < ARRAY_SIZE(background_signals); i++)
+		sigaddset(&set, background_signals[i]);
+	sigprocmask(SIG_BLOCK, &set, &before);
+	fflush(NULL);
+	owner = fork();
+	if (owner < 0)
+		return err_sys(err, "fork");
+	if (owner == 0) {
+		/* Still blocked: signals.c takes them. */
+		setsid();
+		*report_fd = steal_fd(&wr);
+		return 0;
+	}
+	close_fd(&wr);
+	*code = background_wait(rd, owner, &set);
+	return 1;
+}
+
+void background_report(int fd, int code, const struct coffer_error *err)
+{
+	struct background_report report = { .code = code };
+	int null;
+
+	if (err)
+		report.err = *err;
+	/* Nobody may be left to read it. */
+	signal(SIGPIPE, SIG_IGN);
+	if (code == 0) {
+		null = open("/dev/null", O_RDWR | O_CLOEXEC);
+		for (int i = 0; i < 3 && null >= 0; i++)
+			dup2(null, i);
+		if (null > 2)
+			close(null);
+		if (chdir("/") < 0)
+			report.code = CLI_EXIT_ERROR;
+	}
+	io_write_full(fd, &report, sizeof(report));
+	close(fd);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cli/background.h - coffer run -d: a process of ours that owns the container
+ */
+#ifndef CLI_BACKGROUND_H
+#define CLI_BACKGROUND_H
+
+#include "base/error.h"
+
+/* What the owner says when its container has been started, or could not be. */
+struct background_report {
+	int code; /* exit code of the command; 0: it runs */
+	struct coffer_error err;
+};
+
+/**
+ * background_fork() - Split in two; no other thread may exist
+ * @report_fd:	In the owner, set to where its report goes
+ * @code:	In the caller's process, set to the command's exit code
+ *
+ * The owner has a session of its own.  The other one waits for the report,
+ * hands signals that ask for an end to the owner, and prints errors.
+ *
+ * Return: 0 in the owner, 1 in the caller's process, negative errno
+ */
+int background_fork(int *report_fd, int *code, struct coffer_error *err);
+
+/* background_report() - Tell it, and close @fd. The caller's terminal is let go if all is well */
+void background_report(int fd, int code, const struct coffer_error *err);
+
+#endif /* CLI_BACKGROUND_H */
