@@ -11,5 +11,6 @@ int verb_count(int argc, char **argv);
 int verb_dgram(int argc, char **argv);
 int verb_lock(int argc, char **argv);
 int verb_tcp(int argc, char **argv);
+int verb_unix(int argc, char **argv);
 
 #endif /* PAYLOAD_LIVE_H */

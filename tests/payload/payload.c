@@ -546,6 +546,7 @@ static const struct {
 	{ "take", 1, verb_take },
 	{ "tcp", 1, verb_tcp },
 	{ "tty", 0, verb_tty },
+	{ "unix", 2, verb_unix },
 	{ "wait", 0, verb_wait },
 	{ "write", 2, verb_write },
 	{ "xattr", 2, verb_xattr },
