@@ -15,8 +15,6 @@
 #define LOG_CATEGORY "container"
 #include "container/container.h"
 
-#include <string.h>
-
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/spawn.h"
@@ -59,32 +57,50 @@ static void stop_await_users(struct coffer_container *c)
 	pthread_mutex_unlock(&c->lock);
 }
 
-/* Its connection to the agent and its streams; the watcher is no more. */
-static void stop_close_process(struct coffer_container *c, struct coffer_process *p)
-{
-	struct stream *stdio[COFFER_STREAM_COUNT];
+/* What a process holds of the machine. */
+struct stop_held {
 	struct agent *agent;
+	struct stream *stdio[COFFER_STREAM_COUNT];
+};
 
-	pthread_mutex_lock(&c->lock);
-	agent = steal_ptr(p->agent);
-	memcpy(stdio, p->stdio, sizeof(stdio));
-	memset(p->stdio, 0, sizeof(p->stdio));
-	if (p->phase != PROCESS_SETTLED && p->phase != PROCESS_ENDED)
-		for (int i = 0; i < COFFER_STREAM_COUNT; i++)
-			close_fd(&p->streams[i]);
-	pthread_mutex_unlock(&c->lock);
-	if (agent)
-		agent_close(agent);
-	for (int i = 0; i < COFFER_STREAM_COUNT; i++)
-		stream_free(stdio[i]);
+/* With the lock. Return: there was something */
+static bool stop_take(struct coffer_process *p, struct stop_held *held)
+{
+	bool any = p->agent;
+
+	held->agent = steal_ptr(p->agent);
+	for (int i = 0; i < COFFER_STREAM_COUNT; i++) {
+		held->stdio[i] = steal_ptr(p->stdio[i]);
+		any |= held->stdio[i] != NULL;
+	}
+	return any;
 }
 
+/* Of the next process that still has something. Return: false, there is none */
+static bool stop_take_next(struct coffer_container *c, struct stop_held *held)
+{
+	bool any;
+
+	pthread_mutex_lock(&c->lock);
+	any = stop_take(c->init, held);
+	for (struct coffer_process *p = c->execs; p && !any; p = p->next)
+		any = stop_take(p, held);
+	pthread_cond_broadcast(&c->changed);
+	pthread_mutex_unlock(&c->lock);
+	return any;
+}
+
+/* Connections to the agent and streams; the watcher is no more. */
 static void stop_close_all(struct coffer_container *c)
 {
-	stop_close_process(c, c->init);
-	/* Nobody adds or removes any without having entered. */
-	for (struct coffer_process *p = c->execs; p; p = p->next)
-		stop_close_process(c, p);
+	struct stop_held held;
+
+	while (stop_take_next(c, &held)) {
+		if (held.agent)
+			agent_close(held.agent);
+		for (int i = 0; i < COFFER_STREAM_COUNT; i++)
+			stream_free(held.stdio[i]);
+	}
 	while (c->nagents > 0)
 		agent_close(c->agents[--c->nagents]);
 }
