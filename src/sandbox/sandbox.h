@@ -31,7 +31,7 @@
 /* A guest's flush is one of the host's; what it trims is given back to the host. */
 struct sandbox_disk {
 	int fd;             /* raw image or block device, opened to match read_only; with nbd a
-			     * connected socket (sandbox/nbd.h); borrowed until boot() is over */
+			     * connected socket (sandbox/nbd.h); borrowed until ready() is over */
 	bool read_only;
 	bool nbd;
 	const char *export; /* with nbd; NULL: the server's default */
@@ -41,7 +41,7 @@ struct sandbox_disk {
 /* A directory of the host as a virtiofs device. What is read-only is so for a guest that has
  * taken over its kernel, too. Fill with sandbox_config_share(). */
 struct sandbox_share {
-	int fd;             /* directory, O_PATH will do; borrowed until boot() is over */
+	int fd;             /* directory, O_PATH will do; borrowed until ready() is over */
 	bool read_only;
 	char file[256];     /* the one file of it that the guest gets to see; "": all */
 	char tag[SANDBOX_TAG_MAX + 1];
@@ -153,7 +153,7 @@ typedef int (*sandbox_maker)(const struct sandbox_config *config, struct sandbox
 
 /**
  * sandbox_config_share() - Add a shared directory, or find it there
- * @fd:		Directory; borrowed until boot() is over
+ * @fd:		Directory; borrowed until ready() is over
  * @read_only:	One that is wanted writable as well is made so for both
  * @tag:	Set to the device's, which the guest mounts; points into @config
  *

@@ -222,6 +222,15 @@ static void vm_stop(struct sandbox *sb)
 	pthread_mutex_unlock(&vm->lock);
 }
 
+/* A connection to an NBD server has been used up by the first machine. */
+static bool vm_can_try_again(const struct vm *vm)
+{
+	for (unsigned i = 0; i < vm->cfg.ndisks; i++)
+		if (vm->cfg.disks[i].nbd)
+			return false;
+	return true;
+}
+
 static int vm_ready(struct sandbox *sb, struct coffer_error *err)
 {
 	struct vm *vm = vm_from(sb);
@@ -232,7 +241,7 @@ static int vm_ready(struct sandbox *sb, struct coffer_error *err)
 		r = vm_ready_once(vm, &first);
 		if (r == 0)
 			return 0;
-		if (r != -ETIMEDOUT || i == VM_BOOT_TRIES)
+		if (r != -ETIMEDOUT || i == VM_BOOT_TRIES || !vm_can_try_again(vm))
 			break;
 		log_warning("boot: %s; trying once more", first.message);
 		vm_stop(sb);
