@@ -292,8 +292,8 @@ COFFER_PUBLIC struct coffer_process *coffer_container_process(struct coffer_cont
  * What @config does not set is as init's configuration has it.  One that fails
  * leaves the container as it was.
  *
- * Errors: invalid-argument, already-exists (@id), those of the program,
- * timeout, interrupted
+ * Errors: invalid-argument, already-exists (@id), not-found (no such program),
+ * others with EACCES (it cannot be executed), timeout, interrupted
  */
 COFFER_PUBLIC int coffer_container_exec(struct coffer_container *container, const char *id,
 					const struct coffer_process_config *config,

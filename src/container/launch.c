@@ -32,6 +32,10 @@
 #define LAUNCH_STREAM_BUDGET  (3 * USEC_PER_SEC) /* the agent connects before it answers create */
 #define LAUNCH_VERDICT_BUDGET USEC_PER_SEC	 /* for the exit code of a failed start */
 
+/* Exit codes of programs that were never run, as shells give them. */
+#define LAUNCH_NOT_EXECUTABLE 126
+#define LAUNCH_NOT_FOUND      127
+
 struct launch {
 	struct coffer_process *p;
 	struct coffer_container *c;
@@ -107,8 +111,9 @@ static int launch_accept(struct launch *l, struct coffer_error *err)
 	return 0;
 }
 
-/* Whether the program was found and could be run is the wait's to tell, in its exit code. */
-static void launch_verdict(struct launch *l)
+/* Whether the program was found and could be run is the wait's to tell, in its exit code: to @err,
+ * and to init's waiters. */
+static void launch_verdict(struct launch *l, struct coffer_error *err)
 {
 	usec_t deadline = deadline_in(clock_budget(LAUNCH_VERDICT_BUDGET));
 	struct coffer_exit status;
@@ -116,6 +121,14 @@ static void launch_verdict(struct launch *l)
 
 	if (l->agent->ops->wait_begin(l->agent, &l->key, NULL) < 0 ||
 	    l->agent->ops->wait_poll(l->agent, deadline, &end, NULL) < 0)
+		return;
+	if (end.code == LAUNCH_NOT_FOUND) {
+		err->kind = COFFER_ERR_NOT_FOUND;
+		err->err = ENOENT;
+	} else if (end.code == LAUNCH_NOT_EXECUTABLE) {
+		err->err = EACCES;
+	}
+	if (l->p != l->c->init)
 		return;
 	status = (struct coffer_exit){ .code = end.code, .exited_at = end.at };
 	pthread_mutex_lock(&l->c->lock);
@@ -127,10 +140,10 @@ static int launch_start(struct launch *l, struct coffer_error *err)
 {
 	int r = l->agent->ops->start(l->agent, &l->key, &l->pid, err);
 
-	if (r < 0 && err->kind != COFFER_ERR_INTERRUPTED && err->kind != COFFER_ERR_CANCELLED &&
-	    l->p == l->c->init)
-		launch_verdict(l);
-	return r;
+	if (r == 0 || err->kind == COFFER_ERR_INTERRUPTED || err->kind == COFFER_ERR_CANCELLED)
+		return r;
+	launch_verdict(l, err);
+	return -err->err;
 }
 
 static int launch_wait(struct launch *l, struct coffer_error *err)

@@ -197,7 +197,7 @@ static void test_failing_start(void **state)
 
 	fake.fail = "start";
 	assert_int_equal(coffer_container_create(c, NULL), 0);
-	assert_int_equal(coffer_container_start(c, &err), -EIO);
+	assert_int_equal(coffer_container_start(c, &err), -ENOENT);
 	assert_int_equal(coffer_container_state(c), COFFER_STATE_ERRORED);
 	/* The agent's verdict is the exit code. */
 	assert_int_equal(coffer_process_wait(coffer_container_process(c), 0, &end, NULL), 0);
