@@ -90,7 +90,7 @@ static int disk_probe(const char *what, const char *path, struct disk *d, struct
 {
 	unsigned char head[DISK_HEAD] = { 0 };
 	ssize_t n = pread(d->fd, head, sizeof(head), 0);
-	uint64_t have, want;
+	uint64_t have = 0, want;
 	int r;
 
 	if (n < 0)

@@ -142,13 +142,12 @@ static void storage_end_processes(const struct storage *s, struct agent *agent)
 static int storage_run_each(const struct guest_steps *g, struct agent *agent,
 			    struct coffer_error *err)
 {
+	struct coffer_error own = COFFER_ERROR_INIT;
 	int first = g->failed;
 
 	if (first < 0)
 		err_sysn(err, first, "unmount");
 	for (size_t i = 0; i < g->n; i++) {
-		struct coffer_error own = COFFER_ERROR_INIT;
-
 		/* With the last process the agent has unmounted the root. */
 		if (agent->ops->call(agent, &g->v[i].request, AGENT_CALL_BUDGET, NULL, &own) == 0 ||
 		    own.kind == COFFER_ERR_INVALID_ARGUMENT || first < 0)
