@@ -44,6 +44,7 @@
 #define JOB_QUEUED_MAX (128u << 10) /* replies that wait for the client */
 #define JOB_MEMORY_MAX (64u << 20)  /* of the child, beside what it shares with the agent */
 #define JOB_BUDGET     (1u << 20)   /* for unpacking one reply */
+#define JOB_MAX	       128	    /* at once; a few megabytes each */
 
 /* A sanitizer reserves terabytes, which count as data. */
 #ifdef __SANITIZE_ADDRESS__ /* gcc */
@@ -82,6 +83,7 @@ struct job_call {
 };
 
 static uint8_t job_packet[JOB_PACKET_MAX];
+static unsigned job_count;
 
 /* ---- in the child ---- */
 
@@ -184,6 +186,7 @@ static void job_free(struct job_call *j)
 	if (j->ended)
 		j->ended(j->ended_data);
 	free(j);
+	job_count--;
 }
 
 static void job_cancelled(struct grpc_call *call, void *data)
@@ -295,6 +298,9 @@ static int job_start(struct agent *agent, struct job_call *j, const struct job_a
 	autoclose int theirs = -1;
 	int pair[2], r;
 
+	if (job_count > JOB_MAX)
+		return err_set(err, COFFER_ERR_INTERNAL, ENOBUFS, "more than %d copies at once",
+			       JOB_MAX);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_sys(err, "socket pair");
 	j->fd = pair[0];
@@ -354,6 +360,7 @@ bool job_answer(struct agent *agent, struct grpc_call *call, const struct job_ar
 		.ended = args->ended,
 		.ended_data = args->ended_data,
 	};
+	job_count++;
 	r = job_start(agent, j, args, &err);
 	if (r < 0) {
 		job_fail(j, !args->contract, &err);

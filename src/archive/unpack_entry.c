@@ -63,18 +63,21 @@ static void unpack_entry_times(struct unpack_entry *u)
 /* Return: 0 the name is free now, 1 what is there may stay, -EBUSY a mount point, other -errno */
 static int unpack_clear(struct unpack_entry *u, bool want_dir, struct coffer_error *err)
 {
-	struct stat st;
+	struct statx st;
 	bool is_dir;
 
-	if (fstatat(u->dir, u->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (statx(u->dir, u->name, AT_SYMLINK_NOFOLLOW, STATX_TYPE, &st) < 0)
 		return errno == ENOENT ? 0 : err_sys(err, "stat");
-	is_dir = S_ISDIR(st.st_mode);
+	is_dir = S_ISDIR(st.stx_mode);
 	if (is_dir && want_dir)
 		return 1;
 	if (u->keep_types && is_dir != want_dir)
 		return err_set(err, COFFER_ERR_INVALID_ARGUMENT, is_dir ? EISDIR : ENOTDIR,
 			       is_dir ? "cannot overwrite directory with non-directory"
 				      : "cannot overwrite non-directory with directory");
+	/* In another mount namespace than its own, removing it would take the mount away. */
+	if (st.stx_attributes & STATX_ATTR_MOUNT_ROOT)
+		return err_sysn(err, EBUSY, "remove what is there");
 	u->removed = true;
 	if (is_dir)
 		return path_remove_tree(u->dir, u->name, err);

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -283,12 +284,25 @@ static int path_remove_children(int fd, dev_t dev, unsigned depth, struct coffer
 	return first;
 }
 
+/* The same file system may be mounted there once more, so its number alone tells nothing. */
+static int path_check_no_mount(int fd, const char *name, dev_t dev, unsigned depth,
+			       struct coffer_error *err)
+{
+	struct statx st;
+
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_TYPE, &st) < 0)
+		return err_sys(err, "stat %s", name);
+	if (makedev(st.stx_dev_major, st.stx_dev_minor) != dev ||
+	    (depth > 0 && (st.stx_attributes & STATX_ATTR_MOUNT_ROOT)))
+		return err_sysn(err, EXDEV, "remove %s: a file system is mounted there", name);
+	return 0;
+}
+
 /* Goes on after a failure, so that as much as possible is gone; reports the first. */
 static int path_remove_at(int dirfd, const char *name, dev_t dev, unsigned depth,
 			  struct coffer_error *err)
 {
 	autoclose int fd = -1;
-	struct stat st;
 	int r;
 
 	if (unlinkat(dirfd, name, 0) == 0 || errno == ENOENT)
@@ -300,10 +314,9 @@ static int path_remove_at(int dirfd, const char *name, dev_t dev, unsigned depth
 	fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return err_sys(err, "open directory %s", name);
-	if (fstat(fd, &st) < 0)
-		return err_sys(err, "stat %s", name);
-	if (st.st_dev != dev)
-		return err_sysn(err, EXDEV, "remove %s: a file system is mounted there", name);
+	r = path_check_no_mount(fd, name, dev, depth, err);
+	if (r < 0)
+		return r;
 	r = path_remove_children(steal_fd(&fd), dev, depth, err);
 	if (r < 0)
 		return err_wrap(err, "%s", name);

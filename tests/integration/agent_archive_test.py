@@ -11,7 +11,7 @@ import tarfile
 import time
 import unittest
 
-from agent_client import SANITIZED, wait_until
+from agent_client import SANITIZED, Process, make_spec, wait_until
 from agent_files import MIB, FilesTest, archive, entry
 
 DIR, LINK, HARD, FIFO, CHAR = tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE
@@ -244,6 +244,26 @@ class ArchiveTest(FilesTest):
         self.assertEqual(read(place + "/victim"), b"untouched")
         self.assertEqual([read(f"{place}/{n}") for n in ("link", "hard", "fifo")], [b"new"] * 3)
 
+    def test_mount_point_is_written_in_its_place(self):
+        write(self.bound, b"something longer")
+        self.assertPut(self.put("/", archive(entry("bound", b"new", mode=0o640))))
+        self.assertEqual(read(self.bound), b"new")
+        self.assertEqual(self.sh("stat -c '%a ' /bound; cat /bound"), b"640 \nnew")
+        for member in (entry("bound", type=LINK, linkname="x"), entry("bound", type=FIFO), entry("mnt", b"x")):
+            self.assertEqual(self.put("/", archive(member)).code, "INTERNAL")
+        self.assertEqual(self.sh("cat /bound"), b"new")
+
+    def test_mounts_of_the_container_are_not_emptied(self):
+        self.sh("mkdir -p /mnt/holder/point /mnt/volume; echo kept > /mnt/volume/f")
+        # The same file system twice, as volumes may be.
+        spec = make_spec(self.rootfs, ["sh", "-c", "mount -o bind /mnt/volume /mnt/holder/point"])
+        spec["process"]["capabilities"] = {k: ["CAP_SYS_ADMIN"] for k in ("bounding", "effective", "permitted")}
+        self.assertEqual(Process(self.agent, "box", "mounter", spec).run(), (0, b"", b""))
+        got = self.put("/mnt", archive(entry("holder", b"x")))
+        self.assertEqual(got.code, "INTERNAL")
+        self.assertIn("mounted", got.text)
+        self.assertEqual(self.sh("cat /mnt/volume/f /mnt/holder/point/f"), b"kept\nkept\n")
+
     def test_directory_that_is_there_keeps_its_content(self):
         place = self.new()
         os.mkdir(place + "/d")
@@ -428,7 +448,6 @@ class ArchiveTest(FilesTest):
 
     def changer(self, place, end):
         """Processes of the container that swap files for links, fifos and nothing."""
-        from agent_client import Process, make_spec
         script = (f"cd {place}; while [ ! -e {end} ]; do for i in 1 2 3 4 5 6 7 8 9; do rm -f f$i; "
                   f"ln -s /etc/passwd f$i; rm -f f$i; mkfifo f$i; rm -f f$i; echo x > f$i; : > f1$i; done; done")
         p = Process(self.agent, "box", f"changer{self.count}", make_spec(self.rootfs, ["sh", "-c", script]), ())

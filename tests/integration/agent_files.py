@@ -49,7 +49,7 @@ class Result:
 
 
 class FilesTest(unittest.TestCase):
-    """A running container "box", whose rootfs has a tmpfs at /mnt that only the container sees."""
+    """A running container "box" that sees a tmpfs at /mnt, and a file of ours at /bound."""
 
     @classmethod
     def setUpClass(cls):
@@ -59,6 +59,9 @@ class FilesTest(unittest.TestCase):
         os.mkdir(os.path.join(cls.rootfs, "mnt"))
         spec = make_spec(cls.rootfs, ["sleep", "1000"])
         spec["mounts"].append({"destination": "/mnt", "type": "tmpfs", "source": "tmpfs"})
+        cls.bound = os.path.join(cls.agent.dir, "bound")
+        open(cls.bound, "wb").close()
+        spec["mounts"].append({"destination": "/bound", "type": "bind", "source": cls.bound, "options": ["bind"]})
         cls.spec = spec
         cls.box = Process(cls.agent, "box", "box", spec, streams=())
         cls.box.start()

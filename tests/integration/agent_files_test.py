@@ -4,8 +4,6 @@
 import hashlib
 import io
 import os
-import resource
-import shutil
 import stat
 import tarfile
 import threading
@@ -13,7 +11,7 @@ import time
 import unittest
 
 import grpc
-from agent_client import SANITIZED, SERVICE, Agent, make_rootfs, pb, wait_until
+from agent_client import SANITIZED, SERVICE, Process, make_rootfs, make_spec, pb, wait_until
 from agent_files import IN, MIB, OUT, FilesTest, archive, entry, field
 
 
@@ -275,7 +273,6 @@ class CopyTest(FilesTest):
 
     def test_container_that_has_ended(self):
         rootfs = make_rootfs(os.path.join(self.agent.root, "short", "rootfs"))
-        from agent_client import Process, make_spec
         c = Process(self.agent, "short", "short", make_spec(rootfs, ["true"]), streams=())
         self.assertCopied(self.copy_in(rootfs + "/before", b"b"))
         c.start()
