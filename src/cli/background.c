@@ -72,6 +72,9 @@ static int background_await(int report_fd, int signal_fd, pid_t owner)
 		return CLI_EXIT_SIGNAL + caught;
 	if (report.err.kind)
 		cli_fail(&report.err);
+	report.id[sizeof(report.id) - 1] = '\0';
+	if (report.code == CLI_EXIT_OK)
+		puts(report.id);
 	return report.code;
 }
 
@@ -118,11 +121,12 @@ int background_fork(int *report_fd, int *code, struct coffer_error *err)
 	return 1;
 }
 
-void background_report(int fd, int code, const struct coffer_error *err)
+void background_report(int fd, int code, const char *id, const struct coffer_error *err)
 {
 	struct background_report report = { .code = code };
 	int null;
 
+	snprintf(report.id, sizeof(report.id), "%s", id);
 	if (err)
 		report.err = *err;
 	/* Nobody may be left to read it. */

@@ -6,10 +6,12 @@
 #define CLI_BACKGROUND_H
 
 #include "base/error.h"
+#include "coffer/container.h"
 
 /* What the owner says when its container has been started, or could not be. */
 struct background_report {
 	int code; /* exit code of the command; 0: it runs */
+	char id[COFFER_ID_MAX + 1];
 	struct coffer_error err;
 };
 
@@ -19,13 +21,15 @@ struct background_report {
  * @code:	In the caller's process, set to the command's exit code
  *
  * The owner has a session of its own.  The other one waits for the report,
- * hands signals that ask for an end to the owner, and prints errors.
+ * hands signals that ask for an end to the owner, and prints the id or the
+ * error.  To be called before there is a container: descriptors of one would
+ * be shared by both.
  *
  * Return: 0 in the owner, 1 in the caller's process, negative errno
  */
 int background_fork(int *report_fd, int *code, struct coffer_error *err);
 
 /* background_report() - Tell it, and close @fd. The caller's terminal is let go if all is well */
-void background_report(int fd, int code, const struct coffer_error *err);
+void background_report(int fd, int code, const char *id, const struct coffer_error *err);
 
 #endif /* CLI_BACKGROUND_H */

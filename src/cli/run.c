@@ -35,16 +35,19 @@ struct run {
 /* Tell of the end before the start. Return: exit code */
 static int run_fail(struct run *run, int code, const struct coffer_error *err)
 {
+	const char *id = run->container ? coffer_container_id(run->container) : "";
+
 	tty_restore();
 	if (run->report_fd < 0) {
 		cli_fail(err);
 		return code;
 	}
 	/* Whoever is told can use the name again. */
-	coffer_container_stop(run->container, 0, NULL);
-	coffer_record_remove(target_run_dir(run->cli), coffer_container_id(run->container), false,
-			     NULL);
-	background_report(steal_fd(&run->report_fd), code, err);
+	if (run->container) {
+		coffer_container_stop(run->container, 0, NULL);
+		coffer_record_remove(target_run_dir(run->cli), id, false, NULL);
+	}
+	background_report(steal_fd(&run->report_fd), code, id, err);
 	return code;
 }
 
@@ -107,7 +110,8 @@ static int run_go(struct run *run)
 	if (coffer_container_start(run->container, &err) < 0)
 		return run_gave_up(run, &err);
 	if (run->report_fd >= 0)
-		background_report(steal_fd(&run->report_fd), 0, NULL);
+		background_report(steal_fd(&run->report_fd), CLI_EXIT_OK,
+				  coffer_container_id(run->container), NULL);
 	return session_run(&run->session);
 }
 
@@ -145,33 +149,22 @@ static int run_container(struct run *run)
 	return code;
 }
 
-/* Return: exit code */
-static int run_in_background(struct run *run)
-{
-	struct coffer_error err = COFFER_ERROR_INIT;
-	int code, r;
-
-	r = background_fork(&run->report_fd, &code, &err);
-	if (r < 0)
-		return cli_fail(&err);
-	if (r == 0)
-		return run_container(run);
-	if (code == CLI_EXIT_OK)
-		printf("%s\n", coffer_container_id(run->container));
-	return code;
-}
-
 static int run_with(struct run *run, char *args[])
 {
 	struct coffer_error err = COFFER_ERROR_INIT;
-	int code;
+	int code = 0, r = 0;
 
-	if (run->opts->detach)
+	if (run->opts->detach) {
 		run->session.log = &run->log;
-	if (session_open(&run->session, &err) < 0 ||
-	    run_new(run->opts, run->cli, args, &run->session, &run->container, &err) < 0)
-		return cli_fail(&err);
-	code = run->opts->detach ? run_in_background(run) : run_container(run);
+		r = background_fork(&run->report_fd, &code, &err);
+	}
+	if (r > 0)
+		return code;
+	if (r == 0)
+		r = session_open(&run->session, &err);
+	if (r == 0)
+		r = run_new(run->opts, run->cli, args, &run->session, &run->container, &err);
+	code = r < 0 ? run_fail(run, CLI_EXIT_ERROR, &err) : run_container(run);
 	/* Last, for whoever follows the log: its end is the end of the container's owner. */
 	logfile_close(&run->log);
 	coffer_container_free(run->container);

@@ -172,6 +172,8 @@ static int remote_new(const char *run_dir, const char *id, struct coffer_contain
 
 	if (!c)
 		return err_nomem(err);
+	/* What others poll beside descriptors of their own never happens here. */
+	c->cancel_fd = c->gone_fd = c->watch.wake_fd = -1;
 	pthread_mutex_init(&c->lock, NULL);
 	c->remote = calloc(1, sizeof(*c->remote));
 	r = c->remote ? rundir_open(run_dir, id, false, &c->remote->dir, err) : err_nomem(err);

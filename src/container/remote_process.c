@@ -34,7 +34,7 @@ static int remote_process_new(struct coffer_container *c, const char *id, int64_
 	snprintf(p->id, sizeof(p->id), "%s", id);
 	p->pid = pid > 0 && pid <= INT32_MAX ? (int)pid : -1;
 	p->phase = PROCESS_RUNNING;
-	p->remote_fd = -1;
+	p->remote_fd = p->end_fd = p->exit_fd = -1;
 	for (int i = 0; i < COFFER_STREAM_COUNT; i++)
 		p->streams[i] = -1;
 	pthread_mutex_init(&p->lock, NULL);
