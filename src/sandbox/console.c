@@ -19,6 +19,7 @@
 
 #define CONSOLE_LOG   "console.log"
 #define CONSOLE_LINES 6
+#define CONSOLE_MARK  " (last on the console: "
 
 static size_t console_read_end(int dirfd, char *raw, size_t max)
 {
@@ -77,15 +78,15 @@ void console_explain(int dirfd, struct coffer_error *err)
 	char tail[CONSOLE_TAIL_MAX];
 	size_t n, room;
 
-	if (!err)
+	if (!err || strstr(err->message, CONSOLE_MARK))
 		return;
 	console_tail(dirfd, tail);
 	if (!*tail)
 		return;
 	/* The tail is what explains; a message too long for both is cut before it. */
 	n = strlen(err->message);
-	room = sizeof(err->message) - strlen(tail) - sizeof(" (last on the console: )");
+	room = sizeof(err->message) - strlen(tail) - sizeof(CONSOLE_MARK ")");
 	if (n > room)
 		n = room;
-	snprintf(err->message + n, sizeof(err->message) - n, " (last on the console: %s)", tail);
+	snprintf(err->message + n, sizeof(err->message) - n, CONSOLE_MARK "%s)", tail);
 }

@@ -18,7 +18,7 @@
  */
 void console_tail(int dirfd, char text[static CONSOLE_TAIL_MAX]);
 
-/* console_explain() - Add the tail, if any, to @err's message */
+/* console_explain() - Add the tail, if any, to @err's message, once */
 void console_explain(int dirfd, struct coffer_error *err);
 
 #endif /* SANDBOX_CONSOLE_H */

@@ -106,7 +106,7 @@ static void test_console_is_bounded(void **state)
 {
 	struct coffer_error err = COFFER_ERROR_INIT;
 	struct console *c = *state;
-	char text[CONSOLE_TAIL_MAX];
+	char text[COFFER_ERROR_MESSAGE_MAX];
 	char *big = malloc(1 << 20);
 
 	memset(big, 'a', 1 << 20);
@@ -118,6 +118,12 @@ static void test_console_is_bounded(void **state)
 	console_explain(c->fd, &err);
 	assert_true(strlen(err.message) < sizeof(err.message));
 	assert_string_equal(err.message + strlen(err.message) - 2, "a)");
+	/* Whoever explains it once more adds nothing. */
+	strcpy(err.message, "why");
+	console_explain(c->fd, &err);
+	strcpy(text, err.message);
+	console_explain(c->fd, &err);
+	assert_string_equal(err.message, text);
 	for (int i = 0; i < 512; i++)
 		big[i] = i % 2 ? '\n' : 'b';
 	console_write(c, big, 512);
