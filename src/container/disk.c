@@ -195,6 +195,14 @@ int disk_check_size(const char *what, uint64_t size, struct coffer_error *err)
 	return 0;
 }
 
+/* Nobody who did not ask for one misses it in an image that is too small for it. */
+static bool disk_gets_journal(uint64_t size, enum coffer_journal journal)
+{
+	if (journal == COFFER_JOURNAL_DEFAULT)
+		return size >= EXT4_JOURNAL_MIN;
+	return journal != COFFER_JOURNAL_NONE;
+}
+
 int disk_make_private(uint64_t size, enum coffer_journal journal, struct disk *out,
 		      struct coffer_error *err)
 {
@@ -202,7 +210,7 @@ int disk_make_private(uint64_t size, enum coffer_journal journal, struct disk *o
 
 	*out = (struct disk)DISK_INIT;
 	out->fs = "ext4";
-	out->journal = journal != COFFER_JOURNAL_NONE;
+	out->journal = disk_gets_journal(size, journal);
 	out->fd = scratch_open(err);
 	if (out->fd < 0)
 		return steal_fd(&out->fd);
@@ -260,9 +268,9 @@ int coffer_disk_create(const char *path, uint64_t size, enum coffer_journal jour
 		return err_sysn(err, EEXIST, "disk %s", path);
 	fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR))
-		return disk_make_named(path, size, journal != COFFER_JOURNAL_NONE, err);
+		return disk_make_named(path, size, disk_gets_journal(size, journal), err);
 	if (fd < 0)
 		return err_sys(err, "disk %s", path);
-	r = ext4_create_empty(fd, size, journal != COFFER_JOURNAL_NONE, err);
+	r = ext4_create_empty(fd, size, disk_gets_journal(size, journal), err);
 	return r < 0 ? err_wrap(err, "disk %s", path) : disk_link(fd, path, err);
 }

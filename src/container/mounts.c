@@ -432,9 +432,11 @@ static int mounts_emit_bind(const struct mounts_entry *e, struct guest_steps *g,
 static int mounts_emit_tmpfs(const struct mounts_entry *e, struct guest_steps *g,
 			     struct oci_spec *spec, struct coffer_error *err)
 {
-	const char **words = guest_words(g, MOUNTS_OPTIONS_MAX + 4);
+	const char **words = guest_words(g, MOUNTS_OPTIONS_MAX + 5);
 	size_t n = 0;
 
+	/* Else its mode would be that of the directory that is made for it. */
+	words[n++] = "mode=1777";
 	words[n++] = "nosuid";
 	words[n++] = "nodev";
 	if (e->config->size)

@@ -329,6 +329,12 @@ static void test_disk_create(void **state)
 	assert_int_equal(coffer_disk_create(path, 64 << 20, COFFER_JOURNAL_DATA, &err), -EEXIST);
 	assert_int_equal(err.kind, COFFER_ERR_ALREADY_EXISTS);
 	assert_int_equal(
+	    coffer_disk_create(in_scratch("tiny.img"), 1 << 20, COFFER_JOURNAL_DEFAULT, &err), 0);
+	assert_int_equal(
+	    coffer_disk_create(in_scratch("tiny2.img"), 1 << 20, COFFER_JOURNAL_ORDERED, &err),
+	    -EINVAL);
+	assert_int_equal(access(in_scratch("tiny2.img"), F_OK), -1);
+	assert_int_equal(
 	    coffer_disk_create(in_scratch("no/disk"), 64 << 20, COFFER_JOURNAL_DATA, &err),
 	    -ENOENT);
 }
@@ -380,6 +386,33 @@ static void test_disk_merges(void **state)
 	assert_int_equal(sb.ndisks, 1);
 	assert_false(sb.disks[0].read_only);
 	assert_string_equal(mounts_volume(&m.v[0], &g), mounts_volume(&m.v[1], &g));
+	mounts_close(&m);
+}
+
+static void test_too_many(void **state)
+{
+	struct coffer_mount list[SANDBOX_DISKS_MAX + 1] = { 0 };
+	char paths[SANDBOX_DISKS_MAX + 1][256], targets[SANDBOX_DISKS_MAX + 1][32];
+	struct sandbox_config sb = { .archive_fd = -1 };
+	struct coffer_error err = COFFER_ERROR_INIT;
+	struct mounts m;
+
+	for (size_t i = 0; i < ARRAY_SIZE(list); i++) {
+		snprintf(paths[i], sizeof(paths[i]), "%s/many%zu.img", scratch, i);
+		snprintf(targets[i], sizeof(targets[i]), "/many/%zu", i);
+		assert_int_equal(coffer_disk_create(paths[i], 1 << 20, COFFER_JOURNAL_NONE, &err),
+				 0);
+		list[i] = (struct coffer_mount){ .kind = COFFER_MOUNT_DISK,
+						 .source = paths[i],
+						 .target = targets[i] };
+	}
+	assert_int_equal(mounts_plan(list, ARRAY_SIZE(list), &m, &err), 0);
+	assert_int_equal(mounts_open(&m, &err), 0);
+	assert_int_equal(mounts_attach(&m, &sb, &err), -ENOSPC);
+	assert_int_equal(err.kind, COFFER_ERR_INVALID_ARGUMENT);
+	assert_non_null(strstr(err.message, targets[SANDBOX_DISKS_MAX]));
+	assert_string_equal(m.v[0].device, "/dev/vda");
+	assert_string_equal(m.v[SANDBOX_DISKS_MAX - 1].device, "/dev/vdt");
 	mounts_close(&m);
 }
 
@@ -512,8 +545,8 @@ int main(void)
 		cmocka_unit_test(test_shares_merge),   cmocka_unit_test(test_share_refusals),
 		cmocka_unit_test(test_disk_create),    cmocka_unit_test(test_disk_locks),
 		cmocka_unit_test(test_disk_merges),    cmocka_unit_test(test_layers),
-		cmocka_unit_test(test_volumes),	       cmocka_unit_test(test_names),
-		cmocka_unit_test(test_platforms),
+		cmocka_unit_test(test_too_many),       cmocka_unit_test(test_volumes),
+		cmocka_unit_test(test_names),	       cmocka_unit_test(test_platforms),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
