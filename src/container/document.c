@@ -122,6 +122,22 @@ static int document_add_init(struct oci_spec *spec, struct coffer_error *err)
 	return oci_mount_add(spec, DOCUMENT_INIT, "bind", DOCUMENT_INIT_SOURCE, options, err);
 }
 
+/* What is not limited is counted all the same. */
+static int document_count(struct oci_resources *res, struct coffer_error *err)
+{
+	if (!res->memory)
+		res->memory = calloc(1, sizeof(*res->memory));
+	if (!res->pids)
+		res->pids = calloc(1, sizeof(*res->pids));
+	if (!res->memory || !res->pids)
+		return err_nomem(err);
+	if (!res->memory->limit.set)
+		res->memory->limit = (struct oci_opt_i64){ true, -1 };
+	if (res->pids->limit == 0)
+		res->pids->limit = -1;
+	return 0;
+}
+
 /* What makes the container, as against a process in it. */
 static int document_set_container(struct oci_spec *spec, const struct coffer_container *c,
 				  struct coffer_error *err)
@@ -129,6 +145,8 @@ static int document_set_container(struct oci_spec *spec, const struct coffer_con
 	struct oci_resources *res = oci_resources_get(spec);
 	int r = res ? confine_resources(res, &c->config->resources, err) : err_nomem(err);
 
+	if (r == 0)
+		r = document_count(res, err);
 	if (r == 0)
 		r = confine_sysctls(spec, c->config->sysctls, err);
 	if (r == 0 && c->config->init)

@@ -291,6 +291,9 @@ static int agent_client_wait_begin(struct agent *agent, const struct agent_proce
 	Sc__WaitProcessRequest req = SC__WAIT_PROCESS_REQUEST__INIT;
 	struct agent_client *c = agent_client_from(agent);
 
+	/* One that nobody waits for any more. */
+	if (c->waiting)
+		grpc_pending_free(steal_ptr(c->waiting));
 	AGENT_CLIENT_SET_IDS(&req, process, SC__WAIT_PROCESS_REQUEST);
 	return grpc_client_start(c->rpc, &sc__sandbox_context__descriptor, "WaitProcess", &req.base,
 				 USEC_INFINITY, &c->waiting, err);
