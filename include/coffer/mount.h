@@ -56,7 +56,22 @@ enum coffer_mount_kind {
 	COFFER_MOUNT_KIND_COUNT,
 };
 
-/* Mounts are made in the order of their targets' depth. */
+/*
+ * Mounts are made in the order of their targets' depth.  A target that exists
+ * has to be a directory, or a file if the source is one.
+ *
+ * Of a shared file nothing beside it is to be seen, not even by a guest that
+ * has taken over its machine.  It is the file of the time of create: writes
+ * inside reach it and writes outside are seen, but when it is replaced outside
+ * (renamed over, as editors do), the container goes on having the old one.
+ *
+ * Mounts of the same source share one device, which is read-only if all of them
+ * are: then no guest can write.  A machine has 16 devices for shares, 20 for
+ * disks, layer and root included, and 22 together.
+ *
+ * A disk that is written to is one container's alone; it is unmounted and
+ * written back by the stop.
+ */
 struct coffer_mount {
 	enum coffer_mount_kind kind;
 	const char *source;      /* path, name or URL; NULL for tmpfs */
