@@ -74,9 +74,12 @@ static void ps_status(struct json_object *doc, char *out, size_t size)
 	} else if (strcmp(status, "created") == 0) {
 		snprintf(out, size, "Created");
 	} else {
+		bool known = doc_time(doc_text(doc, "State", "FinishedAt")) > 0;
+
 		ps_since(doc, "State", "FinishedAt", age, sizeof(age));
-		snprintf(out, size, "%s (%d) %s ago", *status == 'd' ? "Dead" : "Exited",
-			 (int)doc_number(doc, "State", "ExitCode"), age);
+		snprintf(out, size, "%s (%d)%s%s%s", *status == 'd' ? "Dead" : "Exited",
+			 (int)doc_number(doc, "State", "ExitCode"), known ? " " : "",
+			 known ? age : "", known ? " ago" : "");
 	}
 }
 

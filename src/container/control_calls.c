@@ -179,7 +179,8 @@ static int control_send_events(struct control_call *call, struct coffer_events *
 		if (poll(fds, ARRAY_SIZE(fds), -1) < 0 && errno != EINTR)
 			return err_sys(err, "poll");
 		if (fds[1].revents)
-			return err_set(err, COFFER_ERR_CANCELLED, 0, "the caller has gone");
+			/* Or control_free() makes it seem so: then he is told. */
+			return err_set(err, COFFER_ERR_INTERRUPTED, 0, "the container has been freed");
 		r = coffer_events_next(events, 0, event, err);
 		if (r == 0)
 			r = control_reply(call, NULL);
