@@ -342,6 +342,8 @@ static int vm_cost(struct sandbox *sb, struct sandbox_cost *out, struct coffer_e
 		if (vm_cost_read(&vm->processes[i], &out->processes[out->nprocesses]))
 			out->nprocesses++;
 	pthread_mutex_unlock(&vm->lock);
+	if (monitor && !out->processes[0].pss)
+		out->processes[0].pss = vm_control_pss(vm->cfg.dir->vm_fd);
 	return monitor ? 0 : err_state(err, "the machine has ended");
 }
 

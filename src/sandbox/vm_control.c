@@ -15,17 +15,9 @@
 #define VM_CONTROL_SOCKET "vmm.sock"
 #define VM_CONTROL_BUDGET (5 * USEC_PER_SEC)
 
-/* No request has fields. */
-static const struct {
-	const char *method;
-	const ProtobufCMessageDescriptor *request;
-} vm_control_calls[] = {
-	[VM_CONTROL_PAUSE] = { "Pause", &mon__pause_request__descriptor },
-	[VM_CONTROL_RESUME] = { "Resume", &mon__resume_request__descriptor },
-};
-_Static_assert(ARRAY_SIZE(vm_control_calls) == VM_CONTROL_COUNT, "a method for each call");
-
-int vm_control(int dirfd, enum vm_control_call call, struct coffer_error *err)
+/* No request has fields. @reply, unless NULL, is for the caller to free */
+static int vm_control_call(int dirfd, const char *method, const ProtobufCMessageDescriptor *request,
+			   ProtobufCMessage **reply, struct coffer_error *err)
 {
 	const struct grpc_limits limits = GRPC_LIMITS_DEFAULT;
 	CLEANUP(grpc_client_freep) struct grpc_client *rpc = NULL;
@@ -39,7 +31,34 @@ int vm_control(int dirfd, enum vm_control_call call, struct coffer_error *err)
 	if (r < 0)
 		return r;
 	steal_fd(&fd);
-	protobuf_c_message_init(vm_control_calls[call].request, &req);
-	return grpc_client_call(rpc, &mon__monitor__descriptor, vm_control_calls[call].method, &req,
-				clock_budget(VM_CONTROL_BUDGET), NULL, err);
+	protobuf_c_message_init(request, &req);
+	return grpc_client_call(rpc, &mon__monitor__descriptor, method, &req,
+				clock_budget(VM_CONTROL_BUDGET), reply, err);
+}
+
+static const struct {
+	const char *method;
+	const ProtobufCMessageDescriptor *request;
+} vm_control_calls[] = {
+	[VM_CONTROL_PAUSE] = { "Pause", &mon__pause_request__descriptor },
+	[VM_CONTROL_RESUME] = { "Resume", &mon__resume_request__descriptor },
+};
+_Static_assert(ARRAY_SIZE(vm_control_calls) == VM_CONTROL_COUNT, "a method for each call");
+
+int vm_control(int dirfd, enum vm_control_call call, struct coffer_error *err)
+{
+	return vm_control_call(dirfd, vm_control_calls[call].method, vm_control_calls[call].request,
+			       NULL, err);
+}
+
+uint64_t vm_control_pss(int dirfd)
+{
+	ProtobufCMessage *reply = NULL;
+	uint64_t pss;
+
+	if (vm_control_call(dirfd, "Info", &mon__info_request__descriptor, &reply, NULL) < 0)
+		return 0;
+	pss = ((const Mon__InfoResponse *)reply)->vmm_pss;
+	protobuf_c_message_free_unpacked(reply, NULL);
+	return pss;
 }

@@ -5,6 +5,8 @@
 #ifndef SANDBOX_VM_CONTROL_H
 #define SANDBOX_VM_CONTROL_H
 
+#include <stdint.h>
+
 #include "base/error.h"
 
 enum vm_control_call {
@@ -15,5 +17,9 @@ enum vm_control_call {
 
 /* vm_control() - One call on a connection of its own; @dirfd has vmm.sock */
 int vm_control(int dirfd, enum vm_control_call call, struct coffer_error *err);
+
+/* vm_control_pss() - The monitor's share of memory, of which it keeps others than root from looking.
+ * Return: bytes, 0: not known */
+uint64_t vm_control_pss(int dirfd);
 
 #endif /* SANDBOX_VM_CONTROL_H */

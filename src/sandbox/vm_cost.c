@@ -3,8 +3,8 @@
  * sandbox/vm_cost.c - memory and processor time of a process on the host
  *
  * A pid is taken for the process it was only together with its start time.
- * /proc/PID/smaps_rollup is for those who might trace the process: of a monitor
- * that an ordinary user started it is not to be had.
+ * /proc/PID/smaps_rollup is for those who might trace the process: the monitor
+ * that an ordinary user started is not among them, and has to be asked.
  */
 #include "sandbox/vm_cost.h"
 

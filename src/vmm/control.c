@@ -101,6 +101,7 @@ static void control_info(struct grpc_call *call, const ProtobufCMessage *req, vo
 	resp.cpus = mon->cfg->cpus;
 	resp.uptime_usec = t->machine_running ? clock_now() - t->machine_running : 0;
 	resp.timing = &timing;
+	resp.vmm_pss = monitor_pss(mon);
 	grpc_call_reply(call, &resp.base);
 }
 

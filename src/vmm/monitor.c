@@ -279,6 +279,19 @@ int monitor_resume(struct monitor *mon, machine_done done, void *data, struct co
 	return monitor_change(mon, MONITOR_PAUSED, done, data, err);
 }
 
+uint64_t monitor_pss(const struct monitor *mon)
+{
+	char text[2048];
+	const char *line;
+	ssize_t n = mon->memory_fd < 0 ? -1 : pread(mon->memory_fd, text, sizeof(text) - 1, 0);
+
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	line = strstr(text, "\nPss:");
+	return line ? strtoull(line + 5, NULL, 10) << 10 : 0;
+}
+
 /* --- stages of the start --- */
 
 /* First, so that no signal can end the process without its cleaning up. */
@@ -324,6 +337,8 @@ static int monitor_start_shares(struct monitor *mon, struct coffer_error *err)
 {
 	int r = jail_init(&mon->jail, err);
 
+	/* Later neither we nor, if it is an ordinary user's, our caller could open it. */
+	mon->memory_fd = open("/proc/self/smaps_rollup", O_RDONLY | O_CLOEXEC);
 	return r < 0 ? r : shares_start(mon->cfg, mon->dirfd, &mon->jail, &mon->shares, err);
 }
 
@@ -462,6 +477,7 @@ static void monitor_free(struct monitor *mon)
 	close_fd(&mon->vsock_fd);
 	close_fd(&mon->control_fd);
 	close_fd(&mon->jail.self_pidfd);
+	close_fd(&mon->memory_fd);
 	loop_free(mon->loop);
 	close_fd(&mon->status_fd);
 }
@@ -471,7 +487,8 @@ int monitor_run(const struct vmm_config *cfg, usec_t started, const struct tsc_s
 	struct coffer_error err = COFFER_ERROR_INIT;
 	struct monitor mon = { .cfg = cfg, .tsc_start = tsc, .timing.vmm_started = started,
 			       .jail = JAIL_INIT, .console = CONSOLE_INIT, .dirfd = -1,
-			       .vsock_fd = -1, .control_fd = -1, .status_fd = cfg->status_fd };
+			       .vsock_fd = -1, .control_fd = -1, .status_fd = cfg->status_fd,
+			       .memory_fd = -1 };
 	int r = monitor_start(&mon, &err);
 
 	if (r == 0)

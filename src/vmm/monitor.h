@@ -39,6 +39,7 @@ struct monitor {
 	bool owns_dir;                    /* what is in it is ours to remove */
 	int vsock_fd, control_fd;         /* listeners, until their users take them over */
 	int status_fd;
+	int memory_fd;                    /* what /proc says of our own; -1: nothing */
 	struct shares *shares;
 	struct machine *machine;
 	struct virtio_device *vsock;
@@ -68,6 +69,9 @@ int monitor_resume(struct monitor *mon, machine_done done, void *data, struct co
 
 /* monitor_end() - End the machine; unless @force it may finish its disk writes for @timeout */
 void monitor_end(struct monitor *mon, bool force, usec_t timeout);
+
+/* monitor_pss() - Bytes of memory that are this process' own share; 0: not known */
+uint64_t monitor_pss(const struct monitor *mon);
 
 const char *monitor_state_str(enum monitor_state state);
 

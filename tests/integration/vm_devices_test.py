@@ -188,6 +188,8 @@ class Shares(Directory):
         self.assertNotEqual(vm.sh("ls /mnt/share1/closed")[0], 0)
         self.assertIn("Read-only", vm.sh("touch /mnt/share1/mine/x")[1])
         self.assertEqual(status_of(vm.pid("virtiofsd", "share0"))["Uid"].split(), [str(nobody)] * 4)
+        for name, _, _, rss, pss, _ in vm.cost():
+            self.assertTrue(0 < pss <= rss, name)
 
     def test_one_device_for_one_directory(self):
         self.mkdir("d")

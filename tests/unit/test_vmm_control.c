@@ -101,6 +101,7 @@ static void test_info(void **state)
 	assert_int_equal(info->machine_pid, run_machine_pid(&run));
 	assert_int_equal(info->memory_bytes, VMM_MEMORY_DEFAULT);
 	assert_int_equal(info->cpus, 1);
+	assert_true(info->vmm_pss > 0);
 	assert_non_null(info->timing);
 	assert_true(info->timing->vmm_started <= info->timing->machine_spawned);
 	assert_true(info->timing->machine_spawned <= info->timing->control_ready);
