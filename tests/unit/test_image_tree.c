@@ -7,7 +7,7 @@
 #include <sys/mount.h>
 
 #include "image/ext4_writer.h"
-#include "image/inode_map.h"
+#include "base/inode_map.h"
 #include "image/tree.h"
 
 static char seen[4096];
