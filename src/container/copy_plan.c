@@ -147,7 +147,8 @@ static int copy_plan_resolve(const struct copy_side *side, struct copy_path *p,
 		if (st.link_target[0] == '/')
 			snprintf(next, sizeof(next), "%s", st.link_target);
 		else
-			snprintf(next, sizeof(next), "%s/%s", p->dir, st.link_target);
+			snprintf(next, sizeof(next), "%s%s%s", p->dir,
+				 strcmp(p->dir, "/") == 0 ? "" : "/", st.link_target);
 		r = copy_path_parse(side, next, p, err);
 		if (r < 0)
 			return r;
