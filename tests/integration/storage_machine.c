@@ -36,9 +36,9 @@ static char machine_output[65536];
 
 static const char *at(const char *name)
 {
-	static char paths[16][256];
+	static char paths[64][256];
 	static unsigned turn;
-	char *path = paths[turn++ % 16];
+	char *path = paths[turn++ % 64];
 
 	snprintf(path, sizeof(paths[0]), "%s/%s", scratch, name);
 	return path;
@@ -197,6 +197,7 @@ static void check_shares(struct coffer_container *c)
 	assert_fails(c, "echo x > /s/only/x", "Read-only");
 	put(at("share/late"), "later");
 	assert_says(c, "cat /s/ro/late", "later");
+	assert_run(c, "grep ' /s/only ' /proc/self/mountinfo | grep nosuid | grep -q shared:");
 }
 
 /* A container that may mount has the guest's rights: the device itself has to refuse. */
@@ -230,6 +231,11 @@ static void check_files(struct coffer_container *c)
 	assert_file(at("files/one"), "changed");
 	assert_says(c, "cat /etc/two.conf", "two");
 	assert_fails(c, "echo x > /etc/two.conf", "Read-only");
+	put(at("files/two"), "2");
+	assert_says(c, "cat /etc/two.conf", "2");
+	/* One that is put in its place is another file. */
+	assert_int_equal(host("cd %s/files && printf new > three && mv three two", scratch), 0);
+	assert_says(c, "cat /etc/two.conf", "2");
 	/* Nothing of what lies beside them. */
 	assert_int_not_equal(run(c, "find / -xdev -name secret | grep -q ."), 0);
 	assert_int_not_equal(run(c, "ls /etc/secret /run/virtiofs"), 0);
@@ -300,6 +306,14 @@ static void check_freeze(struct coffer_container *c)
 	assert_int_equal(read(fd, &byte, 1), 1);
 	assert_int_equal(output_within(fd, 1500), 0);
 	assert_run(c, "cat /disk/written");
+	/* What is copied now is whole, and has nothing of what waits. */
+	assert_int_equal(host("cp %s %s && e2fsck -fn %s >/dev/null 2>&1", at("rw.img"),
+			      at("clone.img"), at("clone.img")),
+			 0);
+	assert_int_equal(
+	    host("debugfs -R 'cat /written' %s 2>/dev/null | grep -qx data", at("clone.img")), 0);
+	assert_int_not_equal(
+	    host("debugfs -R 'ls -p /' %s 2>/dev/null | grep -q while-frozen", at("clone.img")), 0);
 	assert_int_equal(coffer_container_fs_thaw(c, "/disk", &err), 0);
 	assert_int_equal(output_within(fd, 30000), 1);
 	assert_int_equal(read(fd, &byte, 1), 1);
@@ -359,7 +373,8 @@ static struct coffer_container *boot_many(void)
 		{ .kind = COFFER_MOUNT_SHARE,
 		  .source = at("only"),
 		  .target = "/s/only",
-		  .read_only = true },
+		  .read_only = true,
+		  .options = WORDS("nosuid", "rshared") },
 		{ .kind = COFFER_MOUNT_SHARE, .source = at("link"), .target = "/etc/one.conf" },
 		{ .kind = COFFER_MOUNT_SHARE,
 		  .source = at("files/two"),
@@ -454,7 +469,8 @@ static void test_many(void **state)
 
 static void assert_conflict(const char *source, const char *target, const char *why)
 {
-	const struct coffer_mount mount = { .kind = COFFER_MOUNT_SHARE, .source = source,
+	const struct coffer_mount mount = { .kind = COFFER_MOUNT_SHARE,
+					    .source = source,
 					    .target = target };
 	struct coffer_container_config config = COFFER_CONTAINER_CONFIG_INIT;
 	struct coffer_process_config process = COFFER_PROCESS_CONFIG_INIT;
@@ -544,23 +560,23 @@ static void test_shared_root(void **state)
 	assert_memory_equal(before, after, 64);
 }
 
-static void start_nbd(const char *socket, const char *image, const char *options)
+static void start_nbd(const char *name, const char *image, const char *where)
 {
-	assert_int_equal(host("qemu-nbd --fork --pid-file=%s.pid -f raw -k %s -e 4 -t %s %s",
-			      socket, socket, options, image),
-			 0);
+	assert_int_equal(
+	    host("qemu-nbd --fork --pid-file=%s.pid -f raw -e 4 -t %s %s", at(name), where, image),
+	    0);
 }
 
-static void stop_nbd(const char *socket)
+static void stop_nbd(const char *name)
 {
-	host("kill $(cat %s.pid)", socket);
+	host("kill $(cat %s.pid)", at(name));
 }
 
 static void test_image_root(void **state)
 {
-	const char *image = at("root.img"), *layer = at("layer.img"), *work = at("nbd.sock"),
-		   *back = at("back.sock");
-	char url[2][300];
+	const char *image = at("root.img"), *layer = at("layer.img");
+	const int port = 20000 + getpid() % 20000;
+	char url[2][300], where[300];
 	const struct coffer_mount mounts[] = {
 		{ .kind = COFFER_MOUNT_NBD, .source = url[0], .target = "/n" },
 		{ .kind = COFFER_MOUNT_NBD, .source = url[1], .target = "/m", .read_only = true },
@@ -579,10 +595,12 @@ static void test_image_root(void **state)
 		assert_int_equal(host("mkdir %s && printf m > %s/m && mke2fs -q -d %s %s 8M",
 				      at("m"), at("m"), at("m"), at("m.img")),
 				 0);
-		start_nbd(work, at("n.img"), "");
-		start_nbd(back, at("m.img"), "-r");
-		snprintf(url[0], sizeof(url[0]), "nbd+unix:///?socket=%s", work);
-		snprintf(url[1], sizeof(url[1]), "nbd+unix:///?socket=%s", back);
+		snprintf(where, sizeof(where), "-k %s -x work", at("nbd.sock"));
+		start_nbd("n", at("n.img"), where);
+		snprintf(where, sizeof(where), "-r -b 127.0.0.1 -p %d", port);
+		start_nbd("m", at("m.img"), where);
+		snprintf(url[0], sizeof(url[0]), "nbd+unix:///work?socket=%s", at("nbd.sock"));
+		snprintf(url[1], sizeof(url[1]), "nbd://127.0.0.1:%d", port);
 	} else {
 		print_message("no qemu-nbd here: network disks are left out\n");
 	}
@@ -612,8 +630,8 @@ static void test_image_root(void **state)
 	assert_int_equal(
 	    host("debugfs -R 'cat /written' %s 2>/dev/null | grep -qx in-place", image), 0);
 	if (nbd) {
-		stop_nbd(work);
-		stop_nbd(back);
+		stop_nbd("n");
+		stop_nbd("m");
 		assert_clean(at("n.img"));
 		assert_int_equal(
 		    host("debugfs -R 'cat /the-net' %s 2>/dev/null | grep -qx over", at("n.img")),
@@ -741,10 +759,8 @@ static int tear_down(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_many),
-		cmocka_unit_test(test_conflicts),
-		cmocka_unit_test(test_shared_root),
-		cmocka_unit_test(test_image_root),
+		cmocka_unit_test(test_many),	    cmocka_unit_test(test_conflicts),
+		cmocka_unit_test(test_shared_root), cmocka_unit_test(test_image_root),
 		cmocka_unit_test(test_platform),
 	};
 
