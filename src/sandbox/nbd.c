@@ -27,7 +27,7 @@
 
 #define NBD_BUDGET	 (5 * USEC_PER_SEC)
 #define NBD_DEFAULT_PORT "10809"
-#define NBD_GREETING	 "NBDMAGICIHAVEOPT" /* fixed newstyle, which all servers speak since 2013 */
+#define NBD_GREETING	 "NBDMAGICIHAVEOPT" /* fixed newstyle, which all servers speak */
 
 /* --- URLs --- */
 

@@ -18,7 +18,7 @@ enum vm_control_call {
 /* vm_control() - One call on a connection of its own; @dirfd has vmm.sock */
 int vm_control(int dirfd, enum vm_control_call call, struct coffer_error *err);
 
-/* vm_control_pss() - The monitor's share of memory, of which it keeps others than root from looking.
+/* vm_control_pss() - The monitor's share of memory, which it keeps others than root from seeing.
  * Return: bytes, 0: not known */
 uint64_t vm_control_pss(int dirfd);
 

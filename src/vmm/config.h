@@ -55,7 +55,7 @@ enum vmm_machine {
 };
 
 struct vmm_disk {
-	int fd; /* raw image, opened read-only or read-write to match; with nbd a connected socket */
+	int fd; /* raw image, opened to match readonly; with nbd a connected socket */
 	bool readonly;
 	bool nbd;
 	char serial[VMM_SERIAL_MAX + 1]; /* the guest finds it by this; letters, digits, "-_." */
