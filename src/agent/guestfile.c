@@ -15,7 +15,8 @@
 
 #include "base/path.h"
 
-int guestfile_find(const struct guestpath *gp, int flags, struct stat *st, struct coffer_error *err)
+int guestfile_find(const struct guestpath *gp, int flags, struct stat *st,
+		   struct coffer_error *err)
 {
 	autoclose int fd = path_open_in_root(gp->rootfd, gp->path, O_PATH | flags, 0, err);
 

@@ -10,8 +10,9 @@
 
 #include "agent/guestpath.h"
 
-/* guestfile_find() - What is at the path: an O_PATH descriptor, and @st. @flags: O_NOFOLLOW or 0 */
-int guestfile_find(const struct guestpath *gp, int flags, struct stat *st, struct coffer_error *err);
+/* guestfile_find() - What is at the path: O_PATH descriptor, and @st. @flags: O_NOFOLLOW or 0 */
+int guestfile_find(const struct guestpath *gp, int flags, struct stat *st,
+		   struct coffer_error *err);
 
 /* guestfile_reopen() - A regular file or directory found before, for work. @flags: O_RDONLY ... */
 int guestfile_reopen(int node, int flags, const char *path, struct coffer_error *err);
@@ -22,7 +23,7 @@ struct guestfile_create {
 	int flags;	      /* for writing: O_TRUNC, O_APPEND */
 };
 
-/* guestfile_write() - A regular file to write to, new or not. Return: descriptor or negative errno */
+/* guestfile_write() - A regular file to write to, new or not. Return: descriptor or -errno */
 int guestfile_write(const struct guestpath *gp, const struct guestfile_create *how,
 		    struct coffer_error *err);
 /* guestfile_parents() - The directories that the path lies in. @make: those that are missing */

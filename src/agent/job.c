@@ -20,7 +20,6 @@
  *
  * Callers: rpc_files.c, rpc_copy.c, rpc_copy_stream.c, rpc_archive.c.
  */
-#define LOG_CATEGORY "job"
 #include "agent/job.h"
 
 #include <fcntl.h>

@@ -17,7 +17,8 @@ struct job {
 	int data;		   /* what the client streams, end of file at its end; else -1 */
 };
 
-/* Runs in the child, or in the agent if it is quick; fills @err on failure. @arg is the caller's, as it was at the fork. */
+/* Runs in the child, or in the agent if it is quick; fills @err on failure. @arg is the caller's,
+ * as it was at the fork. */
 typedef int (*job_fn)(struct job *job, const void *arg, struct coffer_error *err);
 
 /* job_say() - One reply. A call that is not a stream has exactly one */

@@ -5,7 +5,6 @@
  * In a container each is a job, and means what the container sees there; on
  * the agent's own files the quick ones are done at once.
  */
-#define LOG_CATEGORY "fs"
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <string.h>
