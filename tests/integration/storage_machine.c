@@ -203,15 +203,6 @@ static void check_shares(struct coffer_container *c)
 /* A container that may mount has the guest's rights: the device itself has to refuse. */
 static void check_hostile(struct coffer_container *c)
 {
-	char usual[128];
-
-	assert_run(c, "grep CapEff /proc/self/status");
-	snprintf(usual, sizeof(usual), "%.100s", machine_output);
-	run_as(c, WORDS("ALL"), "grep CapEff /proc/self/status");
-	if (strcmp(usual, machine_output) == 0) {
-		print_message("no further capabilities to be had: no guest is hostile\n");
-		return;
-	}
 	run_as(c, WORDS("ALL"),
 	       "mkdir -p /h; for i in 0 1 2 3 4 5; do mount -t virtiofs share$i /h || continue; "
 	       "test -e /h/only-read && echo x > /h/broken-in; "
@@ -753,6 +744,8 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
+	/* Servers that a test which failed has left. */
+	host("cat %s/*.pid 2>/dev/null | xargs -r kill 2>/dev/null", scratch);
 	return host("rm -rf %s", scratch);
 }
 
