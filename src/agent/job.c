@@ -143,7 +143,6 @@ static _Noreturn void job_child(struct agent *agent, int up, const struct job_ar
 	struct job_end end = { .kind = JOB_ENDS };
 	int r;
 
-	spawn_reset_signals();
 	signal(SIGPIPE, SIG_IGN);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (!JOB_SANITIZED)
@@ -268,7 +267,10 @@ static void job_handler(struct loop_source *src, int fd, uint32_t events, void *
 		job_over(j, job_packet, n > 0 ? (size_t)n : 0);
 }
 
-/* As spawn_fork(), out of the agent's control group if there is one to go to. */
+/*
+ * As spawn_fork(), but out of the agent's control group if there is one to go to, and with the
+ * agent's signals: it has no handlers, and what it blocks or ignores the child does not miss.
+ */
 static int job_fork(const struct agent *agent, struct child *out, struct coffer_error *err)
 {
 	autoclose int cgroup = agent->init ?

@@ -55,6 +55,8 @@ struct unpack {
 	char parent[PATH_MAX];	 /* whose descriptor is at hand */
 	int parent_fd;		 /* owned; -1: none */
 	bool parent_setgid;	 /* what is made there gets the directory's group */
+	uid_t uid;		 /* ours */
+	gid_t gid;
 	struct unpack_late *late;
 	size_t nlate;
 	struct inode_map made; /* with distrust */
@@ -290,15 +292,15 @@ static int unpack_remember(struct unpack *u, const struct unpack_entry *e, struc
 static int unpack_owner(struct unpack *u, struct archive_entry *entry, struct unpack_entry *e,
 			struct coffer_error *err)
 {
-	int64_t uid = u->o->keep_owners ? archive_entry_uid(entry) : (int64_t)geteuid();
-	int64_t gid = u->o->keep_owners ? archive_entry_gid(entry) : (int64_t)getegid();
+	int64_t uid = u->o->keep_owners ? archive_entry_uid(entry) : (int64_t)u->uid;
+	int64_t gid = u->o->keep_owners ? archive_entry_gid(entry) : (int64_t)u->gid;
 
 	if (uid < 0 || uid > UNPACK_ID_MAX || gid < 0 || gid > UNPACK_ID_MAX)
 		return err_invalid(err, "owner %lld:%lld out of range", (long long)uid,
 				   (long long)gid);
 	e->uid = (uid_t)uid;
 	e->gid = (gid_t)gid;
-	e->chown = e->uid != geteuid() || e->gid != getegid() || u->parent_setgid;
+	e->chown = e->uid != u->uid || e->gid != u->gid || u->parent_setgid;
 	return 0;
 }
 
@@ -455,6 +457,8 @@ int unpack_tree(int fd, int dest, const struct unpack_options *o, struct unpack_
 		.fd = fd,
 		.dest = dest,
 		.parent_fd = -1,
+		.uid = geteuid(),
+		.gid = getegid(),
 		.chunk = malloc(UNPACK_CHUNK),
 		.archive = archive_read_new(),
 	};
