@@ -87,7 +87,7 @@ int sysctl_check(const struct oci_pairs *keys, const struct ns_plan *ns, bool ow
 		if (sysctl_path(keys->v[i].key, path) < 0)
 			return err_invalid(err, "linux.sysctl: bad key \"%s\"", keys->v[i].key);
 		space = sysctl_space(path);
-		if (space ? ns_has(ns, space) : own_kernel)
+		if (own_kernel || (space && ns_has(ns, space)))
 			continue;
 		return err_invalid(err, "linux.sysctl: %s is not in a namespace of the container",
 				   keys->v[i].key);
