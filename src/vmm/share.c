@@ -36,6 +36,7 @@
 #define SHARE_DEATH_WAIT (20 * USEC_PER_MSEC)  /* the other way round */
 #define SHARE_END_BUDGET (2 * USEC_PER_SEC)
 #define SHARE_CHUNK	 1024
+#define SHARE_LOG_MAX	 32
 
 struct share {
 	const struct vmm_share *cfg;
@@ -46,6 +47,7 @@ struct share {
 	int words_fd;
 	struct loop_source *on_exit, *on_words;
 	struct tail words;
+	unsigned logged;
 	siginfo_t end; /* si_pid 0: it runs */
 };
 
@@ -209,8 +211,12 @@ static void share_read_words(struct share *s)
 			break;
 		tail_add(&s->words, chunk, (size_t)n);
 	}
-	if (log_enabled(LOG_LEVEL_DEBUG) && tail_last(&s->words, 1, line, sizeof(line)))
+	/* A guest can make it complain without end. */
+	if (log_enabled(LOG_LEVEL_DEBUG) && s->logged < SHARE_LOG_MAX &&
+	    tail_last(&s->words, 1, line, sizeof(line))) {
+		s->logged++;
 		log_debug("%s: %s", s->cfg->tag, line);
+	}
 	if (n == 0 && s->on_words) {
 		loop_remove(s->on_words);
 		s->on_words = NULL;

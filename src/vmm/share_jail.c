@@ -180,7 +180,7 @@ static int share_jail_hook(void *data, struct coffer_error *err)
 /* Why a namespace is not to be had: rights, or one of the limits on their number. */
 static bool share_jail_is_forbidden(int r)
 {
-	return r == -EPERM || r == -ENOSPC || r == -EUSERS || r == -EINVAL;
+	return r == -EPERM || r == -ENOSPC || r == -EUSERS;
 }
 
 int share_jail_spawn(const struct share_jail *jail, struct spawn_args *args, struct child *out,
@@ -200,7 +200,10 @@ int share_jail_spawn(const struct share_jail *jail, struct spawn_args *args, str
 		args->parent_hook = NULL;
 		r = spawn_exec(args, out, err);
 	}
-	if (r < 0 && share_jail_is_forbidden(r))
+	if (r < 0 && share_jail_is_forbidden(r)) {
+		if (err)
+			err->kind = COFFER_ERR_UNSUPPORTED;
 		return err_wrap(err, "a shared directory needs namespaces of its own");
+	}
 	return r;
 }

@@ -222,6 +222,7 @@ static void expect_file_refused(const char *file, const char *words)
 	run_start(&run, "idle", change_one_file);
 	assert_true(run_record(&run, &status));
 	assert_int_equal(status.kind, VMM_STATUS_FAILED);
+	assert_int_not_equal(status.error.kind, COFFER_ERR_UNSUPPORTED);
 	if (!strstr(status.error.message, words))
 		fail_msg("%s", status.error.message);
 	run_expect_end(&run, 1);
