@@ -53,9 +53,12 @@ static int cli_inspect(const struct cli *cli, const struct cli_verb *verb, int a
 		}
 	}
 	/* Those found are told, even if others were not. */
-	puts(json_object_to_json_string_ext(list, JSON_C_TO_STRING_PRETTY |
-						      JSON_C_TO_STRING_SPACED |
-						      JSON_C_TO_STRING_NOSLASHESCAPE));
+	if (json_object_array_length(list) == 0)
+		puts("[]");
+	else
+		puts(json_object_to_json_string_ext(list, JSON_C_TO_STRING_PRETTY |
+							      JSON_C_TO_STRING_SPACED |
+							      JSON_C_TO_STRING_NOSLASHESCAPE));
 	return result;
 }
 

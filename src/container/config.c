@@ -397,10 +397,11 @@ int config_take_container(const struct coffer_container_config *in,
 
 void config_free_process(struct coffer_process_config *config)
 {
-	struct config_process *p = container_of(config, struct config_process, config);
+	struct config_process *p;
 
 	if (!config)
 		return;
+	p = container_of(config, struct config_process, config);
 	for (int i = 0; i < COFFER_STREAM_COUNT; i++)
 		close_fd(&p->fds[i]);
 	config_free_blocks(p->blocks);
@@ -409,10 +410,11 @@ void config_free_process(struct coffer_process_config *config)
 
 void config_free_container(struct coffer_container_config *config)
 {
-	struct config_container *p = container_of(config, struct config_container, config);
+	struct config_container *p;
 
 	if (!config)
 		return;
+	p = container_of(config, struct config_container, config);
 	config_free_blocks(p->blocks);
 	free(p);
 }

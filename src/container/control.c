@@ -84,7 +84,7 @@ static void control_answer(struct coffer_container *c, int sock, const Ct__Reque
 
 	ct__reply__init(&call.reply);
 	r = control_call(&call, &err);
-	r = control_reply(&call, r < 0 ? &err : NULL);
+	r = call.told ? 0 : control_reply(&call, r < 0 ? &err : NULL);
 	if (r < 0)
 		log_debug("reply: %s", strerror(-r));
 	wire_fds_close(&call.fds);

@@ -30,6 +30,7 @@ struct control_call {
 	Ct__Reply reply;
 	struct wire_fds fds; /* owned */
 	void *hold;          /* freed with free(3) */
+	bool told;           /* the last reply has been sent */
 };
 
 /* control_call() - Carry out call->req */

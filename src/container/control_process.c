@@ -3,17 +3,22 @@
  * container/control_process.c - what other processes can ask of a container's processes
  *
  * An exec's connection stays open: it first brings the streams, then how the
- * process ended.  Nobody else here forgets such a process, so the thread that
- * made it waits for its end even when the caller has gone, and deletes it.  A
+ * process ended, then an end of file.  Nobody else here forgets such a process:
+ * the thread that made it waits for its end, also when the caller has gone, and
+ * deletes it when he lets go of the connection, as he does once he has read all
+ * that it wrote; the agent drops what is under way of one that is deleted.  A
  * caller that asks to have it deleted may be faster: it is looked up by its id
  * and number, never by a pointer that may be stale.
  */
 #define LOG_CATEGORY "control"
 #include "container/control.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
+#include "base/io.h"
 #include "base/log.h"
 
 int control_process(struct control_call *call, struct coffer_process **out,
@@ -188,9 +193,13 @@ int control_exec(struct control_call *call, struct coffer_error *err)
 	if (r < 0)
 		log_debug("reply: %s", strerror(-r));
 	r = control_see_off(call, p, end, err);
-	control_forget(call->c, id, pid);
 	control_put_exit(call, end);
-	return r;
+	control_reply(call, r < 0 ? err : NULL);
+	call->told = true;
+	shutdown(call->sock, SHUT_WR);
+	io_wait(call->sock, POLLIN, USEC_INFINITY);
+	control_forget(call->c, id, pid);
+	return 0;
 }
 
 int control_find(struct control_call *call, struct coffer_error *err)

@@ -4,8 +4,9 @@
  *
  * An exec's connection brings its streams and later its end; a process that
  * was only found gets a connection when it is first waited for.  Whoever sees
- * the end stores it and shuts the connection down: that makes it readable for
- * ever, which wakes the other waiters, and lets the owner forget the exec.
+ * the end stores it; after it comes an end of file, which makes the connection
+ * readable for ever, and so wakes the other waiters.  An exec's is kept until
+ * its object goes: then the owner forgets it.
  *
  * Streams that are inherited or descriptors of the caller's are pumped here:
  * the owner only ever makes pipes.
@@ -306,8 +307,6 @@ static int remote_look(struct coffer_process *p, struct coffer_exit *status,
 			r = wire_take_struct(&reply->data, &p->exit, sizeof(p->exit), false,
 					     &p->lost);
 		p->phase = r < 0 ? PROCESS_LOST : PROCESS_ENDED;
-		/* Wakes the others, and tells the owner that the end is known. */
-		shutdown(p->remote_fd, SHUT_RDWR);
 		remote_end_streams(p);
 	}
 	if (p->phase == PROCESS_LOST) {
@@ -406,7 +405,7 @@ int remote_process_close_stdin(struct coffer_process *p, struct coffer_error *er
 	return ours ? 0 : remote_about(p, CT__METHOD__CLOSE_STDIN, &req, err);
 }
 
-/* Its owner forgets an exec of ours as soon as its end is known here. */
+/* Its owner forgets an exec of ours when its connection is closed. */
 static bool remote_is_over(struct coffer_process *p)
 {
 	bool over;
