@@ -27,10 +27,13 @@
 #define COPY_REASON_BUDGET  (2 * USEC_PER_SEC)	/* why it hung up */
 #define COPY_WATCHER_STACK  ((size_t)64 << 10)
 
+usec_t copy_run_idle = 30 * USEC_PER_SEC;
+
 static void copy_run_set_limits(int fd)
 {
-	usec_t limit = clock_budget(COPY_IDLE_BUDGET);
-	const struct timeval tv = { .tv_sec = (time_t)(limit / USEC_PER_SEC) };
+	usec_t limit = clock_budget(copy_run_idle);
+	const struct timeval tv = { .tv_sec = (time_t)(limit / USEC_PER_SEC),
+				    .tv_usec = (suseconds_t)(limit % USEC_PER_SEC) };
 
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));

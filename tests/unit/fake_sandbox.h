@@ -63,6 +63,10 @@ static struct fake {
 	int streams[3];        /* the agent's ends, of the last create */
 	int last_signal, last_mode;
 	int beats;             /* answered */
+	/* What else a call does; @reply is empty, or NULL. */
+	int (*guest)(struct agent *agent, const struct agent_request *request,
+		     ProtobufCMessage *reply, struct coffer_error *err);
+	int (*guest_dial)(uint32_t port, struct coffer_error *err);
 	struct sandbox_config cfg;
 } fake = { .lock = PTHREAD_MUTEX_INITIALIZER, .end_fd = -1 };
 
@@ -70,6 +74,7 @@ struct fake_agent {
 	struct agent agent;
 	struct fake_proc *waited;
 	int fd; /* eventfd: readable when there is something to look at */
+	int cancel_fd;
 };
 
 struct fake_stream {
@@ -174,6 +179,12 @@ static int fake_call(struct agent *agent, const struct agent_request *request, u
 	/* An empty reply of the right type. */
 	if (r == 0 && reply)
 		*reply = protobuf_c_message_unpack(m->output, NULL, 0, NULL);
+	if (r == 0 && fake.guest)
+		r = fake.guest(agent, request, reply ? *reply : NULL, err);
+	if (r < 0 && reply) {
+		agent_reply_free(*reply);
+		*reply = NULL;
+	}
 	return r;
 }
 
@@ -347,6 +358,7 @@ static void fake_close(struct agent *agent)
 
 static void fake_set_cancel(struct agent *agent, int fd)
 {
+	((struct fake_agent *)agent)->cancel_fd = fd;
 }
 
 static const struct agent_ops fake_agent_ops = {
@@ -419,6 +431,7 @@ static int fake_connect_end(struct sandbox *sb, int fd, struct agent **out,
 	assert_non_null(a);
 	a->agent.ops = &fake_agent_ops;
 	a->fd = eventfd(0, EFD_CLOEXEC);
+	a->cancel_fd = -1;
 	*out = &a->agent;
 	pthread_mutex_lock(&fake.lock);
 	fake.connections++;
@@ -428,7 +441,7 @@ static int fake_connect_end(struct sandbox *sb, int fd, struct agent **out,
 
 static int fake_dial(struct sandbox *sb, uint32_t port, struct coffer_error *err)
 {
-	return err_unsupported(err, "dial");
+	return fake.guest_dial ? fake.guest_dial(port, err) : err_unsupported(err, "dial");
 }
 
 static int fake_listen(struct sandbox *sb, uint32_t port, struct coffer_error *err)
