@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -116,9 +117,11 @@ static struct coffer_container *boot(const struct coffer_container_config *confi
 static void end(struct coffer_container *c)
 {
 	struct coffer_error err = COFFER_ERROR_INIT;
+	time_t begin = time(NULL);
 
 	if (coffer_container_stop(c, 0, &err) < 0)
 		fail_msg("%s", err.message);
+	assert_true(time(NULL) - begin < 15);
 	coffer_container_free(c);
 }
 
@@ -317,6 +320,23 @@ static void check_freeze(struct coffer_container *c)
 	assert_int_equal(coffer_container_fs_freeze(c, "disk", &err), -EINVAL);
 }
 
+/* Somebody waits for a thaw that does not come, and can't be killed while he does. */
+static void stop_frozen(struct coffer_container *c)
+{
+	struct coffer_error err = COFFER_ERROR_INIT;
+	struct coffer_process *p;
+	char byte;
+	int fd;
+
+	assert_int_equal(coffer_container_fs_freeze(c, "/disk", &err), 0);
+	p = start_exec(c, "echo -n x; echo y > /disk/at-the-end", NULL);
+	fd = coffer_process_take_stream(p, COFFER_STDOUT);
+	assert_int_equal(read(fd, &byte, 1), 1);
+	assert_int_equal(output_within(fd, 500), 0);
+	close(fd);
+	end(c);
+}
+
 static void check_trim(struct coffer_container *c)
 {
 	struct coffer_error err = COFFER_ERROR_INIT;
@@ -452,7 +472,7 @@ static void test_many(void **state)
 	check_volume(c, ro);
 	check_read_only(ro);
 	end(ro);
-	end(c);
+	stop_frozen(c);
 	assert_clean(at("rw.img"));
 	assert_int_equal(
 	    host("debugfs -R 'cat /written' %s 2>/dev/null | grep -qx data", at("rw.img")), 0);
