@@ -16,7 +16,8 @@
  * In a guest the child is no part of the agent's control group: the pages it
  * fills belong to files, and the agent's limit would throttle a copy.
  *
- * The child is reaped by reaper.c like any orphan.
+ * The child is reaped by reaper.c like any orphan.  Ids of users are the machine's: a container's
+ * user namespace is not entered.
  *
  * Callers: rpc_files.c, rpc_copy.c, rpc_copy_stream.c, rpc_archive.c.
  */
@@ -203,6 +204,12 @@ static void job_fail(struct job_call *j, bool known, const struct coffer_error *
 	job_refuse(call, !known, err);
 }
 
+void job_give_up(struct job_call *j, const struct coffer_error *err)
+{
+	child_kill(&j->child, SIGKILL);
+	job_fail(j, false, err);
+}
+
 static void job_drained(struct grpc_call *call, void *data)
 {
 	struct job_call *j = data;
@@ -226,8 +233,7 @@ static void job_pass_on(struct job_call *j, const uint8_t *p, size_t n)
 	else if (r < 0 && err.kind == COFFER_ERR_NONE)
 		err_sysn(&err, r, "answer");
 	if (r < 0) {
-		child_kill(&j->child, SIGKILL);
-		job_fail(j, false, &err);
+		job_give_up(j, &err);
 		return;
 	}
 	if (grpc_call_queued(j->call) < JOB_QUEUED_MAX)
@@ -334,7 +340,8 @@ static void job_run_here(struct agent *agent, struct grpc_call *call, const stru
 		grpc_call_finish(call, GRPC_OK, NULL);
 }
 
-bool job_answer(struct agent *agent, struct grpc_call *call, const struct job_args *args)
+struct job_call *job_answer(struct agent *agent, struct grpc_call *call,
+			    const struct job_args *args)
 {
 	struct coffer_error err = COFFER_ERROR_INIT;
 	struct job_call *j;
@@ -342,7 +349,7 @@ bool job_answer(struct agent *agent, struct grpc_call *call, const struct job_ar
 
 	if (args->quick && !args->place->foreign) {
 		job_run_here(agent, call, args);
-		return false;
+		return NULL;
 	}
 	j = calloc(1, sizeof(*j));
 	if (!j) {
@@ -350,7 +357,7 @@ bool job_answer(struct agent *agent, struct grpc_call *call, const struct job_ar
 		job_refuse(call, args->contract, &err);
 		if (args->ended)
 			args->ended(args->ended_data);
-		return false;
+		return NULL;
 	}
 	*j = (struct job_call){
 		.call = call,
@@ -365,8 +372,8 @@ bool job_answer(struct agent *agent, struct grpc_call *call, const struct job_ar
 	r = job_start(agent, j, args, &err);
 	if (r < 0) {
 		job_fail(j, !args->contract, &err);
-		return false;
+		return NULL;
 	}
 	grpc_call_on_cancel(call, job_cancelled, j);
-	return true;
+	return j;
 }

@@ -28,6 +28,8 @@ int job_say(struct job *job, const ProtobufCMessage *reply, struct coffer_error 
  * nearly every other is INTERNAL. Return: @r */
 int job_mark(int r, struct coffer_error *err);
 
+struct job_call;
+
 struct job_args {
 	job_fn fn;
 	const void *arg;
@@ -45,9 +47,12 @@ struct job_args {
  *
  * The call is always answered.  When its client is gone the child is killed.
  *
- * Return: whether it is under way; args->ended() is still to run then, else it has run
+ * Return: it, while it is under way; NULL when @call has been answered and args->ended() has run
  */
-bool job_answer(struct agent *agent, struct grpc_call *call, const struct job_args *args);
+struct job_call *job_answer(struct agent *agent, struct grpc_call *call, const struct job_args *args);
+
+/* job_give_up() - Kill it, and answer its call with the error */
+void job_give_up(struct job_call *job, const struct coffer_error *err);
 
 /* job_refuse() - Answer @call with an error found before there was a job */
 void job_refuse(struct grpc_call *call, bool contract, const struct coffer_error *err);

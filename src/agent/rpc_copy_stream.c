@@ -33,6 +33,7 @@
 /* The agent's end of the pipe. */
 struct copy_feed {
 	struct grpc_call *call;
+	struct job_call *job;
 	struct loop_source *source; /* while it is full */
 	struct loop *loop;
 	int fd; /* owned */
@@ -82,8 +83,10 @@ static void copy_feed_handler(struct loop_source *src, int fd, uint32_t events, 
 static void copy_feed_message(struct grpc_call *call, const ProtobufCMessage *msg, void *data)
 {
 	const Scc__CopyInChunk *chunk = (const void *)msg;
+	struct coffer_error err = COFFER_ERROR_INIT;
 	struct copy_feed *feed = data;
 	size_t n = 0, done = 0;
+	int r;
 
 	if (!chunk) {
 		close_fd(&feed->fd);
@@ -97,10 +100,14 @@ static void copy_feed_message(struct grpc_call *call, const ProtobufCMessage *ms
 		grpc_call_receive(call, copy_feed_message, feed);
 		return;
 	}
-	if (buf_append(&feed->held, chunk->data.data + done, n - done) < 0 ||
-	    loop_add_fd(feed->loop, feed->fd, EPOLLOUT, copy_feed_handler, feed, &feed->source,
-			NULL) < 0)
-		grpc_call_finish(call, GRPC_RESOURCE_EXHAUSTED, "out of memory");
+	r = buf_append(&feed->held, chunk->data.data + done, n - done);
+	if (r < 0)
+		err_sysn(&err, r, "keep a message");
+	else
+		r = loop_add_fd(feed->loop, feed->fd, EPOLLOUT, copy_feed_handler, feed,
+				&feed->source, &err);
+	if (r < 0)
+		job_give_up(feed->job, &err);
 }
 
 static int copy_in_job(struct job *job, const void *arg, struct coffer_error *err)
@@ -155,6 +162,7 @@ void rpc_copy_in(struct grpc_call *call, const ProtobufCMessage *msg, void *data
 	struct copy_feed *feed = NULL;
 	autoclose int theirs = -1;
 	struct job_args args;
+	struct job_call *job;
 
 	if (first->content_case != SCC__COPY_IN_CHUNK__CONTENT_INIT) {
 		grpc_call_finish(call, GRPC_INVALID_ARGUMENT, "the first message is not init");
@@ -173,8 +181,11 @@ void rpc_copy_in(struct grpc_call *call, const ProtobufCMessage *msg, void *data
 				  .data = theirs,
 				  .ended = copy_feed_free,
 				  .ended_data = feed };
-	if (job_answer(data, call, &args))
-		grpc_call_receive(call, copy_feed_message, feed);
+	job = job_answer(data, call, &args);
+	if (!job)
+		return;
+	feed->job = job;
+	grpc_call_receive(call, copy_feed_message, feed);
 }
 
 /* ---- out ---- */

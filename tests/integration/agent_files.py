@@ -49,7 +49,7 @@ class Result:
 
 
 class FilesTest(unittest.TestCase):
-    """A running container "box" that sees a tmpfs at /mnt, and a file of ours at /bound."""
+    """A running container "box" that sees a tmpfs at /mnt, a small one at /small, a file of ours at /bound."""
 
     @classmethod
     def setUpClass(cls):
@@ -59,6 +59,7 @@ class FilesTest(unittest.TestCase):
         os.mkdir(os.path.join(cls.rootfs, "mnt"))
         spec = make_spec(cls.rootfs, ["sleep", "1000"])
         spec["mounts"].append({"destination": "/mnt", "type": "tmpfs", "source": "tmpfs"})
+        spec["mounts"].append({"destination": "/small", "type": "tmpfs", "source": "tmpfs", "options": ["size=1m"]})
         cls.bound = os.path.join(cls.agent.dir, "bound")
         open(cls.bound, "wb").close()
         spec["mounts"].append({"destination": "/bound", "type": "bind", "source": cls.bound, "options": ["bind"]})

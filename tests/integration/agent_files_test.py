@@ -241,6 +241,17 @@ class CopyTest(FilesTest):
 
     # ---- what the container sees ----
 
+    def test_file_system_that_is_full(self):
+        got = self.copy_in(self.path("/small/f"), bytes(8 * MIB))
+        self.assertEqual(got.code, "INTERNAL")
+        self.assertIn("No space left", got.text)
+        self.sh("rm /small/f")
+        got = self.copy_in(self.path("/small"), archive(entry("first", b"1"), entry("big", bytes(8 * MIB)), gzip=True),
+                           is_archive=True)
+        self.assertEqual(got.code, "INTERNAL")
+        self.assertIn('entry "big": write: No space left', got.text)
+        self.assertEqual(self.sh("ls /small; rm /small/*"), b"first\n")
+
     def test_copy_below_a_mount_of_the_container(self):
         self.assertCopied(self.copy_in(self.path("/mnt/inside"), b"only here"))
         self.assertEqual(self.sh("cat /mnt/inside"), b"only here")
@@ -338,6 +349,9 @@ class StreamTest(FilesTest):
         self.assertEqual(self.copy_in_stream("", [b"x"])[0], "INVALID_ARGUMENT")
         self.assertEqual(self.copy_in_stream(place + "/no/parent", [b"x"] * 100)[0], "INTERNAL")
         self.assertEqual(self.copy_in_stream(place, [bytes(MIB)] * 20)[0], "INTERNAL")
+        code, text = self.copy_in_stream(self.path("/small/f"), [bytes(MIB)] * 20)
+        self.assertEqual(code, "INTERNAL")
+        self.assertIn("No space left", text)
         self.assertEqual(self.copy_out_stream(place + "/none")[0], "NOT_FOUND")
         self.assertEqual(self.copy_out_stream(place)[0], "INTERNAL")
 
