@@ -72,13 +72,17 @@ static void watch_describe(struct watcher *w, const struct coffer_error *why,
 {
 	struct sandbox *sb = w->c->sandbox;
 	struct sandbox_end end = { .exit_code = -1 };
+	bool runs = sb->ops->end(sb, &end, NULL) < 0;
 
 	*death = (struct coffer_death){ .size = sizeof(*death), .exit_code = -1, .cause = *why };
 	snprintf(death->process, sizeof(death->process), "agent");
-	if (sb->ops->end(sb, &end, NULL) < 0)
-		return;
+	/* What cannot be talked to is of no use; its console is read when it has ended. */
+	if (runs) {
+		sb->ops->stop(sb);
+		sb->ops->end(sb, &end, NULL);
+	}
 	snprintf(death->console, sizeof(death->console), "%s", end.console);
-	if (end.kind == SANDBOX_END_ASKED)
+	if (runs || end.kind == SANDBOX_END_ASKED)
 		return;
 	death->exit_code = end.exit_code;
 	death->signal = end.signal;
