@@ -137,8 +137,8 @@ struct sandbox_ops {
 	/* Return: a descriptor for the caller to close, readable once the sandbox has ended for
 	 * whatever reason. From boot() on; ready() may boot again, so better after it. */
 	int (*end_fd)(struct sandbox *sb, struct coffer_error *err);
-	/* How it ended. When something of it is lost already, the rest is given a moment to follow.
-	 * Return: 0, or -EBUSY (INVALID_STATE): it still runs */
+	/* How it ended; an end that has begun is given 2 s to be known. What was first counts, and
+	 * stays known until free(). Return: 0, or -EBUSY (INVALID_STATE): it still runs */
 	int (*end)(struct sandbox *sb, struct sandbox_end *out, struct coffer_error *err);
 	/* The connection to the agent broke: say why in @err, if the machine is gone. */
 	void (*explain)(struct sandbox *sb, struct coffer_error *err);

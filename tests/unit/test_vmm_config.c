@@ -64,6 +64,12 @@ static void test_round_trip(void **state)
 	in.ndisks = 2;
 	in.disks[0] = (struct vmm_disk){ .fd = 7, .readonly = true, .serial = "cofr-rootfs" };
 	in.disks[1] = (struct vmm_disk){ .fd = 8, .serial = "12345678901234567890" };
+	in.disks[2] = (struct vmm_disk){ .fd = 9, .nbd = true, .serial = "n", .export = "a,b \"c\"" };
+	in.ndisks = 3;
+	in.nshares = 2;
+	in.shares[0] = (struct vmm_share){ .fd = 10, .readonly = true, .tag = "share0" };
+	in.shares[1] = (struct vmm_share){ .fd = 11, .tag = "x", .file = "a file\\" };
+	strcpy(in.virtiofsd, "/opt/virtiofsd");
 	assert_int_equal(vmm_config_serialise(&in, &text, &err), 0);
 	assert_int_equal(config_test_parse(text, &out, &err), 0);
 	assert_int_equal(vmm_config_serialise(&out, &again, &err), 0);
@@ -72,7 +78,13 @@ static void test_round_trip(void **state)
 	assert_int_equal(out.memory, in.memory);
 	assert_int_equal(out.cid, in.cid);
 	assert_int_equal(out.uid, 0);
-	assert_int_equal(out.ndisks, 2);
+	assert_int_equal(out.ndisks, 3);
+	assert_true(out.disks[2].nbd && !out.disks[1].nbd);
+	assert_string_equal(out.disks[2].export, "a,b \"c\"");
+	assert_int_equal(out.nshares, 2);
+	assert_true(out.shares[0].readonly && !out.shares[1].readonly);
+	assert_string_equal(out.shares[1].file, "a file\\");
+	assert_string_equal(out.virtiofsd, "/opt/virtiofsd");
 	assert_true(out.disks[0].readonly);
 	assert_string_equal(out.disks[1].serial, "12345678901234567890");
 }
@@ -115,6 +127,14 @@ static void test_errors_name_the_member(void **state)
 		{ "{" REQUIRED ",\"disks\":[{\"fd\":3,\"serial\":\"a\",\"readonly\":1}]}",
 		  "disks[0]: readonly: must be true or false" },
 		{ "{" REQUIRED ",\"disks\":[[[[[[1]]]]]]}", "not JSON" },
+		{ "{" REQUIRED ",\"shares\":7}", "shares: must be an array" },
+		{ "{" REQUIRED ",\"shares\":[{\"tag\":\"a\"}]}", "shares[0]: fd: is missing" },
+		{ "{" REQUIRED ",\"shares\":[{\"fd\":3,\"tag\":\"\"}]}", "shares[0]: tag: must not be" },
+		{ "{" REQUIRED ",\"shares\":[{\"fd\":3,\"tag\":\"a=b\"}]}",
+		  "shares[0]: tag: character 0x3d" },
+		{ "{" REQUIRED ",\"shares\":[{\"fd\":3,\"tag\":\"a\",\"file\":\"../x\"}]}",
+		  "shares[0]: file: character 0x2f" },
+		{ "{" REQUIRED ",\"virtiofsd\":\"v\"}", "virtiofsd: must be an absolute path" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -142,6 +162,31 @@ static void test_too_many_disks(void **state)
 	assert_string_equal(err.message, "disks: more than 20");
 }
 
+static void test_too_many_devices(void **state)
+{
+	struct coffer_error err = COFFER_ERROR_INIT;
+	autofree char *text = NULL;
+	struct vmm_config in, out;
+
+	vmm_config_init(&in);
+	strcpy(in.id, "x");
+	strcpy(in.vm_dir, "/x");
+	in.kernel_fd = in.initrd_fd = 3;
+	in.ndisks = VMM_DISKS_MAX;
+	in.nshares = VMM_DEVICES_MAX - VMM_DISKS_MAX;
+	for (int i = 0; i < VMM_DISKS_MAX; i++)
+		strcpy(in.disks[i].serial, "s");
+	for (int i = 0; i < VMM_SHARES_MAX; i++)
+		strcpy(in.shares[i].tag, "t");
+	assert_int_equal(vmm_config_serialise(&in, &text, &err), 0);
+	assert_int_equal(config_test_parse(text, &out, &err), 0);
+	in.nshares++;
+	free(steal_ptr(text));
+	assert_int_equal(vmm_config_serialise(&in, &text, &err), 0);
+	assert_int_equal(config_test_parse(text, &out, &err), -EINVAL);
+	assert_string_equal(err.message, "disks, shares: together more than 22");
+}
+
 static void test_serialise_checks(void **state)
 {
 	struct coffer_error err = COFFER_ERROR_INIT;
@@ -164,6 +209,7 @@ int main(void)
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_errors_name_the_member),
 		cmocka_unit_test(test_too_many_disks),
+		cmocka_unit_test(test_too_many_devices),
 		cmocka_unit_test(test_serialise_checks),
 	};
 
