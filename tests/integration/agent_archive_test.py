@@ -438,7 +438,9 @@ class ArchiveTest(FilesTest):
         for i in range(500):
             write(f"{place}/f{i}", b"x" * 5000)
         spec_end = place + "/stop"
-        p = self.changer(self.inner(place), self.inner(spec_end))
+        p = self.looping(
+            self.inner(spec_end), f"cd {self.inner(place)}", "for i in 1 2 3 4 5 6 7 8 9; do rm -f f$i; "
+            "ln -s /etc/passwd f$i; rm -f f$i; mkfifo f$i; rm -f f$i; echo x > f$i; : > f1$i; done")
         for _ in range(5):
             got = self.get(self.inner(place))
             self.assertEqual(got.code, "OK", got.text)
@@ -446,11 +448,22 @@ class ArchiveTest(FilesTest):
         write(spec_end)
         p.wait()
 
-    def changer(self, place, end):
-        """Processes of the container that swap files for links, fifos and nothing."""
-        script = (f"cd {place}; while [ ! -e {end} ]; do for i in 1 2 3 4 5 6 7 8 9; do rm -f f$i; "
-                  f"ln -s /etc/passwd f$i; rm -f f$i; mkfifo f$i; rm -f f$i; echo x > f$i; : > f1$i; done; done")
-        p = Process(self.agent, "box", f"changer{self.count}", make_spec(self.rootfs, ["sh", "-c", script]), ())
+    def test_directory_that_becomes_a_link_meanwhile(self):
+        other, place = self.outsider(), self.new()
+        os.mkdir(place + "/d")
+        p = self.looping(self.inner(place) + "/stop", f"cd {self.inner(place)}",
+                         f"mv d e; ln -s {self.inner(other)} d; rm d; mv e d")
+        data = archive(*(entry(f"d/{name}", b"x" * 100) for i in range(30) for name in ("file", f"f{i}")))
+        for _ in range(40):
+            self.put(self.inner(place), data)
+        write(place + "/stop")
+        p.wait()
+        self.assertUntouched(other)
+
+    def looping(self, end, first, script):
+        """A process of the container that does the same over and over, until a file is there."""
+        script = f"{first}; while [ ! -e {end} ]; do {script}; done"
+        p = Process(self.agent, "box", f"loop{self.count}", make_spec(self.rootfs, ["sh", "-c", script]), ())
         p.start()
         return p
 
