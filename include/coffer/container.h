@@ -16,10 +16,12 @@
  * COFFER_ERR_INVALID_STATE and changes nothing.
  *
  * Any thread may call anything at any time, except that coffer_container_free()
- * must be the last call on the container and its processes.  Calls on one
- * container run one after the other, but for waits, copies, forwards and
- * coffer_container_cancel(), which neither wait for another call nor make one
- * wait.
+ * must be the last call on the container and its processes.  Of create, start,
+ * stop, pause and resume one at a time runs on a container; all other calls,
+ * however long they take, neither wait for another nor make one wait.
+ *
+ * A machine may end by itself, or fall silent.  Its container is errored then,
+ * with the cause; coffer_container_death() has the details.
  *
  * Functions return 0 or a negative errno and then fill *err (which may be
  * NULL).  Times are microseconds.  Strings handed in are copied.
@@ -162,7 +164,7 @@ COFFER_PUBLIC void coffer_container_free(struct coffer_container *container);
 /* coffer_container_id() - The name it has or was given; borrowed, there until free */
 COFFER_PUBLIC const char *coffer_container_id(const struct coffer_container *container);
 
-/* coffer_container_state() - As it is now; waits for a call that is changing it */
+/* coffer_container_state() - As it is now; a call that is under way may be changing it */
 COFFER_PUBLIC enum coffer_state coffer_container_state(struct coffer_container *container);
 
 /* coffer_state_str() - "initialized", "created" ...; a static string */

@@ -108,10 +108,12 @@ COFFER_PUBLIC int coffer_process_take_stream(struct coffer_process *process,
  * @status:	May be NULL
  *
  * Any number of threads may wait, also after the end and after the container's
- * stop; all get the same status.
+ * stop; all get the same status.  What of its output the library copies has
+ * been written then, unless nothing comes for 3 s after the end.  A machine
+ * that ends, asked or not, ends its processes with 137.
  *
- * Errors: timeout (it still runs), invalid-state (not started),
- * interrupted (the machine went away; the message has its last console lines)
+ * Errors: timeout (it still runs), invalid-state (not started); the container's
+ * cause, when it became errored before the start
  */
 COFFER_PUBLIC int coffer_process_wait(struct coffer_process *process, uint64_t timeout,
 				      struct coffer_exit *status, struct coffer_error *err);
