@@ -69,6 +69,14 @@ static ProtobufCMessage *call(struct grpc_client *client, const char *method,
 	return reply;
 }
 
+/* Optional fields of strings are unions of their own to protobuf-c. */
+#define IN_CONTAINER(request, prefix)                                                              \
+	do {                                                                                       \
+		(request).id = id;                                                                 \
+		(request).containerid = (char *)container;                                         \
+		(request)._container_id_case = prefix##___CONTAINER_ID_CONTAINER_ID;               \
+	} while (0)
+
 /* The connection is part of it, as it is of coffer exec. */
 static void exec_once(const char *container, unsigned number)
 {
@@ -82,9 +90,10 @@ static void exec_once(const char *container, unsigned number)
 	char id[32];
 
 	snprintf(id, sizeof(id), "inside-%u", number);
-	create.id = start.id = wait.id = delete.id = id;
-	create.containerid = start.containerid = wait.containerid = delete.containerid =
-	    (char *)container;
+	IN_CONTAINER(create, SC__CREATE_PROCESS_REQUEST);
+	IN_CONTAINER(start, SC__START_PROCESS_REQUEST);
+	IN_CONTAINER(wait, SC__WAIT_PROCESS_REQUEST);
+	IN_CONTAINER(delete, SC__DELETE_PROCESS_REQUEST);
 	create.configuration.data = (uint8_t *)spec;
 	create.configuration.len = sizeof(spec) - 1;
 	if (grpc_client_new(dial(LOCAL, AGENT_PORT), NULL, &client, &err) < 0) {
