@@ -49,7 +49,6 @@ static void transfer_call_free(struct transfer_call *call)
 	close(call->verdict_fd);
 	free(call);
 }
-DEFINE_CLEANUP(struct transfer_call *, transfer_call_free);
 
 static int transfer_get(struct transfer_call *call, uint64_t *count, struct coffer_error *err)
 {
