@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,6 +50,55 @@ static void test_hook_failure_is_reported(void **state)
 	assert_int_equal(spawn_exec(&args, &c, &e), -EINVAL);
 	assert_int_equal(e.kind, COFFER_ERR_INVALID_ARGUMENT);
 	assert_string_equal(e.message, "start /bin/true: hook says no");
+}
+
+struct parent_hook {
+	int note[2]; /* a pipe: what the parent did before the child got on */
+	pid_t child;
+	bool fails;
+};
+
+static int note_in_parent(void *data, pid_t child, struct coffer_error *err)
+{
+	struct parent_hook *h = data;
+
+	h->child = child;
+	usleep(20000);
+	if (h->fails)
+		return err_invalid(err, "no");
+	return write(h->note[1], "x", 1) == 1 ? 0 : -EIO;
+}
+
+static int look_in_child(void *data, struct coffer_error *err)
+{
+	struct parent_hook *h = data;
+	char c;
+
+	return read(h->note[0], &c, 1) == 1 ? 0 : err_invalid(err, "the child was first");
+}
+
+static void test_parent_hook(void **state)
+{
+	const char *const argv[] = { "true", NULL };
+	struct parent_hook h = { .child = 0 };
+	struct spawn_args args = { .path = "/bin/true", .argv = argv, .hook = look_in_child,
+				   .parent_hook = note_in_parent, .hook_data = &h };
+	struct coffer_error e = COFFER_ERROR_INIT;
+	autochild struct child c = CHILD_INIT;
+	siginfo_t si;
+
+	assert_int_equal(pipe2(h.note, O_CLOEXEC | O_NONBLOCK), 0);
+	if (spawn_exec(&args, &c, &e) < 0)
+		fail_msg("%s", e.message);
+	assert_int_equal(h.child, c.pid);
+	assert_int_equal(child_wait(&c, USEC_INFINITY, &si), 0);
+	/* One that fails takes the child along. */
+	h.fails = true;
+	assert_int_equal(spawn_exec(&args, &c, &e), -EINVAL);
+	assert_string_equal(e.message, "start /bin/true: no");
+	assert_int_equal(kill(h.child, 0), -1);
+	close(h.note[0]);
+	close(h.note[1]);
 }
 
 static void test_descriptors_and_exit_code(void **state)
@@ -157,6 +207,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_exec_failure_is_reported),
 		cmocka_unit_test(test_hook_failure_is_reported),
+		cmocka_unit_test(test_parent_hook),
 		cmocka_unit_test(test_descriptors_and_exit_code),
 		cmocka_unit_test(test_kill_and_timeout),
 		cmocka_unit_test(test_cleanup_reaps),
