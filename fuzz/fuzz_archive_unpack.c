@@ -29,17 +29,23 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define FUZZ_CHECKSUM 148
 #define FUZZ_TEXT     "untouched"
 
+static char fuzz_path[] = "/tmp/fuzz-unpack-XXXXXX";
 static int fuzz_dir = -1;
 static struct stat fuzz_other;
+
+static void fuzz_cleanup(void)
+{
+	path_remove_tree(AT_FDCWD, fuzz_path, NULL);
+}
 
 static void fuzz_setup(void)
 {
 	const struct rlimit file = { FUZZ_FILE_MAX, FUZZ_FILE_MAX };
-	char path[] = "/tmp/fuzz-unpack-XXXXXX";
 
-	if (!mkdtemp(path))
+	if (!mkdtemp(fuzz_path))
 		abort();
-	fuzz_dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	atexit(fuzz_cleanup);
+	fuzz_dir = open(fuzz_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fuzz_dir < 0 || mkdirat(fuzz_dir, "other", 0755) < 0 ||
 	    io_swap_file(fuzz_dir, "other/file", FUZZ_TEXT, strlen(FUZZ_TEXT), 0644, NULL) < 0 ||
 	    fstatat(fuzz_dir, "other/file", &fuzz_other, 0) < 0)
