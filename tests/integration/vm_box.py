@@ -60,7 +60,7 @@ class Bridge:
 class Vm(Caller):
     count = 0
 
-    def __init__(self, *options, user=None, archive=BUSYBOX):
+    def __init__(self, *options, user=None, archive=BUSYBOX, cgroup=None):
         Vm.count += 1
         self.dir = tempfile.mkdtemp(prefix="coffer-test-")
         os.chmod(self.dir, 0o711)
@@ -71,6 +71,8 @@ class Vm(Caller):
         env = {**os.environ, "COFFER_BINDIR": BIN, "COFFER_LIBDIR": os.path.dirname(BUSYBOX)}
         options = [f"archive={archive}", *options]
         command = [DRIVER, self.run_root, self.id, *options]
+        if cgroup:
+            command = ["sh", "-c", 'echo $$ >"$0/cgroup.procs" && exec "$@"', cgroup, *command]
         ids = {}
         if user:
             entry = pwd.getpwnam(user)

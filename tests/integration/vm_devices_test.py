@@ -429,6 +429,35 @@ class Ends(Directory):
         self.assertIn(" | ", end["console"])
         self.expect_gone(pids.values())
 
+    def memory_group(self, limit):
+        """A control group of our own, in whichever version there is."""
+        for top, file in (("/sys/fs/cgroup/memory", "memory.limit_in_bytes"),
+                          ("/sys/fs/cgroup", "memory.max")):
+            path = os.path.join(top, f"coffer-test-{os.getpid()}")
+            try:
+                os.mkdir(path)
+            except OSError:
+                continue
+            self.addCleanup(os.rmdir, path)
+            if os.path.exists(os.path.join(path, file)):
+                with open(os.path.join(path, file), "w", encoding="ascii") as f:
+                    f.write(str(limit))
+                return path
+        self.skipTest("no control group for memory")
+
+    def test_out_of_memory(self):
+        """The host's kernel takes the machine, and it is known that it did."""
+        group = self.memory_group(200 * MIB)
+        vm = self.start("memory=1024", cgroup=group)
+        pids = self.processes(vm)
+        vm.process("head -c 700000000 /dev/zero >/mnt/big").start()
+        end = vm.end(60000)
+        self.assertEqual((end["process"], end["signal"], end["oom"]), ("qemu", "9", "1"), end)
+        self.assertIn("the host is out of memory: qemu was killed by signal 9", end["message"])
+        self.expect_gone(pids.values())
+        vm.driver.stdin.close()
+        vm.driver.wait(10)
+
     def test_power_off(self):
         vm = self.start()
         vm.process("echo o >/proc/sysrq-trigger").start()
