@@ -29,7 +29,8 @@ struct run {
 	struct session session;
 	struct logfile log;
 	int report_fd; /* of an owner in the background, until it has reported; else -1 */
-	struct coffer_timing timing;
+	struct coffer_phase phases[COFFER_PHASES_MAX];
+	size_t nphases;
 };
 
 /* Tell of the end before the start. Return: exit code */
@@ -99,6 +100,16 @@ static int run_prepare(struct run *run, struct coffer_error *err)
 	return r;
 }
 
+/* A machine that ended by itself took the program with it, which is told beside its code. */
+static int run_end(struct run *run, int code)
+{
+	struct coffer_death death = { .size = sizeof(death) };
+
+	if (coffer_container_death(run->container, &death, NULL) == 0)
+		cli_fail(&death.cause);
+	return code;
+}
+
 static int run_go(struct run *run)
 {
 	struct coffer_error err = COFFER_ERROR_INIT;
@@ -112,7 +123,7 @@ static int run_go(struct run *run)
 	if (run->report_fd >= 0)
 		background_report(steal_fd(&run->report_fd), CLI_EXIT_OK,
 				  coffer_container_id(run->container), NULL);
-	return session_run(&run->session);
+	return run_end(run, session_run(&run->session));
 }
 
 static void run_report(const struct run *run)
@@ -122,9 +133,10 @@ static void run_report(const struct run *run)
 		.ended = run->session.ended,
 		.stopped = clock_now(),
 		.first_byte = run->session.relays[COFFER_STDOUT].first_byte,
-		.container = run->timing,
+		.nphases = run->nphases,
 	};
 
+	memcpy(t.phases, run->phases, sizeof(t.phases));
 	timing_print(&t, stderr);
 }
 
@@ -143,8 +155,8 @@ static int run_container(struct run *run)
 		return run_fail(run, CLI_EXIT_ERROR, &err);
 	code = run_go(run);
 	tty_restore();
-	run->timing.size = sizeof(run->timing);
-	coffer_container_timing(run->container, &run->timing);
+	if (run->opts->timing)
+		run->nphases = coffer_container_phases(run->container, run->phases);
 	signals_stop(&s->signals);
 	return code;
 }

@@ -2,44 +2,13 @@
 /*
  * cli/timing.c - coffer run --timing
  *
- *	main .. create .. machine spawned .. machine running .. agent ready ..
- *	created .. start .. started .. first byte .. ended .. stopped
+ *	main .. the phases of create and start .. ended .. stopped
  *
- * A stage is the time between two marks; one whose ends are not both there is
- * left out.  The root file system is made while the machine boots, so its line
- * overlaps others.  The guest's own clock splits the boot into kernel and agent.
+ * They follow each other without a gap, so that they sum to the total; the
+ * first byte of output comes sometime within "run".  What is too short to be
+ * seen has no line.
  */
 #include "cli/timing.h"
-
-#include <stddef.h>
-
-#include "base/cleanup.h"
-
-#define MARK(member) offsetof(struct timing_run, member)
-
-static const struct timing_stage {
-	const char *name;
-	size_t from, to;
-	const char *note;
-} timing_stages[] = {
-	{ "prepare", MARK(main), MARK(container.create_called), "" },
-	{ "vmm spawn", MARK(container.create_called), MARK(container.machine_spawned), "" },
-	{ "rootfs", MARK(container.create_called), MARK(container.rootfs_ready), "  (overlaps)" },
-	{ "machine start", MARK(container.machine_spawned), MARK(container.machine_running), "" },
-	{ "guest boot", MARK(container.machine_running), MARK(container.agent_ready), "" },
-	{ "container create", MARK(container.agent_ready), MARK(container.created), "" },
-	{ "container start", MARK(container.start_called), MARK(container.started), "" },
-	{ "first byte", MARK(container.started), MARK(first_byte), "  (overlaps)" },
-	{ "run", MARK(container.started), MARK(ended), "" },
-	{ "stop", MARK(ended), MARK(stopped), "" },
-	{ "agent to first byte", MARK(container.agent_ready), MARK(first_byte), "  (overlaps)" },
-	{ "total", MARK(main), MARK(stopped), "" },
-};
-
-static uint64_t timing_mark(const struct timing_run *t, size_t offset)
-{
-	return *(const uint64_t *)((const char *)t + offset);
-}
 
 static void timing_line(FILE *out, const char *name, uint64_t usec, const char *note)
 {
@@ -47,17 +16,23 @@ static void timing_line(FILE *out, const char *name, uint64_t usec, const char *
 		(unsigned long long)usec / 100 % 10, note);
 }
 
+static void timing_stretch(FILE *out, const char *name, uint64_t from, uint64_t to,
+			   const char *note)
+{
+	if (from && to)
+		timing_line(out, name, to > from ? to - from : 0, note);
+}
+
 void timing_print(const struct timing_run *t, FILE *out)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(timing_stages); i++) {
-		const struct timing_stage *stage = &timing_stages[i];
-		uint64_t from = timing_mark(t, stage->from), to = timing_mark(t, stage->to);
+	const struct coffer_phase *last = t->nphases ? &t->phases[t->nphases - 1] : NULL;
+	uint64_t started = last ? last->begin + last->duration : 0;
 
-		if (from && to)
-			timing_line(out, stage->name, to > from ? to - from : 0, stage->note);
-		if (stage->to == MARK(container.agent_ready) && t->container.guest_kernel) {
-			timing_line(out, "  guest: kernel", t->container.guest_kernel, "");
-			timing_line(out, "  guest: agent", t->container.guest_agent, "");
-		}
-	}
+	timing_stretch(out, "prepare", t->main, last ? t->phases[0].begin : 0, "");
+	for (size_t i = 0; i < t->nphases; i++)
+		timing_line(out, t->phases[i].name, t->phases[i].duration, "");
+	timing_stretch(out, "first-byte", started, t->first_byte, "  (within run)");
+	timing_stretch(out, "run", started, t->ended, "");
+	timing_stretch(out, "stop", t->ended, t->stopped, "");
+	timing_stretch(out, "total", t->main, t->stopped, "");
 }

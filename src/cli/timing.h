@@ -16,7 +16,8 @@ struct timing_run {
 	uint64_t first_byte; /* of the program's stdout, here */
 	uint64_t ended;      /* the exit status was known here */
 	uint64_t stopped;    /* nothing of the container is left */
-	struct coffer_timing container;
+	struct coffer_phase phases[COFFER_PHASES_MAX]; /* of create and start */
+	size_t nphases;
 };
 
 /* timing_print() - One line a stage that was reached: name, milliseconds */
