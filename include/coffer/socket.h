@@ -35,12 +35,15 @@ struct coffer_relay {
 };
 
 /**
- * coffer_container_relay_add() - While created, started or paused; the configured ones are added
- * by start
+ * coffer_container_relay_add() - While started; the configured ones are added by start
  *
- * A socket that is there already at the path that is made is replaced, anything else is not.
+ * A socket that is there already at the path that is made is replaced, anything
+ * else on the host is not.  The relay ends with a stop or
+ * coffer_container_relay_remove(), and what it made on the host goes with it.
+ * At most 1024 connections of all relays are carried at once, later ones wait.
  *
- * Errors: already-exists (@relay->id, or a file in its place), invalid-argument, not-found
+ * Errors: already-exists (@relay->id, or a file in its place), invalid-argument,
+ * invalid-state, not-found (the directory of host_path)
  */
 COFFER_PUBLIC int coffer_container_relay_add(struct coffer_container *container,
 					     const struct coffer_relay *relay,
@@ -49,7 +52,8 @@ COFFER_PUBLIC int coffer_container_relay_add(struct coffer_container *container,
 COFFER_PUBLIC int coffer_container_relay_remove(struct coffer_container *container, const char *id,
 						struct coffer_error *err);
 
-/* coffer_container_dial() - Return: a stream to the guest's vsock @port, or negative errno */
+/* coffer_container_dial() - From created on. Return: a stream to the guest's vsock @port, or negative
+ * errno; INTERRUPTED: nobody listens there */
 COFFER_PUBLIC int coffer_container_dial(struct coffer_container *container, uint32_t port,
 					struct coffer_error *err);
 
@@ -67,18 +71,23 @@ COFFER_PUBLIC void coffer_container_unlisten(struct coffer_container *container,
 /**
  * coffer_container_connect() - A connection to a TCP port on the container's loopback
  *
+ * No network is needed for it.
+ *
  * Return: stream, or negative errno
- * Errors: invalid-state, interrupted (nobody listens there)
+ * Errors: invalid-argument, invalid-state, interrupted (nobody listens there)
  */
 COFFER_PUBLIC int coffer_container_connect(struct coffer_container *container, uint16_t port,
 					   struct coffer_error *err);
 
 /**
  * coffer_container_forward() - Forward what connects to @listen_fd to the container's TCP @port
- * @listen_fd:	Listening stream socket; borrowed
- * @stop_fd:	Readable: end, and cut what is connected
+ * @listen_fd:	Listening stream socket, TCP or unix; borrowed
+ * @stop_fd:	Readable: end, and cut what is connected; -1: never
  *
- * Blocks until then, or until the container is no longer started.
+ * A client for whom nobody listens inside is closed.
+ *
+ * Return: 0 once @stop_fd is readable; -ECONNRESET (INTERRUPTED) when the
+ * container is no longer started
  */
 COFFER_PUBLIC int coffer_container_forward(struct coffer_container *container, int listen_fd,
 					   uint16_t port, int stop_fd, struct coffer_error *err);

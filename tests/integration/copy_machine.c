@@ -43,8 +43,8 @@ static struct coffer_error error;
 
 static const char *at(const char *name)
 {
-	static char paths[16][256];
-	static unsigned turn;
+	static _Thread_local char paths[16][256];
+	static _Thread_local unsigned turn;
 	char *path = paths[turn++ % 16];
 
 	snprintf(path, sizeof(paths[0]), "%s/%s", scratch, name);

@@ -244,8 +244,8 @@ static struct coffer_error error;
 
 static const char *at(const char *name)
 {
-	static char paths[8][128];
-	static unsigned turn;
+	static _Thread_local char paths[8][128];
+	static _Thread_local unsigned turn;
 	char *path = paths[turn++ % 8];
 
 	snprintf(path, sizeof(paths[0]), "%s/%s", work, name);

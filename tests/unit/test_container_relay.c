@@ -32,8 +32,8 @@ static struct {
 
 static const char *at(const char *name)
 {
-	static char paths[8][96];
-	static unsigned turn;
+	static _Thread_local char paths[8][96];
+	static _Thread_local unsigned turn;
 	char *path = paths[turn++ % 8];
 
 	snprintf(path, sizeof(paths[0]), "%s/%s", work, name);
