@@ -24,7 +24,8 @@ struct coffer_container;
 enum coffer_layer_kind {
 	COFFER_LAYER_AUTO,  /* into a root copied for it; else memory */
 	COFFER_LAYER_NONE,  /* into the root itself: a shared directory, or an image of the caller's,
-			     * which is changed */
+			     * which is changed, and gets its hosts, hostname and resolv.conf. One
+			     * that is read_only is left as it is */
 	COFFER_LAYER_TMPFS, /* memory of the machine */
 	COFFER_LAYER_DISK,  /* an ext4 image of its own, as overlay */
 };

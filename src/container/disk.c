@@ -145,8 +145,10 @@ int disk_open(const char *what, const char *path, bool read_only, struct disk *o
 	int r;
 
 	*out = d;
-	/* Non-blocking, so that a fifo does not hold us before we see what it is. */
-	fd = open(path, (read_only ? O_RDONLY : O_RDWR) | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	/* Non-blocking, so that a fifo does not hold us before we see what it is.  Exclusive goes
+	 * for a block device, which then is not mounted here. */
+	fd = open(path,
+		  (read_only ? O_RDONLY : O_RDWR | O_EXCL) | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_sys(err, "%s %s", what, path);
 	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
