@@ -107,7 +107,9 @@ static int record_ask(const char *run_dir, const char *id, struct json_object **
 	return r < 0 ? r : record_parse(text, strlen(text), out, err);
 }
 
-static int record_read(const struct rundir *dir, struct json_object **out, struct coffer_error *err)
+/* @live: it may still be so as its record says. */
+static int record_read(const struct rundir *dir, bool live, struct json_object **out,
+		       struct coffer_error *err)
 {
 	autofree char *text = NULL;
 	size_t len;
@@ -115,7 +117,7 @@ static int record_read(const struct rundir *dir, struct json_object **out, struc
 
 	if (r == 0)
 		r = record_parse(text, len, out, err);
-	if (r == 0 && !inspect_make_lost(*out))
+	if (r == 0 && !live && !inspect_make_lost(*out))
 		r = err_nomem(err);
 	return r < 0 ? err_wrap(err, "container %s: " RUNDIR_RECORD, dir->id) : 0;
 }
@@ -148,11 +150,12 @@ static int record_get(const char *run_dir, const char *id, struct json_object **
 			return 0;
 		/* It may have ended meanwhile. */
 		if (rundir_is_live(dir)) {
-			*out = record_stub(id);
+			if (record_read(dir, true, out, NULL) < 0)
+				*out = record_stub(id);
 			return *out ? 0 : err_nomem(err);
 		}
 	}
-	return record_read(dir, out, err);
+	return record_read(dir, false, out, err);
 }
 
 int coffer_record_inspect(const char *run_dir, const char *id, char **json,
@@ -223,18 +226,21 @@ int coffer_record_dir(const char *run_dir, const char *id, char **path, struct c
 	return *path ? 0 : err_nomem(err);
 }
 
-/* Ask the owner to end it. It is no loss if that fails: then it is killed. */
-static void record_stop(const char *run_dir, const char *id)
+/* Ask the owner to end it. Return: how long to wait for that */
+static usec_t record_stop(const char *run_dir, const char *id)
 {
 	struct coffer_error err = COFFER_ERROR_INIT;
 	struct coffer_container *c;
+	int r = remote_open(run_dir, id, RECORD_ASK_BUDGET, &c, &err);
 
-	if (remote_open(run_dir, id, RECORD_ASK_BUDGET, &c, &err) == 0) {
-		remote_stop_within(c, RECORD_STOP_BUDGET, &err);
+	if (r == 0) {
+		r = remote_stop_within(c, RECORD_STOP_BUDGET, &err);
 		remote_free(c);
 	}
-	if (err.kind)
+	if (r < 0)
 		log_info("stop %s: %s", id, err.message);
+	/* One that is not heard now will not be heard later. */
+	return r == -ETIMEDOUT ? 0 : RECORD_STOP_BUDGET;
 }
 
 /* Wait until nobody has the lock. Return: 0 it is ours, -EBUSY, other negative errno */
@@ -306,8 +312,7 @@ int coffer_record_remove(const char *run_dir, const char *id, bool force, struct
 		return err_state(err, "container %s is running: stop it before removing it, or "
 				      "force its removal", id);
 	if (r == -EBUSY) {
-		record_stop(run_dir, id);
-		r = record_own(run_dir, id, RECORD_STOP_BUDGET, &dir, err);
+		r = record_own(run_dir, id, record_stop(run_dir, id), &dir, err);
 		/* Without a record it went with its stop. */
 		if (r == -ENOENT)
 			return 0;

@@ -4,9 +4,8 @@
  *
  * An exec's connection brings its streams and later its end; a process that
  * was only found gets a connection when it is first waited for.  Whoever sees
- * the end stores it; after it comes an end of file, which makes the connection
- * readable for ever, and so wakes the other waiters.  An exec's is kept until
- * its object goes: then the owner forgets it.
+ * the end stores it, and shuts the connection down for reading.  An exec's is
+ * kept until its object goes: then the owner forgets it.
  *
  * Streams that are inherited or descriptors of the caller's are pumped here:
  * the owner only ever makes pipes.
@@ -307,6 +306,8 @@ static int remote_look(struct coffer_process *p, struct coffer_exit *status,
 			r = wire_take_struct(&reply->data, &p->exit, sizeof(p->exit), false,
 					     &p->lost);
 		p->phase = r < 0 ? PROCESS_LOST : PROCESS_ENDED;
+		/* Readable for ever from now on, which wakes the others; the owner does not see it. */
+		shutdown(p->remote_fd, SHUT_RD);
 		remote_end_streams(p);
 	}
 	if (p->phase == PROCESS_LOST) {
