@@ -127,6 +127,9 @@ static int disk_lock(const char *what, const char *path, int fd, bool read_only,
 	usec_t deadline = deadline_in(DISK_LOCK_BUDGET);
 
 	while (flock(fd, (read_only ? LOCK_SH : LOCK_EX) | LOCK_NB) < 0) {
+		/* Where nobody can lock, nobody can write either, as far as we are asked. */
+		if (read_only && (errno == ENOLCK || errno == EOPNOTSUPP || errno == ENOSYS))
+			return 0;
 		if (errno != EWOULDBLOCK)
 			return err_sys(err, "%s %s: lock", what, path);
 		if (deadline_left(deadline) == 0)

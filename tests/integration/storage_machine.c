@@ -554,7 +554,7 @@ static void test_shared_root(void **state)
 	end(c);
 
 	/* Read-only, it is not written to at all; nor with a layer in memory, which is full at some
-	 * time. */
+	 * time, or on a disk. */
 	fingerprint(at("live"), before);
 	config.read_only = true;
 	c = boot(&config);
@@ -566,6 +566,14 @@ static void test_shared_root(void **state)
 	c = boot(&config);
 	assert_run(c, "echo x > /etc/motd && rm /by-host && touch /new");
 	assert_fails(c, "dd if=/dev/zero of=/big bs=1M count=16", "No space");
+	end(c);
+	config.layer = (struct coffer_layer){ .kind = COFFER_LAYER_DISK,
+					      .size = 16 * MIB,
+					      .journal = COFFER_JOURNAL_NONE };
+	c = boot(&config);
+	assert_run(c, "echo x > /etc/motd && rm /by-host && touch /new");
+	assert_run(c, "grep -q rw /proc/fs/ext4/vda/options");
+	assert_int_not_equal(run(c, "grep -q data= /proc/fs/ext4/vda/options"), 0);
 	end(c);
 	fingerprint(at("live"), after);
 	assert_memory_equal(before, after, 64);
