@@ -35,6 +35,11 @@
 #define UNPACK_ID_MAX	 0xfffffffeu
 #define UNPACK_TAIL_MAX	 (1u << 20) /* of padding, in an archive that is not trusted */
 #define UNPACK_ENTRIES_MAX (UINT64_C(1) << 24) /* likewise */
+/*
+ * Likewise: that libarchive may take before an entry or data come of it.  Of a map of a
+ * file's holes, which knows no limit, it keeps twelve times as much in memory.
+ */
+#define UNPACK_FRUITLESS_MAX (8u << 20)
 
 /* A directory whose times are still to be set. */
 struct unpack_late {
@@ -61,6 +66,7 @@ struct unpack {
 	size_t nlate;
 	struct inode_map made; /* with distrust */
 	size_t chunk_len;      /* what the last read brought */
+	uint64_t fruitless;    /* bytes since something came of them */
 	struct unpack_done done;
 	int error;     /* errno of a read that failed */
 	bool has_root; /* root is known */
@@ -93,7 +99,12 @@ static ssize_t unpack_read(struct archive *a, void *data, const void **block)
 	}
 	u->chunk_len = n < 0 ? 0 : (size_t)n;
 	u->done.bytes += u->chunk_len;
+	u->fruitless += u->chunk_len;
 	*block = u->chunk;
+	if (u->o->distrust && u->fruitless > UNPACK_FRUITLESS_MAX) {
+		archive_set_error(a, EINVAL, "it describes too much and holds too little");
+		return ARCHIVE_FATAL;
+	}
 	return n;
 }
 
@@ -336,6 +347,7 @@ static int unpack_make(struct unpack *u, struct archive_entry *entry, struct cof
 		.keep_owners = u->o->keep_owners,
 		.distrust = u->o->distrust,
 		.made = &u->made,
+		.fruitless = &u->fruitless,
 	};
 	char parent[PATH_MAX], link[PATH_MAX];
 	int r;
@@ -415,6 +427,7 @@ static int unpack_entries(struct unpack *u, struct coffer_error *err)
 
 	for (;;) {
 		ar = archive_read_next_header(u->archive, &entry);
+		u->fruitless = 0;
 		if (ar == ARCHIVE_EOF)
 			return u->o->distrust ? unpack_check_tail(u, err) : 0;
 		/* Warnings are about character sets; the bytes are there. */

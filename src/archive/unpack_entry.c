@@ -156,6 +156,8 @@ static int unpack_data(struct unpack_entry *u, int fd, struct coffer_error *err)
 		if (r < 0)
 			return r;
 		end = off + (int64_t)n;
+		if (n > 0)
+			*u->fruitless = 0;
 	}
 	/* A hole at the end. */
 	if (end < size && ftruncate(fd, size) < 0)

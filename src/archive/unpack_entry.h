@@ -22,6 +22,7 @@ struct unpack_entry {
 	const char *link_name;
 	bool keep_types, keep_owners, distrust; /* as in unpack_options */
 	struct inode_map *made; /* with distrust: files of the archive; borrowed */
+	uint64_t *fruitless;	/* of struct unpack; data sets it back; borrowed */
 	uid_t uid;		      /* it shall have */
 	gid_t gid;
 	bool chown; /* it does not get them by itself */

@@ -407,6 +407,84 @@ static void test_attributes(void **state)
 		assert_int_equal(errno, EOPNOTSUPP);
 }
 
+/* ---- what libarchive would keep in memory ---- */
+
+#define MAP_MIB 12 /* of the maps below; any number would do as well */
+
+static void put_raw(const void *data, size_t n)
+{
+	assert_int_equal(io_write_full(archive, data, n), 0);
+}
+
+/* A header as pax_write.c writes none. */
+static void put_header(const char *name, char type, const char *magic, uint64_t size,
+		       uint8_t block[512])
+{
+	unsigned sum = 0;
+
+	snprintf((char *)block, 100, "%s", name);
+	snprintf((char *)block + 100, 8, "%07o", 0644);
+	snprintf((char *)block + 124, 12, "%011llo", (unsigned long long)size);
+	block[156] = (uint8_t)type;
+	memcpy(block + 257, magic, 8);
+	memset(block + 148, ' ', 8);
+	for (size_t i = 0; i < 512; i++)
+		sum += block[i];
+	snprintf((char *)block + 148, 7, "%06o", sum);
+	put_raw(block, 512);
+}
+
+static void refuse_map(void)
+{
+	assert_true(unpack("r", false) < 0);
+	if (!strstr(error.message, "describes too much"))
+		fail_msg("not that, but: %s", error.message);
+	assert_true(lseek(archive, 0, SEEK_CUR) < MAP_MIB << 20);
+	assert_false(is_there("r"));
+}
+
+/* "0\n1\n0\n1\n..." in front of the file's data. */
+static void test_endless_map(void **state)
+{
+	static const char pax[] = "22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n"
+				  "19 GNU.sparse.name=r\n26 GNU.sparse.realsize=100\n";
+	static char words[1 << 20];
+	uint8_t block[512] = { 0 };
+
+	put_header("p", 'x', "ustar\0" "00", sizeof(pax) - 1, block);
+	memset(block, 0, sizeof(block));
+	memcpy(block, pax, sizeof(pax) - 1);
+	put_raw(block, sizeof(block));
+	memset(block, 0, sizeof(block));
+	put_header("r", '0', "ustar\0" "00", UINT32_MAX, block);
+	for (size_t i = 0; i < sizeof(words); i += 4)
+		memcpy(words + i, "0\n1\n", 4);
+	put_raw("999999999\n", 10);
+	for (size_t i = 0; i < MAP_MIB; i++)
+		put_raw(words, sizeof(words));
+	refuse_map();
+}
+
+/* Headers that each say that another one follows. */
+static void test_endless_old_map(void **state)
+{
+	static const char stretch[24] = "00000000000\0" "00000000001";
+	static uint8_t blocks[1 << 20];
+	uint8_t block[512] = { 0 };
+
+	memcpy(block + 386, stretch, sizeof(stretch));
+	block[482] = 1;
+	put_header("r", 'S', "ustar  ", 512, block);
+	for (size_t i = 0; i < sizeof(blocks); i += 512) {
+		for (size_t k = 0; k < 21; k++)
+			memcpy(blocks + i + k * sizeof(stretch), stretch, sizeof(stretch));
+		blocks[i + 504] = 1;
+	}
+	for (size_t i = 0; i < MAP_MIB; i++)
+		put_raw(blocks, sizeof(blocks));
+	refuse_map();
+}
+
 #define DISTRUST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -432,6 +510,8 @@ int main(void)
 		DISTRUST(test_half_a_file),
 		DISTRUST(test_tail),
 		DISTRUST(test_endless_tail),
+		DISTRUST(test_endless_map),
+		DISTRUST(test_endless_old_map),
 		DISTRUST(test_names_are_bytes),
 		DISTRUST(test_attributes),
 	};
