@@ -19,32 +19,38 @@
 #define QEMU_PACKAGE      "qemu-system-x86"
 #define QEMU_DEFAULT_PATH "/usr/local/bin:/usr/bin:/bin"
 
-static int qemu_find_in_path(char real[static PATH_MAX], struct coffer_error *err)
+static const char *qemu_find_path(void)
 {
-	const char *path = getenv("PATH"), *p;
+	const char *path = getenv("PATH");
 
-	if (!path || !*path)
-		path = QEMU_DEFAULT_PATH;
-	for (p = path; *p; p += *p == ':') {
+	return path && *path ? path : QEMU_DEFAULT_PATH;
+}
+
+bool qemu_find_in_path(const char *program, char real[static PATH_MAX])
+{
+	for (const char *p = qemu_find_path(); *p; p += *p == ':') {
 		size_t n = strcspn(p, ":");
 		char candidate[PATH_MAX];
 
 		if (n && p[0] == '/' &&
-		    snprintf(candidate, sizeof(candidate), "%.*s/" QEMU_PROGRAM, (int)n, p) <
+		    snprintf(candidate, sizeof(candidate), "%.*s/%s", (int)n, p, program) <
 			    (int)sizeof(candidate) &&
 		    access(candidate, X_OK) == 0 && realpath(candidate, real))
-			return 0;
+			return true;
 		p += n;
 	}
-	return err_set(err, COFFER_ERR_NOT_FOUND, ENOENT,
-		       QEMU_PROGRAM ": not found in PATH (%.300s); install the package " QEMU_PACKAGE,
-		       path);
+	return false;
 }
 
 int qemu_find(const struct vmm_config *cfg, char real[static PATH_MAX], struct coffer_error *err)
 {
-	if (!cfg->qemu[0])
-		return qemu_find_in_path(real, err);
+	if (!cfg->qemu[0]) {
+		if (qemu_find_in_path(QEMU_PROGRAM, real))
+			return 0;
+		return err_set(err, COFFER_ERR_NOT_FOUND, ENOENT, QEMU_PROGRAM
+			       ": not found in PATH (%.300s); install the package " QEMU_PACKAGE,
+			       qemu_find_path());
+	}
 	if (!realpath(cfg->qemu, real) || access(real, X_OK) < 0)
 		return err_sys(err, "qemu %s", cfg->qemu);
 	return 0;

@@ -7,6 +7,9 @@
 
 #include "vmm/config.h"
 
+/* qemu_find_in_path() - The real path of the first @program in PATH. Return: is there one? */
+bool qemu_find_in_path(const char *program, char real[static PATH_MAX]);
+
 /* qemu_find() - The program's real path: the config's, or the first in PATH */
 int qemu_find(const struct vmm_config *cfg, char real[static PATH_MAX], struct coffer_error *err);
 

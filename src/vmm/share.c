@@ -29,6 +29,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/spawn.h"
+#include "vmm/qemu_find.h"
 #include "vmm/share_jail.h"
 
 #define SHARE_SOCKET	 "share.sock"
@@ -60,10 +61,10 @@ struct shares {
 	char message[600];
 };
 
-/* Beside QEMU's own places those of distributions. */
+/* It is seldom in PATH: beside QEMU's own places those of distributions. */
 static const char *const share_programs[] = {
 	"/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd", "/usr/lib/virtiofsd",
-	"/usr/libexec/qemu/virtiofsd", "/usr/local/libexec/virtiofsd", "/usr/bin/virtiofsd",
+	"/usr/libexec/qemu/virtiofsd", "/usr/local/libexec/virtiofsd",
 };
 
 static int share_find_program(const struct vmm_config *cfg, char real[static PATH_MAX],
@@ -74,6 +75,8 @@ static int share_find_program(const struct vmm_config *cfg, char real[static PAT
 			return err_sys(err, "virtiofsd %s", cfg->virtiofsd);
 		return 0;
 	}
+	if (qemu_find_in_path("virtiofsd", real))
+		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(share_programs); i++)
 		if (access(share_programs[i], X_OK) == 0 && realpath(share_programs[i], real))
 			return 0;
