@@ -127,7 +127,7 @@ static int disk_lock(const char *what, const char *path, int fd, bool read_only,
 	usec_t deadline = deadline_in(DISK_LOCK_BUDGET);
 
 	while (flock(fd, (read_only ? LOCK_SH : LOCK_EX) | LOCK_NB) < 0) {
-		/* Where nobody can lock, nobody can write either, as far as we are asked. */
+		/* Without locks a reader misses a warning, no more. */
 		if (read_only && (errno == ENOLCK || errno == EOPNOTSUPP || errno == ENOSYS))
 			return 0;
 		if (errno != EWOULDBLOCK)

@@ -38,6 +38,8 @@ int storage_check(const struct coffer_container_config *config, struct coffer_er
 {
 	int r = layer_check(&config->layer, err);
 
+	if (r == 0 && config->rootfs_share && !config->rootfs)
+		r = err_invalid(err, "rootfs_share: no rootfs is given");
 	if (r == 0)
 		r = mounts_check(config->mounts, config->nmounts, err);
 	if (r == 0)

@@ -508,6 +508,17 @@ static void test_names(void **state)
 	}
 }
 
+static void test_share_of_nothing(void **state)
+{
+	struct coffer_container_config c = COFFER_CONTAINER_CONFIG_INIT;
+	struct coffer_error err = COFFER_ERROR_INIT;
+
+	assert_int_equal(storage_check(&c, &err), 0);
+	c.rootfs_share = true;
+	assert_int_equal(storage_check(&c, &err), -EINVAL);
+	assert_non_null(strstr(err.message, "rootfs_share"));
+}
+
 static void test_platforms(void **state)
 {
 	struct coffer_error err = COFFER_ERROR_INIT;
@@ -539,14 +550,23 @@ static int tear_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_refusals),       cmocka_unit_test(test_options),
-		cmocka_unit_test(test_contradictions), cmocka_unit_test(test_volume_names),
-		cmocka_unit_test(test_depth),	       cmocka_unit_test(test_emit_order),
-		cmocka_unit_test(test_shares_merge),   cmocka_unit_test(test_share_refusals),
-		cmocka_unit_test(test_disk_create),    cmocka_unit_test(test_disk_locks),
-		cmocka_unit_test(test_disk_merges),    cmocka_unit_test(test_layers),
-		cmocka_unit_test(test_too_many),       cmocka_unit_test(test_volumes),
-		cmocka_unit_test(test_names),	       cmocka_unit_test(test_platforms),
+		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_options),
+		cmocka_unit_test(test_contradictions),
+		cmocka_unit_test(test_volume_names),
+		cmocka_unit_test(test_depth),
+		cmocka_unit_test(test_emit_order),
+		cmocka_unit_test(test_shares_merge),
+		cmocka_unit_test(test_share_refusals),
+		cmocka_unit_test(test_disk_create),
+		cmocka_unit_test(test_disk_locks),
+		cmocka_unit_test(test_disk_merges),
+		cmocka_unit_test(test_layers),
+		cmocka_unit_test(test_too_many),
+		cmocka_unit_test(test_volumes),
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_platforms),
+		cmocka_unit_test(test_share_of_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
