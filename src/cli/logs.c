@@ -212,7 +212,8 @@ static void logs_follow(struct logs *l, int watch_fd, struct coffer_events *even
 
 static int logs_watch(const char *path, struct coffer_error *err)
 {
-	autofree char *dir = strndup(path, (size_t)(strrchr(path, '/') - path));
+	const char *slash = strrchr(path, '/');
+	autofree char *dir = slash ? strndup(path, (size_t)(slash - path)) : NULL;
 	autoclose int fd = inotify_init1(IN_CLOEXEC);
 
 	if (!dir)
@@ -234,7 +235,7 @@ static int logs_show(const struct cli *cli, const char *name, struct logs *l, ui
 
 	if (r == 0)
 		r = logfile_find(cli, id, &path, err);
-	if (r < 0)
+	if (r < 0 || !path)
 		return r;
 	l->path = path;
 	/* Before the first look, so that nothing is missed. One that has ended is only read. */

@@ -41,10 +41,10 @@ static const struct opt_row forward_rows[] = {
 /* One port, and the thread that serves it. */
 struct forward {
 	struct coffer_container *c; /* borrowed */
+	pthread_t thread;
 	int listen_fd, stop_fd;     /* owned; borrowed */
 	int done_fd;                /* eventfd, borrowed: told when the thread ends by itself */
 	uint16_t port;
-	pthread_t thread;
 	bool running;
 	struct coffer_error err;
 };
@@ -120,7 +120,7 @@ static int forward_listen(const char *text, struct forward *f, struct coffer_err
 					.ai_socktype = SOCK_STREAM };
 	char address[INET6_ADDRSTRLEN + 32], port[8];
 	struct addrinfo *ai;
-	uint16_t local;
+	uint16_t local = 0;
 	int r = forward_parse(text, address, sizeof(address), &local, &f->port, err);
 
 	if (r < 0)

@@ -124,7 +124,7 @@ static int control_start(struct control_call *call, struct coffer_process **out,
 	CLEANUP(control_words_free) struct control_words words = { 0 };
 	struct coffer_process_config cfg = COFFER_PROCESS_CONFIG_INIT;
 	const Ct__Request *req = call->req;
-	const char *id;
+	const char *id = NULL;
 	int r;
 
 	if (!req->exec)

@@ -118,7 +118,7 @@ int remote_reply(struct coffer_container *c, int sock, int cancel_fd, usec_t dea
 {
 	autoremote Ct__Reply *reply = NULL;
 	size_t wanted = fds ? fds->n : 0;
-	ProtobufCMessage *msg;
+	ProtobufCMessage *msg = NULL;
 	int r;
 
 	if (fds)
@@ -445,7 +445,7 @@ int remote_events_next(struct coffer_container *c, int sock, uint64_t timeout,
 		       struct coffer_event *out, struct coffer_error *err)
 {
 	autoremote Ct__Reply *reply = NULL;
-	struct coffer_event full;
+	struct coffer_event full = { 0 };
 	int r;
 
 	r = remote_reply(c, sock, -1, deadline_in(timeout), &reply, NULL, err);

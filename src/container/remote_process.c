@@ -71,7 +71,7 @@ static int remote_ask_process(struct coffer_container *c, const char *id,
 	Ct__Request req = CT__REQUEST__INIT;
 	autoremote Ct__Reply *reply = NULL;
 	autoclose int sock = -1;
-	const char *told;
+	const char *told = NULL;
 	int r;
 
 	req.method = CT__METHOD__FIND;
@@ -206,7 +206,7 @@ static int remote_take_exec(struct coffer_container *c, int sock, unsigned pipes
 {
 	autofds struct wire_fds fds = WIRE_FDS_INIT;
 	autoremote Ct__Reply *reply = NULL;
-	const char *id;
+	const char *id = NULL;
 	size_t n = 0;
 	int r;
 
