@@ -207,6 +207,29 @@ static int io_unix_addr(int dirfd, const char *name, struct sockaddr_un *sa, str
 	return 0;
 }
 
+/*
+ * What the umask took from a socket's mode comes back.  In a directory of somebody else's the
+ * name may lead elsewhere by now, so what is changed is the node that was looked at.
+ */
+static int io_unix_set_mode(int dirfd, const char *name, mode_t mode)
+{
+	autoclose int fd = -1;
+	char proc[32];
+	struct stat st;
+
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	if (S_ISSOCK(st.st_mode) && (st.st_mode & 07777) == mode)
+		return 0;
+	fd = openat(dirfd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISSOCK(st.st_mode))
+		return -ENOTSOCK;
+	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
+	return chmod(proc, mode) < 0 ? -errno : 0;
+}
+
 int io_unix_listen(int dirfd, const char *name, int type, mode_t mode, struct coffer_error *err)
 {
 	autoclose int fd = -1;
@@ -224,12 +247,13 @@ int io_unix_listen(int dirfd, const char *name, int type, mode_t mode, struct co
 		return err_sys(err, "chmod socket %s", name);
 	if (bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
 		return err_sys(err, "bind socket %s", name);
-	if (fchmodat(dirfd, name, mode, 0) < 0 || (type != SOCK_DGRAM && listen(fd, 128) < 0)) {
-		r = err_sys(err, "listen on socket %s", name);
-		unlinkat(dirfd, name, 0);
-		return r;
-	}
-	return steal_fd(&fd);
+	r = io_unix_set_mode(dirfd, name, mode);
+	if (r == 0 && type != SOCK_DGRAM && listen(fd, 128) < 0)
+		r = -errno;
+	if (r == 0)
+		return steal_fd(&fd);
+	unlinkat(dirfd, name, 0);
+	return err_sysn(err, r, "listen on socket %s", name);
 }
 
 int io_unix_connect(int dirfd, const char *name, int type, struct coffer_error *err)

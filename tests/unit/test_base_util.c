@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -17,6 +19,7 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "base/path.h"
 #include "base/spawn.h"
 
 static void test_buf_limit_and_order(void **state)
@@ -116,6 +119,46 @@ static void test_long_socket_path(void **state)
 	assert_int_equal(rmdir(dir), 0);
 }
 
+static void *swap_for_link(void *data)
+{
+	const int *dir = data;
+
+	while (faccessat(*dir, "stop", F_OK, 0) < 0) {
+		if (symlinkat("victim", *dir, "link") == 0)
+			renameat(*dir, "link", *dir, "s");
+	}
+	return NULL;
+}
+
+/* In a directory of somebody else's, who puts a link in the new socket's place. */
+static void test_sockets_mode_is_its_own(void **state)
+{
+	char dir[] = "/tmp/coffer-test-XXXXXX";
+	autoclose int dfd = -1;
+	mode_t mask = umask(077);
+	pthread_t thread;
+	struct stat st;
+
+	assert_non_null(mkdtemp(dir));
+	dfd = open(dir, O_RDONLY | O_DIRECTORY);
+	close(openat(dfd, "victim", O_CREAT | O_WRONLY, 0600));
+	assert_int_equal(pthread_create(&thread, NULL, swap_for_link, &dfd), 0);
+	for (int i = 0; i < 3000; i++) {
+		int fd;
+
+		unlinkat(dfd, "s", 0);
+		fd = io_unix_listen(dfd, "s", SOCK_STREAM, 0666, NULL);
+		if (fd >= 0)
+			close(fd);
+	}
+	close(openat(dfd, "stop", O_CREAT | O_WRONLY, 0600));
+	pthread_join(thread, NULL);
+	umask(mask);
+	assert_int_equal(fstatat(dfd, "victim", &st, 0), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_int_equal(path_remove_tree(AT_FDCWD, dir, NULL), 0);
+}
+
 static void test_descriptor_passing(void **state)
 {
 	int sv[2], p[2], got[2];
@@ -168,6 +211,7 @@ int main(void)
 		cmocka_unit_test(test_signal_names),
 		cmocka_unit_test(test_files),
 		cmocka_unit_test(test_long_socket_path),
+		cmocka_unit_test(test_sockets_mode_is_its_own),
 		cmocka_unit_test(test_descriptor_passing),
 		cmocka_unit_test(test_log_json_escapes),
 	};
