@@ -141,9 +141,10 @@ static int copy_put_to(struct coffer_container *c, int fd, const char *target,
 	struct copy_run run;
 	int r = copy_plan_path(&guest, target, path, err);
 
+	if (r < 0)
+		return r;
 	request.path = path;
-	if (r == 0)
-		r = copy_run_begin(&run, c, &request, o->cancel_fd, err);
+	r = copy_run_begin(&run, c, &request, o->cancel_fd, err);
 	if (r < 0)
 		return r;
 	r = copy_put(&run, fd, err);
@@ -199,9 +200,10 @@ static int copy_get_from(struct coffer_container *c, const char *source, int fd,
 	struct copy_run run;
 	int r = copy_plan_path(&guest, source, path, err);
 
+	if (r < 0)
+		return r;
 	request.path = path;
-	if (r == 0)
-		r = copy_run_begin(&run, c, &request, o->cancel_fd, err);
+	r = copy_run_begin(&run, c, &request, o->cancel_fd, err);
 	if (r < 0)
 		return r;
 	r = copy_get(&run, fd, &got, err);

@@ -63,7 +63,7 @@ static void copy_path_split(struct copy_path *p)
 
 	p->name = slash ? slash + 1 : p->path;
 	if (!slash)
-		strcpy(p->dir, ".");
+		snprintf(p->dir, sizeof(p->dir), ".");
 	else
 		snprintf(p->dir, sizeof(p->dir), "%.*s", (int)(slash == p->path ? 1 : slash - p->path),
 			 p->path);
@@ -94,7 +94,7 @@ int copy_plan_path(const struct copy_side *side, const char *path, char out[stat
 	int r = copy_path_parse(side, path, &p, err);
 
 	if (r == 0)
-		strcpy(out, p.path);
+		memcpy(out, p.path, sizeof(p.path));
 	return r;
 }
 
@@ -112,7 +112,7 @@ static int copy_plan_source(const struct copy_side *side, const struct copy_path
 	struct coffer_path_stat st;
 	int r;
 
-	strcpy(plan->source, p->path);
+	memcpy(plan->source, p->path, sizeof(plan->source));
 	plan->follow = follow_link || p->wants_dir;
 	r = copy_stat(side, plan->source, plan->follow, &st, err);
 	if (r < 0)
@@ -168,8 +168,8 @@ static int copy_plan_beside(const struct copy_side *side, struct copy_path *p,
 		return err_sysn(err, ENOENT, "%s", p->path);
 	if (strlen(p->name) > NAME_MAX)
 		return err_sysn(err, ENAMETOOLONG, "%s", p->name);
-	strcpy(plan->dir, p->dir);
-	strcpy(plan->name, p->name);
+	memcpy(plan->dir, p->dir, sizeof(plan->dir));
+	memcpy(plan->name, p->name, strlen(p->name) + 1);
 	return 0;
 }
 
@@ -191,7 +191,7 @@ static int copy_plan_target(const struct copy_side *side, const char *target,
 		return r;
 	}
 	if (r == 0 && S_ISDIR(st.mode)) {
-		strcpy(plan->dir, p.path);
+		memcpy(plan->dir, p.path, sizeof(plan->dir));
 		snprintf(plan->name, sizeof(plan->name), "%s", source->contents ? "" : source->name);
 		return 0;
 	}

@@ -257,8 +257,8 @@ static int transfer_take_stat(const Ax__ArchiveStatResponse *reply, struct coffe
 	if (reply->mtime)
 		out->mtime = (struct timespec){ .tv_sec = reply->mtime->seconds,
 						.tv_nsec = reply->mtime->nanos };
-	strcpy(out->name, name);
-	strcpy(out->link_target, link);
+	memcpy(out->name, name, strlen(name) + 1);
+	memcpy(out->link_target, link, strlen(link) + 1);
 	return 0;
 }
 

@@ -499,8 +499,8 @@ static void test_forward(void **state)
 	pthread_t thread;
 	int port, fd;
 
-	assert_refused(coffer_container_connect(box, 8080, &error), COFFER_ERR_INTERRUPTED);
-	assert_run("mkdir -p /www; head -c 3000000 /dev/zero | tr '\\0' w > /www/page; "
+	assert_refused(coffer_container_connect(box, 8081, &error), COFFER_ERR_INTERRUPTED);
+	assert_run("netstat -ltn | grep -q :8080 && exit 0; mkdir -p /www; head -c 3000000 /dev/zero | tr '\\0' w > /www/page; "
 		   "httpd -p 127.0.0.1:8080 -h /www");
 	fd = coffer_container_connect(box, 8080, &error);
 	assert_done(fd);
@@ -536,6 +536,34 @@ static void test_streams(void **state)
 	assert_done(fd);
 	close(fd);
 	assert_true(coffer_container_dial(box, 4711, &error) < 0);
+}
+
+/* Another process's handle does the same: only descriptors come from the owner. */
+static void test_from_outside(void **state)
+{
+	struct coffer_container *owned = box;
+	struct coffer_relay relay = { .id = "remote", .direction = COFFER_RELAY_OUT_OF,
+				      .host_path = at("out.sock"),
+				      .guest_path = "/run/echo.sock" };
+	int fd;
+
+	assert_done(coffer_container_open(at("run"), coffer_container_id(owned), &box, &error));
+	assert_done(copy_in(at("tree"), "/from-outside"));
+	assert_done(copy_out("/from-outside", at("back.outside")));
+	assert_int_equal(host("diff -r --no-dereference --exclude=fifo tree back.outside"), 0);
+	assert_refused(copy_out("/nothing", at("nothing")), COFFER_ERR_NOT_FOUND);
+	assert_done(coffer_container_relay_add(box, &relay, &error));
+	fd = unix_socket(at("out.sock"), false);
+	assert_int_equal(write(fd, "x", 1), 1);
+	assert_int_equal(shutdown(fd, SHUT_WR), 0);
+	assert_int_equal(recv(fd, output, 4, MSG_WAITALL), 4);
+	assert_int_equal(memcmp(output, "xend", 4), 0);
+	close(fd);
+	assert_done(coffer_container_relay_remove(box, "remote", &error));
+	test_forward(state);
+	test_streams(state);
+	coffer_container_free(box);
+	box = owned;
 }
 
 /* --- */
@@ -588,6 +616,7 @@ int main(void)
 		cmocka_unit_test(test_archives),     cmocka_unit_test(test_meanwhile),
 		cmocka_unit_test(test_relay_into),   cmocka_unit_test(test_relay_out_of),
 		cmocka_unit_test(test_forward),	     cmocka_unit_test(test_streams),
+		cmocka_unit_test(test_from_outside),
 	};
 
 	if (geteuid() != 0) {
