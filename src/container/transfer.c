@@ -131,7 +131,7 @@ static int transfer_call_start(struct coffer_container *c, const struct transfer
 	size_t len = strlen(request->path) + 1;
 	struct transfer_call *call = calloc(1, sizeof(*call) + len);
 	autoagent struct agent *agent = NULL;
-	int sv[2], r;
+	int sv[2] = { -1, -1 }, r;
 
 	if (!call)
 		return err_nomem(err);
