@@ -14,7 +14,7 @@
 
 #define HOSTILE_HOST_PORT  1024	      /* where the host waits for the greeting */
 #define HOSTILE_RPC_PORT   1024	      /* where the agent would serve */
-#define HOSTILE_STDIO_PORT 0x10000000 /* the first of the host's ports for streams */
+#define HOSTILE_STDIO_PORT 0x10000000 /* the host's ports for streams are above */
 
 struct hostile_case {
 	const char *name;

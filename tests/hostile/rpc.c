@@ -10,6 +10,7 @@
  */
 #include "hostile.h"
 
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -34,6 +35,8 @@
 struct rpc {
 	int fd;
 	unsigned index; /* the how manieth connection, from 0 */
+	uint8_t request[H2_CHUNK]; /* the end of the latest */
+	size_t len;
 };
 
 /* The answer to the request on @stream. Return: -1 to hang up */
@@ -275,34 +278,58 @@ static int rpc_answer_well(struct rpc *rpc, uint32_t stream)
 	return rpc_send_message(rpc, stream, "", 0);
 }
 
+/* A number of the request's at *@at. Return: false at its end */
+static bool rpc_varint(const struct rpc *rpc, size_t *at, uint64_t *v)
+{
+	*v = 0;
+	for (unsigned shift = 0; *at < rpc->len && shift < 64; shift += 7) {
+		uint8_t byte = rpc->request[(*at)++];
+
+		*v |= (uint64_t)(byte & 127) << shift;
+		if (!(byte & 128))
+			return true;
+	}
+	return false;
+}
+
+/* Dial the ports that a request to create a process has in its fields 3 to 5. */
+static bool rpc_dial_streams(const struct rpc *rpc)
+{
+	size_t at = 5; /* behind the prefix */
+	bool any = false;
+	uint64_t tag, v;
+
+	while (rpc_varint(rpc, &at, &tag) && rpc_varint(rpc, &at, &v)) {
+		if ((tag & 7) == 2)
+			at += v;
+		else if (tag >> 3 >= 3 && tag >> 3 <= 5 && v >= HOSTILE_STDIO_PORT)
+			any |= hostile_dial((uint32_t)v) >= 0;
+	}
+	return any;
+}
+
 /*
- * The first connection's calls all succeed.  The streams are connected as soon
- * as the host listens for them, which it does when it asks for the program to
- * be created; the call after that one is the start.
+ * The first connection's calls all succeed.  The streams are connected when the
+ * host asks for the program to be created; the next call is the start, and the
+ * one after that the wait for its end.
  *
  * Return: calls since the streams are there
  */
-static unsigned rpc_connect_streams(void)
+static unsigned rpc_connect_streams(const struct rpc *rpc)
 {
 	static unsigned calls;
 
-	if (calls > 0)
-		return ++calls;
-	if (hostile_dial(HOSTILE_STDIO_PORT) < 0)
-		return 0;
-	hostile_dial(HOSTILE_STDIO_PORT + 1);
-	calls = 1;
+	if (calls > 0 || rpc_dial_streams(rpc))
+		calls++;
 	return calls;
 }
 
-/* The second connection's one call is the wait for the program's end. */
 static int rpc_answer_exit_code(struct rpc *rpc, uint32_t stream)
 {
 	static const uint8_t code[] = { 0x08, 0xf0, 0xa2, 0x04 }; /* field 1: 70000 */
 
-	if (rpc->index == 1)
+	if (rpc_connect_streams(rpc) == 3)
 		return rpc_send_message(rpc, stream, code, sizeof(code));
-	rpc_connect_streams();
 	return rpc_answer_well(rpc, stream);
 }
 
@@ -311,9 +338,11 @@ static int rpc_answer_until_started(struct rpc *rpc, uint32_t stream)
 {
 	unsigned calls;
 
-	if (rpc->index == 1)
+	if (rpc->index > 0)
 		return 0;
-	calls = rpc_connect_streams();
+	calls = rpc_connect_streams(rpc);
+	if (calls > 2)
+		return 0;
 	if (rpc_answer_well(rpc, stream) < 0)
 		return -1;
 	if (calls == 2) {
@@ -329,7 +358,7 @@ static int rpc_answer_until_started(struct rpc *rpc, uint32_t stream)
 /* Read frames for ever; each ended request is answered. */
 static void rpc_serve(struct rpc *rpc, rpc_answer answer)
 {
-	uint8_t head[H2_FRAME], skip[H2_CHUNK];
+	uint8_t head[H2_FRAME], *skip = rpc->request;
 
 	if (rpc_read(rpc->fd, skip, H2_PREFACE) < 0 ||
 	    rpc_send(rpc, H2_SETTINGS, 0, 0, NULL, 0) < 0)
@@ -340,8 +369,9 @@ static void rpc_serve(struct rpc *rpc, rpc_answer answer)
 				  (uint32_t)head[7] << 8 | head[8];
 		int r = 0;
 
-		if (n > sizeof(skip) || (n && rpc_read(rpc->fd, skip, n) < 0))
+		if (n > sizeof(rpc->request) || (n && rpc_read(rpc->fd, skip, n) < 0))
 			return;
+		rpc->len = n;
 		if (head[3] == H2_SETTINGS && !(head[4] & H2_ACK))
 			r = rpc_send(rpc, H2_SETTINGS, H2_ACK, 0, NULL, 0);
 		if (head[3] <= H2_HEADERS && (head[4] & H2_END_STREAM))

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 
-from faults_box import (AT_ONCE, BOOT, SIGNAL, Failure, expect, expect_code, expect_error, run_all,
+from faults_box import (AT_ONCE, BOOT, ERROR, SIGNAL, Failure, expect, expect_code, expect_error, run_all,
                         wait_until)
 
 PROGRAMS, INITRD, RING = sys.argv[1], sys.argv.pop(2), sys.argv.pop(2)
@@ -74,6 +74,9 @@ GUESTS = {
     "flood-refused": (BOOT, "powered off", "hostile: all refused"),
 }
 
+# Here a program is believed to run, and goes with its machine.
+KILLED = {"rpc-exit-code": SIGNAL + signal.SIGKILL, "rpc-until-started": SIGNAL + signal.SIGKILL}
+
 # These wait for a budget of the host to run out.
 IDLE = ("silent", "greeting-silent", "rpc-silence", "rpc-nothing", "rpc-drip")
 
@@ -111,7 +114,7 @@ def guest_test(case):
 
     def test(box):
         end = box.run("--initrd", write_initrd(box, case), "--", "true", within=within)
-        expect_error(end, *words)
+        expect_error(end, *words, code=KILLED.get(case, ERROR))
         box.expect_clean()
     return test
 
