@@ -15,8 +15,8 @@ import sys
 import threading
 import time
 
-from faults_box import (AT_ONCE, BOOT, ERROR, SIGNAL, Failure, expect, expect_code, expect_error, run_all,
-                        wait_until)
+from faults_box import (AT_ONCE, BOOT, ERROR, SIGNAL, Failure, expect, expect_code, expect_error,
+                        run_all, wait_until)
 
 PROGRAMS, INITRD, RING = sys.argv[1], sys.argv.pop(2), sys.argv.pop(2)
 
