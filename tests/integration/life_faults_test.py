@@ -92,8 +92,8 @@ class Round:
         if self.victim == "owner":  # nobody's child any more
             parents = process_table()
             ours = {c.pid for c in self.box.children}
-            return [pid for pid, name in found.items()
-                    if name == "coffer" and pid not in ours and parents.get(pid, (0,))[0] not in ours]
+            ours |= {pid for pid, (parent, _, _) in parents.items() if parent in ours}
+            return [pid for pid, name in found.items() if name == "coffer" and pid not in ours]
         return [pid for pid, name in found.items() if name == COMMANDS[self.victim]]
 
     def strike(self, callers, about):
