@@ -17,6 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/tty.h"
+
 #define LOG_LINE_MAX 2048
 
 static log_sink log_current;
@@ -76,7 +78,9 @@ static size_t log_escape(char *out, size_t room, const char *s)
 		} else if (c == '\n') {
 			out[n++] = '\\';
 			out[n++] = 'n';
-		} else if (c < 0x20 || c == 0x7f) {
+		} else if (tty_control(s) == 2) {
+			n += (size_t)snprintf(out + n, room - n, "\\u%04x", (unsigned char)*++s);
+		} else if (tty_control(s)) {
 			n += (size_t)snprintf(out + n, room - n, "\\u%04x", c);
 		} else {
 			out[n++] = (char)c;

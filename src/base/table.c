@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/tty.h"
+
 #define TABLE_WIDTH 12
 #define TABLE_GAP   3
 
@@ -27,8 +29,7 @@ void table_add(struct table *t, const char *const *cells)
 
 		t->failed |= !copy;
 		for (char *p = copy; p && *p; p++)
-			if ((unsigned char)*p < 0x20 || *p == 0x7f)
-				*p = '?';
+			memset(p, '?', tty_control(p));
 		t->cells[t->rows * t->columns + i] = copy;
 	}
 	t->rows++;

@@ -5,6 +5,7 @@
 #ifndef BASE_TTY_H
 #define BASE_TTY_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/error.h"
@@ -22,5 +23,21 @@ void tty_restore(void);
 
 /* tty_size() - Zeros when @fd is no terminal or does not know */
 void tty_size(int fd, uint16_t *rows, uint16_t *columns);
+
+/**
+ * tty_control() - Does @s begin with a character that steers a terminal?
+ *
+ * Also one of U+0080 to U+009F, which do what escape sequences do.
+ *
+ * Return: its bytes, 0 if it is another character, or the end
+ */
+static inline size_t tty_control(const char *s)
+{
+	const unsigned char *c = (const unsigned char *)s;
+
+	if (c[0] == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0)
+		return 2;
+	return (c[0] && c[0] < 0x20) || c[0] == 0x7f;
+}
 
 #endif /* BASE_TTY_H */

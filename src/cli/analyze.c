@@ -10,6 +10,8 @@
 
 #include <string.h>
 
+#include "base/tty.h"
+
 #define PLOT_WIDTH  800 /* of the widest bar, in units of the drawing */
 #define PLOT_LABEL  180
 #define PLOT_NUMBER 90
@@ -28,6 +30,8 @@ static const struct opt_row analyze_rows[] = {
 /* Names come from a file others of the user's may have written. */
 static void plot_text(const char *s)
 {
+	size_t n;
+
 	for (; *s; s++) {
 		switch (*s) {
 		case '<':
@@ -40,7 +44,9 @@ static void plot_text(const char *s)
 			fputs("&amp;", stdout);
 			break;
 		default:
-			putchar((unsigned char)*s < 0x20 ? '?' : *s);
+			n = tty_control(s);
+			putchar(n ? '?' : *s);
+			s += n == 2;
 		}
 	}
 }

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "base/tty.h"
 #include "coffer/coffer.h"
 
 struct cli_globals {
@@ -49,10 +50,12 @@ int cli_fail(const struct coffer_error *err)
 	fputs("coffer: ", stderr);
 	for (const char *p = err->message; *p; p++) {
 		/* Names and console lines in it are foreign bytes. */
-		if ((unsigned char)*p < 0x20 || *p == 0x7f)
-			fprintf(stderr, "\\x%02x", (unsigned char)*p);
-		else
+		size_t n = tty_control(p);
+
+		if (n == 0)
 			fputc(*p, stderr);
+		for (; n > 0; n--, p += n > 0)
+			fprintf(stderr, "\\x%02x", (unsigned char)*p);
 	}
 	fputc('\n', stderr);
 	return CLI_EXIT_ERROR;

@@ -20,6 +20,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "base/tty.h"
 #include "spec/spec.h"
 
 #define COMMAND_ROOT     "/run/coffer-oci"
@@ -74,8 +75,12 @@ static int command_fail(const struct coffer_error *err, int code)
 	log_error("%s", err->message);
 	if (!command_logs_apart)
 		return code;
-	for (const char *p = err->message; *p; p++)
-		fputc((unsigned char)*p < 0x20 || *p == 0x7f ? '?' : *p, stderr);
+	for (const char *p = err->message; *p; p++) {
+		size_t n = tty_control(p);
+
+		fputc(n ? '?' : *p, stderr);
+		p += n == 2;
+	}
 	fputc('\n', stderr);
 	return code;
 }

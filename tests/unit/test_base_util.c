@@ -193,10 +193,10 @@ static void test_log_json_escapes(void **state)
 
 	assert_int_equal(pipe(p), 0);
 	log_to_fd(p[1], LOG_FORMAT_JSON);
-	log_error("a \"b\"\n\x1b[0m");
+	log_error("a \"b\"\n\x1b[0m\xc2\x9b\xc2\xa0");
 	log_debug("dropped");
 	assert_true(read(p[0], line, sizeof(line) - 1) > 0);
-	assert_non_null(strstr(line, "{\"level\":\"error\",\"msg\":\"coffer: a \\\"b\\\"\\n\\u001b[0m\",\"time\":\"20"));
+	assert_non_null(strstr(line, "{\"level\":\"error\",\"msg\":\"coffer: a \\\"b\\\"\\n\\u001b[0m\\u009b\xc2\xa0\",\"time\":\"20"));
 	assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
 	log_set_sink(NULL, NULL);
 	close(p[0]);
