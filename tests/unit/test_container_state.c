@@ -207,6 +207,44 @@ static void test_failing_start(void **state)
 	assert_int_equal(fake.frees, 1);
 }
 
+/* At whatever step: all is given back, and a failed exec harms nobody. */
+static void test_failing_launches(void **state)
+{
+	static const char *const calls[] = { "create", "wait" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
+		struct coffer_process_config p = test_process(COFFER_STDOUT);
+		struct coffer_container *c = test_new("nolaunch", &p);
+		struct coffer_error err = COFFER_ERROR_INIT;
+		struct coffer_process *x;
+
+		fake_reset();
+		assert_int_equal(coffer_container_create(c, NULL), 0);
+		assert_int_equal(coffer_container_start(c, NULL), 0);
+		fake.fail = calls[i];
+		assert_int_equal(coffer_container_exec(c, "x", &p, &x, &err), -EIO);
+		assert_null(x);
+		assert_int_equal(coffer_container_find_process(c, "x", &x, NULL), -ENOENT);
+		fake.fail = NULL;
+		assert_int_equal(coffer_container_exec(c, "x", &p, &x, NULL), 0);
+		coffer_container_free(c);
+		assert_int_equal(fake.connections, 0);
+
+		fake_reset();
+		c = test_new("nolaunch", &p);
+		assert_int_equal(coffer_container_create(c, NULL), 0);
+		fake.fail = calls[i];
+		assert_int_equal(coffer_container_start(c, &err), -EIO);
+		assert_int_equal(coffer_container_state(c), COFFER_STATE_ERRORED);
+		assert_int_equal(fake.frees, 1);
+		assert_int_equal(fake.connections, 0);
+		assert_false(test_exists("nolaunch"));
+		assert_int_equal(coffer_process_wait(coffer_container_process(c), 0, NULL, NULL),
+				 -EIO);
+		coffer_container_free(c);
+	}
+}
+
 static void test_streams_that_do_not_come(void **state)
 {
 	struct coffer_process_config p = test_process(COFFER_STDOUT);
@@ -347,6 +385,7 @@ int main(void)
 		TEST(test_wrong_states),
 		TEST(test_failing_create),
 		TEST(test_failing_start),
+		TEST(test_failing_launches),
 		TEST(test_streams_that_do_not_come),
 		TEST(test_missing_rootfs),
 		TEST(test_names),
