@@ -266,17 +266,25 @@ assert len(d.getElementsByTagName("rect")) > 5' "$T/boot.svg"
 	[ -z "$("$COFFER" ps -aq | grep -vx box)" ]
 }
 
-@test "--rm, --cidfile, and a log that was cut into pieces" {
-	coffer run -d --rm --cidfile "$T/id" -- sh -c 'yes 0123456789012345678901234567890123456789 | head -400000; sleep 3; exit 3'
+@test "--rm, --cidfile, and a log that does not grow without bound" {
+	coffer run -d --rm --cidfile "$T/id" -- sh -c 'yes 0123456789012345678901234567890123456789 | head -400000; sleep 4; exit 3'
 	[ "$status" -eq 0 ]
 	[[ "$output" =~ ^[0-9a-f]{12}$ ]]
 	[ "$(cat "$T/id")" = "$output" ]
 	id="$output"
 	log=$(field "$id" LogPath)
-	code=$("$COFFER" wait "$id")
-	[ "$code" = 3 ]
+	"$COFFER" wait "$id" >"$T/code" 3>&- &
+	waiter=$!
+	while kill -0 "$waiter" 2>/dev/null; do
+		size=$(cat "$log" "$log.1" 2>/dev/null | wc -c)
+		[ "$size" -le 21000000 ]
+		[ "$size" -le "${most:-0}" ] || most=$size
+		sleep 0.2
+	done
+	[ "$most" -gt 10485760 ]
+	[ "$(cat "$T/code")" = 3 ]
 	for _ in $(seq 100); do
-		[ -n "$(ls -A "$COFFER_RUN")" ] || return 0
+		[ -n "$("$COFFER" ps -aq | grep -vx box)" ] || return 0
 		sleep 0.1
 	done
 	return 1

@@ -420,6 +420,7 @@ struct liar {
 	const int *fds;
 	size_t nfds;
 	bool greet;
+	pthread_mutex_t lock; /* of what it says; held while nothing is asked */
 };
 
 static void *liar_thread(void *data)
@@ -437,10 +438,12 @@ static void *liar_thread(void *data)
 		if (fd < 0)
 			return NULL;
 		hello.version = WIRE_VERSION;
+		pthread_mutex_lock(&liar->lock);
 		if (liar->greet)
 			wire_send(fd, &hello.base, NULL);
 		if (liar->n > 0)
 			io_send_fds(fd, liar->data, liar->n, liar->fds, liar->nfds);
+		pthread_mutex_unlock(&liar->lock);
 		/* Until the other side has enough. */
 		while (read(fd, buf, sizeof(buf)) > 0)
 			;
@@ -462,7 +465,9 @@ static int liar_ask(struct liar *liar, struct coffer_error *err)
 	int r;
 
 	err_clear(err);
+	pthread_mutex_unlock(&liar->lock);
 	r = remote_open(fake_root, "liar", 300 * USEC_PER_MSEC, &c, err);
+	pthread_mutex_lock(&liar->lock);
 	if (r == 0)
 		coffer_container_free(c);
 	return r;
@@ -471,13 +476,14 @@ static int liar_ask(struct liar *liar, struct coffer_error *err)
 static void test_hostile_owner(void **state)
 {
 	struct rundir *dir;
-	struct liar liar = { .greet = false };
+	struct liar liar = { .lock = PTHREAD_MUTEX_INITIALIZER };
 	struct coffer_error err = COFFER_ERROR_INIT;
 	Ct__Reply reply = CT__REPLY__INIT;
 	uint8_t bytes[256];
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC), before = test_count_fds();
 
 	assert_int_equal(rundir_create(fake_root, "liar", &dir, NULL), 0);
+	pthread_mutex_lock(&liar.lock);
 	liar.listen_fd = io_unix_listen(dir->fd, RUNDIR_CONTROL, SOCK_STREAM, 0600, NULL);
 	assert_int_equal(pthread_create(&liar.thread, NULL, liar_thread, &liar), 0);
 	/* Silence, before and after the greeting. */
@@ -509,6 +515,7 @@ static void test_hostile_owner(void **state)
 	liar.fds = (const int[]){ null, null };
 	liar.nfds = 2;
 	assert_true(liar_ask(&liar, &err) < 0);
+	pthread_mutex_unlock(&liar.lock);
 	shutdown(liar.listen_fd, SHUT_RDWR);
 	pthread_join(liar.thread, NULL);
 	close(liar.listen_fd);
