@@ -35,7 +35,7 @@ static int confine_cap_number(const char *name)
 
 	if (strncasecmp(name, "CAP_", 4) == 0)
 		name += 4;
-	for (int i = 0; words[i] && i < CONFINE_CAPS_MAX; i++)
+	for (int i = 0; i < CONFINE_CAPS_MAX && words[i]; i++)
 		if (strcasecmp(words[i] + 4, name) == 0)
 			return i;
 	return -1;
@@ -66,7 +66,7 @@ static int confine_caps_write(struct oci_strv *list, const struct confine_caps *
 	const char *names[CONFINE_CAPS_MAX + 1];
 	size_t n = 0;
 
-	for (size_t i = 0; words[i] && i < CONFINE_CAPS_MAX; i++)
+	for (size_t i = 0; i < CONFINE_CAPS_MAX && words[i]; i++)
 		if (caps->has[i])
 			names[n++] = words[i];
 	names[n] = NULL;

@@ -79,7 +79,7 @@ static void stats_take_name(char out[static 16], const char *name)
 {
 	size_t n = 0;
 
-	for (; name[n] && n < 15; n++)
+	for (; n < 15 && name[n]; n++)
 		out[n] = name[n] > ' ' && name[n] < 0x7f ? name[n] : '?';
 	out[n] = '\0';
 }

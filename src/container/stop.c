@@ -164,7 +164,7 @@ static void stop_ask(struct coffer_container *c, uint64_t grace)
 /* What outlives the machine is on its disks. Return: 0, or the first error */
 static int stop_quiesce(struct coffer_container *c, struct coffer_error *err)
 {
-	struct agent *agent;
+	struct agent *agent = NULL;
 	int r = 0;
 
 	if (!storage_outlives(c->storage))
