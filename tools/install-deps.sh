@@ -9,7 +9,7 @@ build="gcc make meson ninja-build pkgconf binutils protobuf-c-compiler protobuf-
  libprotobuf-dev libprotobuf-c-dev libnghttp2-dev libjson-c-dev libseccomp-dev libcap-dev
  libarchive-dev libext2fs-dev comerr-dev zlib1g-dev libzstd-dev liblzma-dev scdoc"
 run="qemu-system-x86 qemu-system-common e2fsprogs ca-certificates"
-test="libcmocka-dev bats clang clang-tidy clang-format cppcheck libclang-rt-14-dev
+test="libcmocka-dev bats g++ clang clang-tidy clang-format cppcheck libclang-rt-14-dev
  python3-grpcio python3-protobuf strace procps util-linux debootstrap attr libcap2-bin socat
  iproute2 xz-utils busybox-static cpio jq uidmap qemu-utils qemu-user-static"
 # By program, since others than Debian's may be there.
