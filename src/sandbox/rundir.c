@@ -457,7 +457,7 @@ static int rundir_list_add(struct rundir_list *list, int root_fd, const char *na
 		return -ENOMEM;
 	list->v = v;
 	v[list->n] = (struct rundir_entry){ .live = rundir_is_locked(fd) };
-	snprintf(v[list->n].id, sizeof(v->id), "%s", name);
+	snprintf(v[list->n].id, sizeof(v->id), "%.*s", RUNDIR_ID_MAX, name);
 	list->n++;
 	return 0;
 }
