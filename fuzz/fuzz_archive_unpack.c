@@ -4,10 +4,13 @@
  *
  * First byte: options; the rest is the archive.  Beside the destination lies a
  * directory with a file; after each run both are as they were, and nothing
- * else is there.  Checksums of headers are made right, or few would get in.
+ * else is there.  What a distrusted archive makes gives nobody a right, and a
+ * file that was there before has got no second name.  Checksums of headers are
+ * made right, or few would get in.
  */
 #include <assert.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,6 +72,24 @@ static void fuzz_check(void)
 	assert(fstatat(fuzz_dir, "other", &st, 0) == 0 && st.st_nlink == 2);
 }
 
+static int fuzz_look(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+	assert(!S_ISCHR(st->st_mode) && !S_ISBLK(st->st_mode));
+	assert(S_ISLNK(st->st_mode) || !(st->st_mode & 07000));
+	assert(st->st_uid == geteuid());
+	return 0;
+}
+
+static void fuzz_check_rights(int kept)
+{
+	char path[sizeof(fuzz_path) + 8];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/dest", fuzz_path);
+	nftw(path, fuzz_look, 16, FTW_PHYS);
+	assert(fstat(kept, &st) == 0 && st.st_nlink <= 1 && (st.st_mode & 07777) == 0600);
+}
+
 static void fuzz_fix_checksums(uint8_t *p, size_t n)
 {
 	for (; n >= FUZZ_BLOCK; p += FUZZ_BLOCK, n -= FUZZ_BLOCK) {
@@ -89,7 +110,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	autofree uint8_t *copy = malloc(size + 1);
 	struct unpack_options o;
-	autoclose int fd = -1, dest = -1;
+	autoclose int fd = -1, dest = -1, kept = -1;
 
 	if (size < 1 || !copy)
 		return 0;
@@ -108,11 +129,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	};
 	fd = memfd_create("archive", MFD_CLOEXEC);
 	if (fd < 0 || io_write_full(fd, copy, size - 1) < 0 || lseek(fd, 0, SEEK_SET) < 0 ||
-	    mkdirat(fuzz_dir, "dest", 0755) < 0 || symlinkat("../other", fuzz_dir, "dest/out") < 0)
+	    mkdirat(fuzz_dir, "dest", 0755) < 0 || symlinkat("../other", fuzz_dir, "dest/out") < 0 ||
+	    io_swap_file(fuzz_dir, "dest/kept", FUZZ_TEXT, strlen(FUZZ_TEXT), 0600, NULL) < 0)
 		abort();
+	kept = openat(fuzz_dir, "dest/kept", O_PATH | O_CLOEXEC);
 	dest = openat(fuzz_dir, "dest", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	unpack_tree(fd, dest, &o, NULL, NULL);
 	fuzz_check();
+	if (o.distrust && !o.keep_owners)
+		fuzz_check_rights(kept);
 	assert(path_remove_tree(fuzz_dir, "dest", NULL) == 0);
 	return 0;
 }
