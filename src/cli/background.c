@@ -9,9 +9,11 @@
  */
 #include "cli/background.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -91,7 +93,21 @@ static int background_wait(int report_fd, pid_t owner, const sigset_t *set)
 	return background_await(report_fd, signal_fd, owner);
 }
 
-int background_fork(int *report_fd, int *code, struct coffer_error *err)
+/* Those beyond the standard ones. More than there is room for stay open. */
+static void background_note_inherited(struct background *b)
+{
+	autoclosedir DIR *d = opendir("/proc/self/fd");
+	struct dirent *e;
+
+	while (d && (e = readdir(d)) && b->n < BACKGROUND_FDS_MAX) {
+		int fd = atoi(e->d_name);
+
+		if (fd > STDERR_FILENO && fd != dirfd(d) && fd != b->report_fd)
+			b->inherited[b->n++] = fd;
+	}
+}
+
+int background_fork(struct background *out, int *code, struct coffer_error *err)
 {
 	autoclose int rd = -1, wr = -1;
 	sigset_t set, before;
@@ -113,7 +129,9 @@ int background_fork(int *report_fd, int *code, struct coffer_error *err)
 	if (owner == 0) {
 		/* Still blocked: signals.c takes them. */
 		setsid();
-		*report_fd = steal_fd(&wr);
+		close_fd(&rd);
+		out->report_fd = steal_fd(&wr);
+		background_note_inherited(out);
 		return 0;
 	}
 	close_fd(&wr);
@@ -121,25 +139,32 @@ int background_fork(int *report_fd, int *code, struct coffer_error *err)
 	return 1;
 }
 
-void background_report(int fd, int code, const char *id, const struct coffer_error *err)
+static void background_let_go(struct background *b, struct background_report *report)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	for (int i = 0; i <= STDERR_FILENO && null >= 0; i++)
+		dup2(null, i);
+	if (null > STDERR_FILENO)
+		close(null);
+	for (size_t i = 0; i < b->n; i++)
+		close(b->inherited[i]);
+	if (chdir("/") < 0)
+		report->code = CLI_EXIT_ERROR;
+}
+
+void background_report(struct background *b, int code, const char *id,
+		       const struct coffer_error *err)
 {
 	struct background_report report = { .code = code };
-	int null;
 
 	snprintf(report.id, sizeof(report.id), "%s", id);
 	if (err)
 		report.err = *err;
 	/* Nobody may be left to read it. */
 	signal(SIGPIPE, SIG_IGN);
-	if (code == 0) {
-		null = open("/dev/null", O_RDWR | O_CLOEXEC);
-		for (int i = 0; i < 3 && null >= 0; i++)
-			dup2(null, i);
-		if (null > 2)
-			close(null);
-		if (chdir("/") < 0)
-			report.code = CLI_EXIT_ERROR;
-	}
-	io_write_full(fd, &report, sizeof(report));
-	close(fd);
+	if (code == 0)
+		background_let_go(b, &report);
+	io_write_full(b->report_fd, &report, sizeof(report));
+	close_fd(&b->report_fd);
 }

@@ -15,9 +15,19 @@ struct background_report {
 	struct coffer_error err;
 };
 
+#define BACKGROUND_FDS_MAX 64
+
+/* In the owner, until it has reported. */
+struct background {
+	int report_fd;                     /* owned; -1: it has, or is none */
+	int inherited[BACKGROUND_FDS_MAX]; /* the caller's descriptors */
+	size_t n;
+};
+#define BACKGROUND_INIT { .report_fd = -1 }
+
 /**
  * background_fork() - Split in two; no other thread may exist
- * @report_fd:	In the owner, set to where its report goes
+ * @out:	Filled in the owner
  * @code:	In the caller's process, set to the command's exit code
  *
  * The owner has a session of its own.  The other one waits for the report,
@@ -27,9 +37,11 @@ struct background_report {
  *
  * Return: 0 in the owner, 1 in the caller's process, negative errno
  */
-int background_fork(int *report_fd, int *code, struct coffer_error *err);
+int background_fork(struct background *out, int *code, struct coffer_error *err);
 
-/* background_report() - Tell it, and close @fd. The caller's terminal is let go if all is well */
-void background_report(int fd, int code, const char *id, const struct coffer_error *err);
+/* background_report() - Tell it. If all is well, let go of the caller's terminal and all else that
+ * came from there: somebody may wait for its end of file */
+void background_report(struct background *b, int code, const char *id,
+		       const struct coffer_error *err);
 
 #endif /* CLI_BACKGROUND_H */

@@ -28,7 +28,7 @@ struct run {
 	struct coffer_container *container;
 	struct session session;
 	struct logfile log;
-	int report_fd; /* of an owner in the background, until it has reported; else -1 */
+	struct background background;
 	struct coffer_phase phases[COFFER_PHASES_MAX];
 	size_t nphases;
 };
@@ -39,7 +39,7 @@ static int run_fail(struct run *run, int code, const struct coffer_error *err)
 	const char *id = run->container ? coffer_container_id(run->container) : "";
 
 	tty_restore();
-	if (run->report_fd < 0) {
+	if (run->background.report_fd < 0) {
 		cli_fail(err);
 		return code;
 	}
@@ -48,7 +48,7 @@ static int run_fail(struct run *run, int code, const struct coffer_error *err)
 		coffer_container_stop(run->container, 0, NULL);
 		coffer_record_remove(target_run_dir(run->cli), id, false, NULL);
 	}
-	background_report(steal_fd(&run->report_fd), code, id, err);
+	background_report(&run->background, code, id, err);
 	return code;
 }
 
@@ -69,7 +69,7 @@ static int run_gave_up(struct run *run, const struct coffer_error *err)
 {
 	int caught = atomic_load(&run->session.signals.caught);
 
-	if (err->kind == COFFER_ERR_CANCELLED && caught && run->report_fd < 0)
+	if (err->kind == COFFER_ERR_CANCELLED && caught && run->background.report_fd < 0)
 		return CLI_EXIT_SIGNAL + caught;
 	return run_start_failed(run, err);
 }
@@ -120,8 +120,8 @@ static int run_go(struct run *run)
 		return run_fail(run, CLI_EXIT_ERROR, &err);
 	if (coffer_container_start(run->container, &err) < 0)
 		return run_gave_up(run, &err);
-	if (run->report_fd >= 0)
-		background_report(steal_fd(&run->report_fd), CLI_EXIT_OK,
+	if (run->background.report_fd >= 0)
+		background_report(&run->background, CLI_EXIT_OK,
 				  coffer_container_id(run->container), NULL);
 	return run_end(run, session_run(&run->session));
 }
@@ -168,7 +168,7 @@ static int run_with(struct run *run, char *args[])
 
 	if (run->opts->detach) {
 		run->session.log = &run->log;
-		r = background_fork(&run->report_fd, &code, &err);
+		r = background_fork(&run->background, &code, &err);
 	}
 	if (r > 0)
 		return code;
@@ -187,7 +187,7 @@ static int cli_run(const struct cli *cli, const struct cli_verb *verb, int argc,
 {
 	CLEANUP(run_opts_free) struct run_opts opts = RUN_OPTS_INIT;
 	struct coffer_error err = COFFER_ERROR_INIT;
-	struct run run = { .cli = cli, .opts = &opts, .report_fd = -1,
+	struct run run = { .cli = cli, .opts = &opts, .background = BACKGROUND_INIT,
 			   .log = { .dir_fd = -1, .fd = -1 } };
 	int rest, code;
 

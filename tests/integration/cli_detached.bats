@@ -302,9 +302,14 @@ assert len(d.getElementsByTagName("rect")) > 5' "$T/boot.svg"
 }
 
 @test "kill -9 of the owner: all of it ends, ps -a says so, rm cleans" {
+	exec 8>"$T/held"
 	coffer run -d --name orphan -- sleep 1000
+	exec 8>&-
 	[ "$status" -eq 0 ]
 	owner=$(field orphan State Pid)
+	# It keeps nothing of its caller's open.
+	[ -z "$(find "/proc/$owner/fd" -lname "$T/held")" ]
+	[ "$(readlink "/proc/$owner/cwd")" = / ]
 	vmm=$(pgrep -P "$owner")
 	machine=$(pgrep -P "$vmm")
 	kill -KILL "$owner"
