@@ -566,6 +566,24 @@ static void test_from_outside(void **state)
 	box = owned;
 }
 
+/* A stop is the end of a copy, too, and soon. */
+static void test_stop_meanwhile(void **state)
+{
+	pthread_t thread;
+	double begin;
+	void *r;
+
+	assert_int_equal(pthread_create(&thread, NULL, copy_big, NULL), 0);
+	usleep(50000);
+	begin = now();
+	assert_done(coffer_container_stop(box, 0, &error));
+	pthread_join(thread, &r);
+	print_message("stop during a copy: %.2f s\n", now() - begin);
+	assert_true((intptr_t)r < 0);
+	assert_true(now() - begin < 20);
+	assert_int_equal(coffer_container_state(box), COFFER_STATE_STOPPED);
+}
+
 /* --- */
 
 static int group_setup(void **state)
@@ -616,7 +634,7 @@ int main(void)
 		cmocka_unit_test(test_archives),     cmocka_unit_test(test_meanwhile),
 		cmocka_unit_test(test_relay_into),   cmocka_unit_test(test_relay_out_of),
 		cmocka_unit_test(test_forward),	     cmocka_unit_test(test_streams),
-		cmocka_unit_test(test_from_outside),
+		cmocka_unit_test(test_from_outside), cmocka_unit_test(test_stop_meanwhile),
 	};
 
 	if (geteuid() != 0) {

@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/xattr.h>
 
 #include "archive/pack.h"
 #include "archive/unpack.h"
@@ -337,6 +338,22 @@ static void test_decent(void **state)
 	assert_error(copy_in(at("tree"), "/file"), COFFER_ERR_INVALID_ARGUMENT, "directory");
 }
 
+static void test_attributes(void **state)
+{
+	char value[16] = "";
+
+	if (setxattr(at("file"), "user.color", "blue", 4, 0) < 0) {
+		assert_int_equal(errno, EOPNOTSUPP);
+		print_message("no extended attributes here: skipped\n");
+		skip();
+	}
+	assert_int_equal(copy_in(at("file"), "/new"), 0);
+	assert_int_equal(getxattr(at("guest/new"), "user.color", value, sizeof(value)), 4);
+	assert_int_equal(copy_out("/new", at("here")), 0);
+	assert_int_equal(getxattr(at("here/new"), "user.color", value, sizeof(value)), 4);
+	assert_string_equal(value, "blue");
+}
+
 /* An older caller's structs are shorter. */
 static void test_sizes(void **state)
 {
@@ -537,7 +554,7 @@ static void test_archives(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		COPY(test_decent), COPY(test_sizes),	 COPY(test_not_started),
+		COPY(test_decent), COPY(test_attributes), COPY(test_sizes), COPY(test_not_started),
 		COPY(test_faults), COPY(test_cancel),	 COPY(test_meanwhile),
 		COPY(test_many),   COPY(test_archives),
 	};
