@@ -292,7 +292,7 @@ COFFER_PUBLIC struct coffer_process *coffer_container_process(struct coffer_cont
  * @out:	Set to the running process; borrowed, there until the container is freed
  *
  * What @config does not set is as init's configuration has it.  One that fails
- * leaves the container as it was.
+ * leaves the container as it was.  At most 200 run at a time.
  *
  * Errors: invalid-argument, already-exists (@id), not-found (no such program),
  * others with EACCES (it cannot be executed), timeout, interrupted

@@ -32,6 +32,9 @@
 #define LAUNCH_STREAM_BUDGET  (3 * USEC_PER_SEC) /* the agent connects before it answers create */
 #define LAUNCH_VERDICT_BUDGET USEC_PER_SEC	 /* for the exit code of a failed start */
 
+/* Each has a connection while it runs, and an agent takes 256: some are for other calls. */
+#define LAUNCH_EXECS_MAX 200
+
 /* Exit codes of programs that were never run, as shells give them. */
 #define LAUNCH_NOT_EXECUTABLE 126
 #define LAUNCH_NOT_FOUND      127
@@ -237,9 +240,16 @@ static int launch_reserve(struct coffer_process *p, struct coffer_error *err)
 {
 	struct coffer_container *c = p->container;
 	bool taken = strcmp(p->id, c->id) == 0;
+	unsigned running = 0;
 
-	for (struct coffer_process *other = c->execs; other && !taken; other = other->next)
+	for (struct coffer_process *other = c->execs; other && !taken; other = other->next) {
 		taken = strcmp(p->id, other->id) == 0;
+		running += other->phase <= PROCESS_RUNNING;
+	}
+	if (!taken && running >= LAUNCH_EXECS_MAX)
+		return err_set(err, COFFER_ERR_INTERNAL, EAGAIN,
+			       "exec: %u processes run already, and no more can be waited for",
+			       running);
 	if (taken)
 		return err_set(err, COFFER_ERR_ALREADY_EXISTS, 0, "process name %s: is taken",
 			       p->id);
