@@ -160,9 +160,15 @@ static int create_commit(struct coffer_container *c, enum coffer_state state,
 static int create_failed(struct coffer_container *c, const char *verb, struct coffer_error *own,
 			 struct coffer_error *err)
 {
+	bool died;
 	int r;
 
-	if (own->kind == COFFER_ERR_INTERRUPTED && c->sandbox)
+	pthread_mutex_lock(&c->lock);
+	died = c->death.size > 0;
+	if (died)
+		*own = c->cause;
+	pthread_mutex_unlock(&c->lock);
+	if (!died && own->kind == COFFER_ERR_INTERRUPTED && c->sandbox)
 		c->sandbox->ops->explain(c->sandbox, own);
 	if (own->kind == COFFER_ERR_CANCELLED)
 		container_reset(c->cancel_fd);

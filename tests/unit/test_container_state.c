@@ -245,6 +245,47 @@ static void test_failing_launches(void **state)
 	}
 }
 
+/* A disk that outlives the machine is unmounted and written first, and a failure of that is told. */
+static void test_stop_in_order(void **state)
+{
+	static const char *const fails[] = { NULL, "Kill", "Umount", "Sync" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(fails); i++) {
+		struct coffer_container_config cfg = COFFER_CONTAINER_CONFIG_INIT;
+		struct coffer_process_config p = test_process(-1);
+		struct coffer_error err = COFFER_ERROR_INIT;
+		struct coffer_container *c;
+		struct coffer_exit end;
+		bool told = i >= 2;
+
+		fake_reset();
+		cfg.rootfs = fake_image;
+		cfg.layer.kind = COFFER_LAYER_NONE;
+		cfg.run_dir = fake_root;
+		cfg.process = &p;
+		assert_int_equal(container_new("order", &cfg, fake_maker, &c, NULL), 0);
+		assert_int_equal(coffer_container_create(c, &err), 0);
+		assert_int_equal(coffer_container_start(c, NULL), 0);
+		fake.fail = fails[i];
+		assert_int_equal(coffer_container_stop(c, 0, &err), told ? -EIO : 0);
+		assert_int_equal(coffer_container_state(c),
+				 told ? COFFER_STATE_ERRORED : COFFER_STATE_STOPPED);
+		if (told)
+			assert_non_null(strstr(err.message, "stop container order"));
+		/* Every step of it, whatever failed. */
+		assert_non_null(strstr(fake.log, "Umount"));
+		assert_non_null(strstr(strstr(fake.log, "Umount"), "Sync"));
+		assert_non_null(strstr(strstr(fake.log, "Sync"), "stop"));
+		assert_int_equal(fake.frees, 1);
+		assert_int_equal(fake.connections, 0);
+		assert_false(test_exists("order"));
+		assert_int_equal(coffer_process_wait(coffer_container_process(c), 0, &end, NULL),
+				 0);
+		assert_int_equal(end.code, 137);
+		coffer_container_free(c);
+	}
+}
+
 static void test_streams_that_do_not_come(void **state)
 {
 	struct coffer_process_config p = test_process(COFFER_STDOUT);
@@ -386,6 +427,7 @@ int main(void)
 		TEST(test_failing_create),
 		TEST(test_failing_start),
 		TEST(test_failing_launches),
+		TEST(test_stop_in_order),
 		TEST(test_streams_that_do_not_come),
 		TEST(test_missing_rootfs),
 		TEST(test_names),

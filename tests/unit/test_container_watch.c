@@ -105,6 +105,35 @@ static void test_stop_is_no_death(void **state)
 	coffer_container_free(c);
 }
 
+static void *die_thread(void *data)
+{
+	usleep(100000);
+	fake_die("virtiofsd", SIGSEGV);
+	return NULL;
+}
+
+/* In the middle of a start: the start tells why, and gives back. */
+static void test_death_during_start(void **state)
+{
+	struct coffer_death death = { .size = sizeof(death) };
+	struct coffer_error err = COFFER_ERROR_INIT;
+	struct coffer_container *c = test_new();
+	pthread_t thread;
+
+	assert_int_equal(coffer_container_create(c, NULL), 0);
+	fake.delay = 400 * USEC_PER_MSEC;
+	assert_int_equal(pthread_create(&thread, NULL, die_thread, NULL), 0);
+	assert_int_equal(coffer_container_start(c, &err), -ECONNRESET);
+	pthread_join(thread, NULL);
+	assert_non_null(strstr(err.message, "virtiofsd was killed by signal 11"));
+	assert_int_equal(coffer_container_state(c), COFFER_STATE_ERRORED);
+	assert_int_equal(coffer_container_death(c, &death, NULL), 0);
+	assert_string_equal(death.process, "virtiofsd");
+	assert_int_equal(fake.frees, 1);
+	assert_int_equal(fake.connections, 0);
+	coffer_container_free(c);
+}
+
 /* ---- pause ---- */
 
 static void test_pause(void **state)
@@ -307,6 +336,7 @@ int main(void)
 		cmocka_unit_test_setup(test_heartbeat, test_setup),
 		cmocka_unit_test_setup(test_silent_agent, test_setup),
 		cmocka_unit_test_setup(test_stop_is_no_death, test_setup),
+		cmocka_unit_test_setup(test_death_during_start, test_setup),
 		cmocka_unit_test_setup(test_pause, test_setup),
 		cmocka_unit_test_setup(test_stop_while_paused, test_setup),
 		cmocka_unit_test_setup(test_pause_that_fails, test_setup),
