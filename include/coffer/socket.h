@@ -40,7 +40,8 @@ struct coffer_relay {
  * A socket that is there already at the path that is made is replaced, anything
  * else on the host is not.  The relay ends with a stop or
  * coffer_container_relay_remove(), and what it made on the host goes with it.
- * At most 1024 connections of all relays are carried at once, later ones wait.
+ * At most 1024 connections of all relays are carried at once, or a quarter of the
+ * descriptors that this process may have if that is less; later ones wait.
  *
  * Errors: already-exists (@relay->id, or a file in its place), invalid-argument,
  * invalid-state, not-found (the directory of host_path)

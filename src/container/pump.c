@@ -30,6 +30,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -87,6 +88,7 @@ struct pump {
 	struct loop_source *resume; /* timer */
 	struct pump_door *doors;    /* owned */
 	unsigned conns, connecting;
+	unsigned room; /* for connections */
 	bool is_full; /* doors do not accept */
 };
 
@@ -110,7 +112,7 @@ static void pump_set_accepting(struct pump *p, bool on)
 
 static bool pump_has_room(const struct pump *p)
 {
-	return p->conns < PUMP_CONNECTIONS_MAX && p->connecting < PUMP_CONNECTING_MAX;
+	return p->conns < p->room && p->connecting < PUMP_CONNECTING_MAX;
 }
 
 static void pump_reconsider(struct pump *p)
@@ -426,6 +428,16 @@ static void pump_accept_handler(struct loop_source *src, int fd, uint32_t events
 
 /* ---- outside ---- */
 
+/* Each connection takes two descriptors. */
+static unsigned pump_room(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur / 4 > PUMP_CONNECTIONS_MAX)
+		return PUMP_CONNECTIONS_MAX;
+	return files.rlim_cur < 4 ? 1 : (unsigned)files.rlim_cur / 4;
+}
+
 int pump_new(struct pump **out, struct coffer_error *err)
 {
 	CLEANUP(pump_freep) struct pump *p = calloc(1, sizeof(*p));
@@ -434,6 +446,7 @@ int pump_new(struct pump **out, struct coffer_error *err)
 	if (!p)
 		return err_nomem(err);
 	p->made[0] = p->made[1] = -1;
+	p->room = pump_room();
 	p->buffer = malloc(PUMP_BUFFER);
 	if (!p->buffer)
 		return err_nomem(err);

@@ -15,7 +15,11 @@
 #include "base/error.h"
 #include "base/loop.h"
 
-#define PUMP_CONNECTIONS_MAX 1024 /* of a pump; who comes later waits in the listener's queue */
+/*
+ * Of a pump, and no more than leave half of the descriptors to the rest of the process: those who
+ * connect may be a guest's.  Who comes later waits in the listener's queue.
+ */
+#define PUMP_CONNECTIONS_MAX 1024
 
 struct pump;
 struct pump_door; /* a listener */

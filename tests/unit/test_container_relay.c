@@ -10,8 +10,11 @@
 
 #include <netinet/in.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
 #include "base/path.h"
 
@@ -542,6 +545,57 @@ static void test_many_connections(void **state)
 	}
 }
 
+/* A guest of its own process: what it holds open is not ours. Return: its pid */
+static pid_t guest_crowd(int n)
+{
+	int told[2];
+	pid_t pid;
+	char c;
+
+	assert_int_equal(pipe(told), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		for (int i = 0; i < n; i++)
+			if (guest_port(asked.port) < 0)
+				_exit(1);
+		if (write(told[1], "x", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(told[1]);
+	assert_int_equal(read(told[0], &c, 1), 1);
+	close(told[0]);
+	return pid;
+}
+
+static void test_descriptors_are_left(void **state)
+{
+	struct coffer_relay relay = into();
+	struct rlimit before, few;
+	int server;
+	pid_t pid;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	few = (struct rlimit){ 400, before.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	server = serve(at("echo.sock"));
+	assert_int_equal(coffer_container_relay_add(box, &relay, &error), 0);
+	pid = guest_crowd(200);
+	for (int i = 0; i < 20; i++) {
+		int fd = dup(server);
+
+		assert_true(fd >= 0);
+		close(fd);
+		usleep(25000);
+	}
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	shutdown(server, SHUT_RDWR);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
 #define RELAY(name) cmocka_unit_test_setup_teardown(name, test_setup, test_teardown)
 
 int main(void)
@@ -556,6 +610,7 @@ int main(void)
 		RELAY(test_forward_ends_with_the_container),
 		RELAY(test_streams),
 		RELAY(test_many_connections),
+		RELAY(test_descriptors_are_left),
 	};
 
 	return cmocka_run_group_tests(tests, fake_group_setup, fake_group_teardown);
