@@ -29,7 +29,8 @@ class Installed:
     def __init__(self, box):
         self.box = box
         self.top = os.path.join(box.dir, "installed")
-        self.run(["meson", "install", "-C", BUILD, "--no-rebuild", "--quiet", "--destdir", self.top])
+        self.run(["meson", "install", "-C", BUILD, "--no-rebuild", "--quiet",
+                  "--destdir", self.top])
         found = [path for path, _, files in os.walk(self.top) if "libcoffer.pc" in files]
         expect(len(found) == 1, f"libcoffer.pc is in {found}")
         self.env = {**box.env, "PKG_CONFIG_LIBDIR": found[0], "PKG_CONFIG_SYSROOT_DIR": self.top,
