@@ -33,6 +33,7 @@
 #include "sandbox_context.pb-c.h"
 
 #define WATCH_SETTLE (200 * USEC_PER_MSEC) /* of running before it gets a connection of ours */
+#define WATCH_BURST  64			   /* events before all else is looked after */
 
 struct watch_limits watch_limits = {
 	.heartbeat = 5 * USEC_PER_SEC,
@@ -54,6 +55,7 @@ struct watcher {
 	usec_t limit;	     /* for the other half */
 	struct agent *agent; /* of this thread's own calls; NULL: not yet */
 	struct agent_stream *events;
+	bool more; /* of them may be here already */
 	struct watch_beat heartbeat, time;
 	usec_t connect_at; /* USEC_INFINITY: not before the container is started */
 	bool paused;
@@ -314,7 +316,8 @@ static int watch_events(struct watcher *w, struct coffer_error *err)
 {
 	int r = 0;
 
-	while (w->events && r == 0) {
+	w->more = false;
+	for (int i = 0; w->events && r == 0 && i < WATCH_BURST; i++) {
 		ProtobufCMessage *reply = NULL;
 
 		r = w->agent->ops->stream_next(w->agent, w->events, 0, &reply, err);
@@ -326,6 +329,7 @@ static int watch_events(struct watcher *w, struct coffer_error *err)
 		if (r < 0 || !reply)
 			watch_drop_events(w);
 	}
+	w->more = w->events && r == 0;
 	return r < 0 && err->kind == COFFER_ERR_INTERRUPTED ? r : 0;
 }
 
@@ -416,7 +420,7 @@ static void watch_poll(struct watcher *w)
 {
 	struct coffer_container *c = w->c;
 	int agent = w->agent ? w->agent->ops->fd(w->agent) : w->connecting;
-	usec_t deadline = watch_deadline(w);
+	usec_t deadline = w->more && !w->paused ? 0 : watch_deadline(w);
 
 	w->fds[WATCH_WAKE] = (struct pollfd){ .fd = c->watch.wake_fd, .events = POLLIN };
 	w->fds[WATCH_END] = (struct pollfd){ .fd = w->end_fd, .events = POLLIN };

@@ -50,6 +50,7 @@ static struct fake {
 	bool no_streams;       /* the agent does not connect them */
 	bool ends_on_term;
 	bool silent;           /* streams of calls get no answer */
+	bool chatty;	       /* there is always another event */
 	bool no_log;           /* many threads: nobody reads it */
 	bool exits_at_once;    /* whatever is started */
 	usec_t delay;          /* of each create */
@@ -203,14 +204,21 @@ static int fake_stream_next(struct agent *agent, struct agent_stream *stream, us
 			    ProtobufCMessage **reply, struct coffer_error *err)
 {
 	struct fake_stream *s = (struct fake_stream *)stream;
-	bool silent;
+	bool silent, chatty;
 
 	pthread_mutex_lock(&fake.lock);
+	chatty = fake.chatty && strcmp(s->method, "Events") == 0;
 	silent = fake.silent || strcmp(s->method, "Events") == 0;
 	if (!silent && !s->done)
 		fake.beats++;
 	pthread_mutex_unlock(&fake.lock);
 	*reply = NULL;
+	if (chatty) {
+		*reply = calloc(1, sizeof(Ax__Event));
+		assert_non_null(*reply);
+		ax__event__init((Ax__Event *)*reply);
+		return 0;
+	}
 	if (silent)
 		return err_timeout(err, "no message");
 	s->done = true;

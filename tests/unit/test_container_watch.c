@@ -285,6 +285,27 @@ static void test_lost_events(void **state)
 	coffer_events_free(quick);
 }
 
+/* Whoever never stops talking is listened to, and not to the end of all else. */
+static void test_endless_events(void **state)
+{
+	struct coffer_container *c = test_started();
+	struct coffer_exit end;
+	int before;
+
+	pthread_mutex_lock(&fake.lock);
+	fake.chatty = true;
+	pthread_mutex_unlock(&fake.lock);
+	usleep(400000);
+	before = fake_beats();
+	usleep(400000);
+	assert_true(fake_beats() > before + 2);
+	fake_end_process(3);
+	assert_int_equal(coffer_process_wait(coffer_container_process(c), 2 * USEC_PER_SEC, &end,
+					     NULL), 0);
+	assert_int_equal(end.code, 3);
+	coffer_container_free(c);
+}
+
 /* ---- numbers ---- */
 
 static void test_stats(void **state)
@@ -342,6 +363,7 @@ int main(void)
 		cmocka_unit_test_setup(test_pause_that_fails, test_setup),
 		cmocka_unit_test_setup(test_events, test_setup),
 		cmocka_unit_test_setup(test_lost_events, test_setup),
+		cmocka_unit_test_setup(test_endless_events, test_setup),
 		cmocka_unit_test_setup(test_stats, test_setup),
 		cmocka_unit_test_setup(test_phases, test_setup),
 	};
