@@ -121,7 +121,7 @@ int copy_run_begin(struct copy_run *run, struct coffer_container *c,
 {
 	int r;
 
-	*run = (struct copy_run){ .t = TRANSFER_INIT, .kind = request->kind,
+	*run = (struct copy_run){ .c = c, .t = TRANSFER_INIT, .kind = request->kind,
 				  .cancel_fd = cancel_fd, .end_fd = -1 };
 	r = transfer_ops_of(c)->open(c, request, cancel_fd, &run->t, err);
 	if (r < 0)
@@ -176,6 +176,24 @@ static bool copy_run_is_echo(const struct copy_run *run, int r)
 	return run->kind == TRANSFER_GET && r == -EINVAL;
 }
 
+/* A stream and an agent that break off together: @r stands unless the container has ended. */
+static int copy_run_broken(const struct copy_run *run, int r, struct coffer_error *err)
+{
+	struct coffer_death death = { .size = sizeof(death) };
+	int running = coffer_process_wait(coffer_container_process(run->c),
+					  clock_budget(COPY_REASON_BUDGET), NULL, NULL);
+
+	if (coffer_container_death(run->c, &death, NULL) == 0) {
+		if (err)
+			*err = death.cause;
+		return -ECONNRESET;
+	}
+	/* An owner in another process may be gone with it, and with what it knew. */
+	return running == -ETIMEDOUT ? r
+				     : err_set(err, COFFER_ERR_INTERRUPTED, ECONNRESET,
+					       "the container has ended meanwhile");
+}
+
 static int copy_run_judge(struct copy_run *run, int r, uint64_t *count, struct coffer_error *err)
 {
 	struct coffer_error theirs = COFFER_ERROR_INIT;
@@ -189,8 +207,9 @@ static int copy_run_judge(struct copy_run *run, int r, uint64_t *count, struct c
 	if (!copy_run_is_echo(run, r))
 		return r;
 	verdict = copy_run_verdict(run, COPY_REASON_BUDGET, NULL, &theirs);
-	if (verdict == 0 || theirs.kind == COFFER_ERR_NONE || theirs.kind == COFFER_ERR_TIMEOUT ||
-	    theirs.kind == COFFER_ERR_INTERRUPTED)
+	if (theirs.kind == COFFER_ERR_INTERRUPTED)
+		return copy_run_broken(run, r, err);
+	if (verdict == 0 || theirs.kind == COFFER_ERR_NONE || theirs.kind == COFFER_ERR_TIMEOUT)
 		return r;
 	if (err)
 		*err = theirs;

@@ -15,6 +15,7 @@
 extern usec_t copy_run_idle;
 
 struct copy_run {
+	struct coffer_container *c; /* borrowed */
 	struct transfer t; /* data_fd blocks, for at most the idle budget */
 	enum transfer_kind kind;
 	int cancel_fd;     /* borrowed */
