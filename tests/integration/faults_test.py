@@ -94,11 +94,15 @@ def bad_images(box):
 
 
 def broken_image(box):
-    """A magic number, and noise around it: the guest's kernel says no."""
+    """A magic number and a size, and noise around them: the guest's kernel says no."""
     noise = bytearray(os.urandom(1 << 20))
     noise[1024 + 0x38:1024 + 0x3a] = b"\x53\xef"
+    for at, size in ((0x04, 1 << 30), (0x18, 0), (0x150, 0)):
+        noise[1024 + at:1024 + at + 4] = size.to_bytes(4, "little")
     path = write(box, "noise", bytes(noise))
-    expect_error(box.run("--rootfs", path, *TRUE), "mount .*/lower")
+    expect_error(box.run("--rootfs", path, *TRUE, within=AT_ONCE), "does not fit")
+    noise[1024 + 0x04:1024 + 0x08] = (1 << 10).to_bytes(4, "little")
+    expect_error(box.run("--rootfs", write(box, "noise", bytes(noise)), *TRUE), "mount .*/lower")
     box.expect_clean()
 
 
