@@ -7,6 +7,7 @@
 
 #include "coffer/container.h"
 #include "coffer/error.h"
+#include "coffer/image.h"
 #include "coffer/log.h"
 
 #ifdef __cplusplus
