@@ -15,6 +15,11 @@
  * to; so who puts a digest in its lease first and then finds the blob may rely
  * on it.
  *
+ * What refers to other blobs is put after them: configuration and layers, then
+ * the manifest, then the index, then the name.  So a blob that is missing below
+ * a manifest that is there is a fault, while an index may have manifests that
+ * nobody has asked for.
+ *
  * Callers: the rest of image/.
  */
 #ifndef IMAGE_STORE_H
@@ -36,7 +41,7 @@ int store_open(const char *dir, struct store **out, struct coffer_error *err);
 void store_close(struct store *s);
 DEFINE_CLEANUP(struct store *, store_close);
 
-struct store_lease; /* of one thread at a time */
+struct store_lease; /* may be used by many threads */
 
 int store_lease_open(struct store *s, struct store_lease **out, struct coffer_error *err);
 /* store_lease_add() - From now on it is not removed, if it is there. Chain ids as well */
@@ -51,9 +56,9 @@ int store_blob_open(struct store *s, const struct digest *d, uint64_t *size,
 /* store_blob_read() - All of a small one, verified; -ENOENT as above */
 int store_blob_read(struct store *s, const struct digest *d, size_t max, struct buf *out,
 		    struct coffer_error *err);
-/* store_blob_put() - A small one. @out: may be NULL */
-int store_blob_put(struct store *s, const void *data, size_t n, struct digest *out,
-		   struct coffer_error *err);
+/* store_blob_put() - A small one. @l: gets its digest before it can be seen. @out: may be NULL */
+int store_blob_put(struct store *s, struct store_lease *l, const void *data, size_t n,
+		   struct digest *out, struct coffer_error *err);
 
 struct store_part; /* a blob on its way; of one thread at a time */
 
@@ -75,13 +80,16 @@ uint64_t store_part_offset(const struct store_part *p);
 int store_part_write(struct store_part *p, const void *data, size_t n, struct coffer_error *err);
 /* store_part_restart() - Drop what is there */
 int store_part_restart(struct store_part *p, struct coffer_error *err);
-/* store_part_commit() - Verify, sync, rename. A wrong digest removes it. @out: may be NULL */
-int store_part_commit(struct store_part *p, struct digest *out, struct coffer_error *err);
+/* store_part_commit() - Verify, sync, rename. A wrong digest removes it. @l: as for
+ * store_blob_put(); NULL: has the digest already. @out: may be NULL */
+int store_part_commit(struct store_part *p, struct store_lease *l, struct digest *out,
+		      struct coffer_error *err);
 /* store_part_close() - Without a commit: what has a digest is kept for the next one */
 void store_part_close(struct store_part *p);
 DEFINE_CLEANUP(struct store_part *, store_part_close);
 
 /* Names: canonical references (image/reference.h). */
+/* store_name_set() - @name: NULL: an entry without one, which a prune takes */
 int store_name_set(struct store *s, const char *name, const struct descriptor *d,
 		   struct coffer_error *err);
 /* store_name_get() - -ENOENT without an error filled */
@@ -89,15 +97,17 @@ int store_name_get(struct store *s, const char *name, struct descriptor *out,
 		   struct coffer_error *err);
 /* store_name_remove() - -ENOENT likewise */
 int store_name_remove(struct store *s, const char *name, struct coffer_error *err);
+/* store_name_drop() - All entries of @d, with names or without. -ENOENT likewise */
+int store_name_drop(struct store *s, const struct digest *d, struct coffer_error *err);
 /* store_names() - index.json as it is now: names are descriptor.ref_name, NULL for none */
 int store_names(struct store *s, struct index *out, struct coffer_error *err);
 
-/* store_root_open() - A built root: its path (malloc'd). -ENOENT without an error filled */
+/* store_root_open() - A built root: its path (malloc'd). Return: 0; -ENOENT without an error filled */
 int store_root_open(struct store *s, const struct digest *chain, char **path,
 		    struct coffer_error *err);
 struct store_root; /* one that is being built */
-/* store_root_begin() - As store_part_open(): who else builds it is waited for. *@fd: borrowed,
- * for reading and writing, empty */
+/* store_root_begin() - As store_part_open(): who else builds it is waited for; 1: it is there.
+ * *@fd: borrowed, for reading and writing, empty */
 int store_root_begin(struct store *s, const struct digest *chain, int cancel_fd,
 		     struct store_root **out, int *fd, struct coffer_error *err);
 int store_root_commit(struct store_root *r, struct coffer_error *err);
@@ -106,7 +116,8 @@ DEFINE_CLEANUP(struct store_root *, store_root_close);
 
 /* store_prune() - @all: drop the names, too */
 int store_prune(struct store *s, bool all, struct coffer_prune *out, struct coffer_error *err);
-/* store_check() - As coffer_images_check() */
+/* store_check() - As coffer_images_check(). @repair also takes names and manifests that lead to
+ * what is missing */
 int store_check(struct store *s, bool repair, void (*found)(void *data, const char *fault),
 		void *data, struct coffer_error *err);
 
