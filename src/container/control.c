@@ -16,7 +16,6 @@
 
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -25,6 +24,7 @@
 
 #include "base/io.h"
 #include "base/log.h"
+#include "base/thread.h"
 
 #define CONTROL_CONNS_MAX 1024
 #define CONTROL_STACK	  (256u << 10)
@@ -48,23 +48,6 @@ struct control {
 	struct control_conn *conns; /* list */
 	unsigned nconns;
 };
-
-/* Signals are for the threads of the program. */
-static int control_thread(pthread_t *out, void *(*fn)(void *), void *data)
-{
-	pthread_attr_t attr;
-	sigset_t all, before;
-	int r;
-
-	sigfillset(&all);
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, CONTROL_STACK);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = pthread_create(out, &attr, fn, data);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attr);
-	return -r;
-}
 
 int control_reply(struct control_call *call, const struct coffer_error *err)
 {
@@ -153,7 +136,6 @@ static void control_admit(struct control *control, int sock)
 {
 	struct control_conn *conn = NULL;
 	autoclose int own = sock;
-	pthread_t thread;
 
 	if (!control_is_welcome(own))
 		return;
@@ -165,8 +147,7 @@ static void control_admit(struct control *control, int sock)
 					       .next = control->conns,
 					       .sock = own };
 		/* The thread, which waits for the lock, finds itself in the list. */
-		if (control_thread(&thread, control_conn_thread, conn) == 0) {
-			pthread_detach(thread);
+		if (thread_start(NULL, CONTROL_STACK, control_conn_thread, conn) == 0) {
 			control->conns = conn;
 			control->nconns++;
 			steal_fd(&own);
@@ -232,7 +213,7 @@ int control_open(struct coffer_container *c, struct coffer_error *err)
 	control->listen_fd = io_unix_listen(c->dir->fd, RUNDIR_CONTROL, SOCK_STREAM, 0600, err);
 	if (control->listen_fd < 0)
 		return steal_fd(&control->listen_fd);
-	r = control_thread(&control->acceptor, control_acceptor, control);
+	r = thread_start(&control->acceptor, CONTROL_STACK, control_acceptor, control);
 	if (r < 0) {
 		close_fd(&control->listen_fd);
 		return err_sysn(err, r, "start a thread");

@@ -22,6 +22,7 @@
 
 #include "base/clock.h"
 #include "base/io.h"
+#include "base/thread.h"
 
 #define COPY_VERDICT_BUDGET (60 * USEC_PER_SEC) /* it may have much to write yet */
 #define COPY_REASON_BUDGET  (2 * USEC_PER_SEC)	/* why it hung up */
@@ -54,20 +55,15 @@ static void *copy_run_watch(void *data)
 	return NULL;
 }
 
-/* All signals are blocked. */
 static int copy_run_start_watcher(struct copy_run *run, struct coffer_error *err)
 {
-	pthread_attr_t attr;
 	int r;
 
 	run->end_fd = eventfd(0, EFD_CLOEXEC);
 	if (run->end_fd < 0)
 		return err_sys(err, "eventfd");
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, COPY_WATCHER_STACK);
-	r = pthread_create(&run->watcher, &attr, copy_run_watch, run);
-	pthread_attr_destroy(&attr);
-	if (r)
+	r = thread_start(&run->watcher, COPY_WATCHER_STACK, copy_run_watch, run);
+	if (r < 0)
 		return err_sysn(err, r, "start a thread");
 	run->is_watched = true;
 	return 0;

@@ -25,7 +25,6 @@
 #include <assert.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -36,6 +35,7 @@
 
 #include "base/io.h"
 #include "base/log.h"
+#include "base/thread.h"
 
 #define PUMP_BUFFER	    (128u << 10)
 #define PUMP_BURST	    4  /* buffers before others get their turn */
@@ -310,24 +310,6 @@ static void *pump_thread(void *data)
 	return NULL;
 }
 
-static int pump_spawn(struct pump_conn *c)
-{
-	sigset_t all, old;
-	pthread_attr_t attr;
-	pthread_t thread;
-	int r;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, PUMP_STACK);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	r = pthread_create(&thread, &attr, pump_thread, c);
-	pthread_attr_destroy(&attr);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return -r;
-}
-
 static void pump_door_settle(struct pump_door *d)
 {
 	if (!d->is_closed || d->connecting)
@@ -395,7 +377,7 @@ static void pump_client(struct pump_door *d, int fd)
 	c->connecting = true;
 	d->connecting++;
 	d->pump->connecting++;
-	if (pump_spawn(c) == 0)
+	if (thread_start(NULL, PUMP_STACK, pump_thread, c) == 0)
 		return;
 	log_warning("no thread for a connection");
 	c->connecting = false;

@@ -13,12 +13,12 @@
 #define LOG_CATEGORY "relay"
 #include "container/relay_internal.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 
 #include "base/log.h"
+#include "base/thread.h"
 
 /* What the thread is to do with a relay's door. */
 struct relay_order {
@@ -141,22 +141,6 @@ static void *relay_thread(void *data)
 	return NULL;
 }
 
-static int relays_spawn(struct relays *all, struct coffer_error *err)
-{
-	sigset_t set, old;
-	pthread_t thread;
-	int r;
-
-	sigfillset(&set);
-	pthread_sigmask(SIG_SETMASK, &set, &old);
-	r = pthread_create(&thread, NULL, relay_thread, all);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (r)
-		return err_sysn(err, r, "start a thread");
-	pthread_detach(thread);
-	return 0;
-}
-
 /* c->lock held, the container entered or about to start. Return: 0 or negative errno */
 static int relays_make(struct coffer_container *c, struct coffer_error *err)
 {
@@ -176,8 +160,11 @@ static int relays_make(struct coffer_container *c, struct coffer_error *err)
 	if (r == 0)
 		r = loop_add_fd(pump_loop(all->pump), c->gone_fd, EPOLLIN, relay_gone_handler, all,
 				NULL, err);
-	if (r == 0)
-		r = relays_spawn(all, err);
+	if (r == 0) {
+		r = thread_start(NULL, 0, relay_thread, all);
+		if (r < 0)
+			r = err_sysn(err, r, "start a thread");
+	}
 	if (r < 0) {
 		relays_free(all);
 		return r;

@@ -39,6 +39,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "container/container.h"
 
 #define STREAM_BUFFER (256u << 10)
@@ -163,19 +164,6 @@ static void *stream_thread(void *data)
 	return NULL;
 }
 
-/* Signals are for the caller's threads; a pipe without a reader is told by write(2). */
-static int stream_spawn(struct stream *s)
-{
-	sigset_t all, old;
-	int r;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	r = pthread_create(&s->thread, NULL, stream_thread, s);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return r;
-}
-
 static void stream_close(struct stream *s)
 {
 	close_fd(&s->from);
@@ -203,8 +191,8 @@ int stream_start(int ours, int theirs, bool output, const struct stream_process 
 	s->to = output ? steal_fd(&own) : steal_fd(&stream);
 	s->file = fstat(s->to, &st) == 0 && (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode));
 	s->eof_fd = output ? -1 : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	r = !output && s->eof_fd < 0 ? errno : stream_spawn(s);
-	if (r != 0) {
+	r = !output && s->eof_fd < 0 ? -errno : thread_start(&s->thread, 0, stream_thread, s);
+	if (r < 0) {
 		stream_close(s);
 		return err_sysn(err, r, "start a thread for a stream");
 	}

@@ -18,7 +18,6 @@
 
 #include <limits.h>
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +27,7 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "container/dial.h"
 #include "container/relay.h"
 
@@ -104,26 +104,6 @@ static void *transfer_thread(void *data)
 	return NULL;
 }
 
-/* Takes @call over on success. */
-static int transfer_spawn(struct transfer_call *call, struct coffer_error *err)
-{
-	sigset_t all, old;
-	pthread_attr_t attr;
-	pthread_t thread;
-	int r;
-
-	/* Signals are for the caller's threads. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, TRANSFER_STACK);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	r = pthread_create(&thread, &attr, transfer_thread, call);
-	pthread_attr_destroy(&attr);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return r ? err_sysn(err, r, "start a thread") : 0;
-}
-
 /* The call under way, and @verdict_fd set to the end where its verdict comes. */
 static int transfer_call_start(struct coffer_container *c, const struct transfer_request *request,
 			       uint32_t port, int *verdict_fd, struct coffer_error *err)
@@ -151,11 +131,11 @@ static int transfer_call_start(struct coffer_container *c, const struct transfer
 	call->verdict_fd = sv[1];
 	/* Readable for us it is only when the other end is closed. */
 	call->agent->ops->set_cancel(call->agent, call->verdict_fd);
-	r = transfer_spawn(call, err);
+	r = thread_start(NULL, TRANSFER_STACK, transfer_thread, call);
 	if (r < 0) {
 		transfer_call_free(call);
 		close(sv[0]);
-		return r;
+		return err_sysn(err, r, "start a thread");
 	}
 	*verdict_fd = sv[0];
 	return 0;

@@ -21,7 +21,6 @@
 #include "container/container.h"
 
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -29,6 +28,7 @@
 #include "agent_extras.pb-c.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "container/watch.h"
 #include "sandbox_context.pb-c.h"
 
@@ -497,18 +497,6 @@ static void *watch_thread(void *data)
 	return NULL;
 }
 
-static int watch_spawn(struct watcher *w)
-{
-	sigset_t all, old;
-	int r;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	r = pthread_create(&w->c->watch.thread, NULL, watch_thread, w);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return r;
-}
-
 int watch_start(struct coffer_container *c, struct coffer_error *err)
 {
 	struct watcher *w = calloc(1, sizeof(*w));
@@ -525,8 +513,11 @@ int watch_start(struct coffer_container *c, struct coffer_error *err)
 		r = err_nomem(err);
 	c->watch.quit = false;
 	container_reset(c->watch.wake_fd);
-	if (r >= 0 && (r = watch_spawn(w)) != 0)
-		r = err_sysn(err, r, "start a thread to watch");
+	if (r >= 0) {
+		r = thread_start(&c->watch.thread, 0, watch_thread, w);
+		if (r < 0)
+			r = err_sysn(err, r, "start a thread to watch");
+	}
 	if (r < 0) {
 		watch_release(w);
 		free(w);
