@@ -27,9 +27,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/paths.h"
 #include "container/scratch.h"
 #include "image/ext4.h"
-#include "sandbox/paths.h"
 
 #define ROOTFS_ARCHIVE	   "busybox.cpio"
 #define ROOTFS_ARCHIVE_DIR "/busybox" /* where it is in the guest */

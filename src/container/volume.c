@@ -14,7 +14,7 @@
 
 #include "base/cleanup.h"
 #include "base/path.h"
-#include "container/scratch.h"
+#include "base/paths.h"
 
 #define VOLUME_NAME_MAX 128
 
@@ -39,7 +39,7 @@ int volume_open(const char *name, struct coffer_error *err)
 	autofree char *data = NULL, *folder = NULL;
 	autoclose int dir = -1;
 	struct stat st;
-	int r = scratch_find_folder(&data, err), fd;
+	int r = paths_find_home(&data, err), fd;
 
 	if (r < 0)
 		return r;

@@ -26,11 +26,11 @@
 
 #include "base/io.h"
 #include "base/log.h"
+#include "base/paths.h"
 #include "sandbox/agent_client.h"
 #include "sandbox/console.h"
 #include "sandbox/hello.h"
 #include "sandbox/hybrid.h"
-#include "sandbox/paths.h"
 #include "sandbox/vm_control.h"
 #include "sandbox/vm_end.h"
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sandbox/paths.c - where our own files are: programs and guest images
+ * base/paths.c - where our own files are: programs, guest images, and what we keep
  *
  * libcoffer.so stands in <prefix>/lib or <prefix>/lib/<triplet>, the programs in
  * <prefix>/bin and the data in a folder beside the library; a build tree is laid
  * out the same.  A program that has this code linked in stands in <prefix>/bin.
  */
-#include "sandbox/paths.h"
+#include "base/paths.h"
 
 #include <dlfcn.h>
 #include <limits.h>
@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/path.h"
 
 /* Relative to the folder this code's object is in; NULL-terminated. */
 struct paths_kind {
@@ -104,4 +105,43 @@ int paths_find_program(const char *name, char **path, struct coffer_error *err)
 int paths_find_data(const char *name, char **path, struct coffer_error *err)
 {
 	return paths_find(&paths_data, name, path, err);
+}
+
+/* Return: what the user wants, or NULL */
+static const char *paths_wanted_home(void)
+{
+	const char *env = secure_getenv("COFFER_DATA");
+
+	return env && *env ? env : NULL;
+}
+
+bool paths_home_is_wanted(void)
+{
+	return paths_wanted_home() != NULL;
+}
+
+/* Return: malloc'd path, NULL without memory */
+static char *paths_home(void)
+{
+	const char *xdg = secure_getenv("XDG_DATA_HOME"), *home = secure_getenv("HOME");
+
+	if (paths_home_is_wanted())
+		return strdup(paths_wanted_home());
+	if (geteuid() == 0)
+		return strdup("/var/lib/coffer");
+	if (xdg && *xdg == '/')
+		return path_join(xdg, "coffer");
+	if (home && *home == '/')
+		return path_join(home, ".local/share/coffer");
+	return strdup(PATHS_HOME_FALLBACK);
+}
+
+int paths_find_home(char **folder, struct coffer_error *err)
+{
+	*folder = paths_home();
+	if (!*folder)
+		return err_nomem(err);
+	if (**folder != '/')
+		return err_invalid(err, "COFFER_DATA %s: not an absolute path", *folder);
+	return 0;
 }
