@@ -70,7 +70,7 @@ static int emit_text(struct emit *e, const struct spec_where *at, const char *s)
 {
 	if (s == NULL)
 		s = "";
-	if (!spec_utf8_valid(s))
+	if (!json_text_is_utf8(s))
 		return spec_fail(at, NULL, e->err, "not UTF-8");
 	return emit_quoted(e, s);
 }

@@ -313,6 +313,13 @@ static void tokener_freep(struct json_tokener **tok)
 		json_tokener_free(*tok);
 }
 
+int spec_scan(const char *json, size_t len, struct coffer_error *err)
+{
+	if (len > OCI_JSON_MAX)
+		return err_invalid(err, "config: %zu bytes, the limit is %zu", len, OCI_JSON_MAX);
+	return json_text_check("config", json, len, err);
+}
+
 /* parse_tree() - Scanned text to a json-c tree: strict grammar, bounded depth */
 static int parse_tree(const char *json, size_t len, struct json_object **out,
 		      struct coffer_error *err)
@@ -329,8 +336,8 @@ static int parse_tree(const char *json, size_t len, struct json_object **out,
 		return 0;
 	if (e == json_tokener_continue)
 		return err_invalid(err, "config: JSON ends early, after %zu bytes", len);
-	return spec_fail_text(json, json_tokener_get_parse_end(tok), json_tokener_error_desc(e),
-			      err);
+	return json_text_fail("config", json, json_tokener_get_parse_end(tok),
+			      json_tokener_error_desc(e), err);
 }
 
 /* parse_document() - Text to @obj of @type; releases what is half done */

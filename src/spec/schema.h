@@ -13,6 +13,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "base/json_text.h"
 #include "spec/spec.h"
 
 enum spec_kind {
@@ -144,11 +145,6 @@ static inline void *spec_elem(struct spec_list l, const struct spec_type *type, 
 
 /* ---- where.c ---- */
 
-#define SPEC_QUOTE_MAX 96
-
-/* spec_quote() - @s made printable and short into @buf. Return: @buf */
-const char *spec_quote(char buf[static SPEC_QUOTE_MAX], const char *s);
-
 /**
  * spec_fail() - "<path>[.<member>]: <message>"
  * @at:		Place of the object; NULL for the document itself
@@ -189,25 +185,12 @@ int spec_check_syscall(const struct spec_where *at, const void *obj, struct coff
 int spec_check_arg(const struct spec_where *at, const void *obj, struct coffer_error *err);
 int spec_check_linux(const struct spec_where *at, const void *obj, struct coffer_error *err);
 
-/* ---- release.c, scan.c, place.c ---- */
+/* ---- release.c, parse.c ---- */
 
 /* spec_release() - Free what @obj owns and zero it; @obj itself stays */
 void spec_release(const struct spec_type *type, void *obj);
 
-/**
- * spec_scan() - Refuse what the JSON reader would let through or choke on
- *
- * Size, NUL bytes (raw or as an escape), control characters in strings,
- * what is not UTF-8 or not JSON's alphabet, integers past 64 bits, and more
- * values than a config of any sense has: a few bytes of text become hundreds
- * in memory.
- */
+/* spec_scan() - Refuse a document's text that is too long or json_text_check() refuses */
 int spec_scan(const char *json, size_t len, struct coffer_error *err);
-
-/* spec_fail_text() - "config: JSON at offset N: @why, in a.b[0]". Return: -EINVAL */
-int spec_fail_text(const char *json, size_t offset, const char *why, struct coffer_error *err);
-
-/* spec_utf8_valid() - @s is UTF-8: shortest form, no surrogates, at most U+10FFFF */
-bool spec_utf8_valid(const char *s);
 
 #endif /* SPEC_SCHEMA_H */

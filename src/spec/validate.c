@@ -25,11 +25,11 @@ static bool validate_matches(const struct spec_rule *rule, const char *s)
 static int validate_text(const struct spec_where *at, const struct spec_rule *rule, const char *s,
 			 struct coffer_error *err)
 {
-	char quoted[SPEC_QUOTE_MAX];
+	char quoted[JSON_QUOTE_MAX];
 
 	if (rule == NULL || validate_matches(rule, s))
 		return 0;
-	return spec_fail(at, NULL, err, "\"%s\" is not %s", spec_quote(quoted, s), rule->what);
+	return spec_fail(at, NULL, err, "\"%s\" is not %s", json_text_quote(quoted, s), rule->what);
 }
 
 static int validate_str(const struct spec_where *at, const struct spec_field *f, const char *s,

@@ -9,26 +9,11 @@
  */
 #include "spec/schema.h"
 
-#include <ctype.h>
 #include <stdio.h>
 
 /* Deep enough for every chain the tables can make. */
 #define WHERE_PATH_MAX	512
 #define WHERE_DEPTH_MAX 16
-
-const char *spec_quote(char buf[static SPEC_QUOTE_MAX], const char *s)
-{
-	size_t n = 0;
-
-	for (; *s != '\0' && n < SPEC_QUOTE_MAX - 4; s++)
-		buf[n++] = isprint((unsigned char)*s) && *s != '"' ? *s : '?';
-	if (*s != '\0') {
-		memcpy(buf + n, "...", 3);
-		n += 3;
-	}
-	buf[n] = '\0';
-	return buf;
-}
 
 /* where_append_member() - "a.b", or "a" at the start of the path */
 static size_t where_append_member(char *buf, size_t n, const char *name)
@@ -40,13 +25,13 @@ static size_t where_append_member(char *buf, size_t n, const char *name)
 
 static size_t where_append(char *buf, size_t n, const struct spec_where *w)
 {
-	char quoted[SPEC_QUOTE_MAX];
+	char quoted[JSON_QUOTE_MAX];
 	int r;
 
 	if (w->name == NULL)
 		r = snprintf(buf + n, WHERE_PATH_MAX - n, "[%zu]", w->index);
 	else if (w->key)
-		r = snprintf(buf + n, WHERE_PATH_MAX - n, "[\"%s\"]", spec_quote(quoted, w->name));
+		r = snprintf(buf + n, WHERE_PATH_MAX - n, "[\"%s\"]", json_text_quote(quoted, w->name));
 	else
 		return where_append_member(buf, n, w->name);
 	return r < 0 ? n : n + (size_t)r;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * spec/place.c - where in the document an offset of its text is
+ * base/json_place.c - where in the document an offset of its text is
  *
  * For errors of the text itself, before there is a tree to walk.  The text is
  * read once more from its start, which costs nothing while nothing is wrong;
  * it may be no JSON at all, so what comes out is a help to the reader and
- * trusted by nobody.  Callers: scan.c, parse.c.
+ * trusted by nobody.
  */
-#include "spec/schema.h"
+#include "base/json_text.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -94,7 +94,8 @@ static void place_format(const struct place *p, char buf[static PLACE_TEXT_MAX])
 	snprintf(buf + n, PLACE_TEXT_MAX - n, "%s", i < p->depth ? "..." : "");
 }
 
-int spec_fail_text(const char *json, size_t offset, const char *why, struct coffer_error *err)
+int json_text_fail(const char *what, const char *json, size_t offset, const char *why,
+		   struct coffer_error *err)
 {
 	struct place p = { 0 };
 	char where[PLACE_TEXT_MAX];
@@ -106,6 +107,6 @@ int spec_fail_text(const char *json, size_t offset, const char *why, struct coff
 			place_structure(&p, json[i]);
 	}
 	place_format(&p, where);
-	return err_invalid(err, "config: JSON at offset %zu: %s%s%s", offset, why,
+	return err_invalid(err, "%s: JSON at offset %zu: %s%s%s", what, offset, why,
 			   where[0] ? ", in " : "", where);
 }

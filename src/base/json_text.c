@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * spec/scan.c - limits on the text before the JSON reader sees it
+ * base/json_text.c - limits on the text before the JSON reader sees it
  *
  * json-c builds a tree of everything, known members or not, and an empty
  * object of two bytes costs it some 700; so values are counted here first,
@@ -9,7 +9,12 @@
  * would be rounded, overlong UTF-8 because its own check lets that pass.
  * Grammar beyond that is the reader's business.
  */
-#include "spec/schema.h"
+#include "base/json_text.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#include "base/cleanup.h"
 
 /* 65536 empty objects are about 45 MiB of tree. */
 #define SCAN_CONTAINERS_MAX 65536
@@ -54,7 +59,7 @@ static size_t scan_utf8(const char *s, size_t left)
 	return forms[i].size;
 }
 
-bool spec_utf8_valid(const char *s)
+bool json_text_is_utf8(const char *s)
 {
 	size_t left = strlen(s), n;
 
@@ -116,13 +121,13 @@ static size_t scan_number(const char *p, size_t left, bool negative)
 	return n > most || (n == most && memcmp(p, max, n) > 0) ? 0 : n;
 }
 
-static int scan_limits(const struct scan *s, struct coffer_error *err)
+static int scan_limits(const char *what, const struct scan *s, struct coffer_error *err)
 {
 	if (s->containers > SCAN_CONTAINERS_MAX)
-		return err_invalid(err, "config: more than %d objects and arrays",
+		return err_invalid(err, "%s: more than %d objects and arrays", what,
 				   SCAN_CONTAINERS_MAX);
 	if (s->values > SCAN_VALUES_MAX)
-		return err_invalid(err, "config: more than %d values", SCAN_VALUES_MAX);
+		return err_invalid(err, "%s: more than %d values", what, SCAN_VALUES_MAX);
 	return 0;
 }
 
@@ -159,19 +164,31 @@ static size_t scan_text(struct scan *s, const char *json, size_t i, size_t len, 
 	return scan_utf8(json + i, len - i);
 }
 
-int spec_scan(const char *json, size_t len, struct coffer_error *err)
+int json_text_check(const char *what, const char *json, size_t len, struct coffer_error *err)
 {
 	struct scan s = { 0 };
 	const char *why = NULL;
 	size_t i, step;
 
-	if (len > OCI_JSON_MAX)
-		return err_invalid(err, "config: %zu bytes, the limit is %zu", len, OCI_JSON_MAX);
 	for (i = 0; i < len; i += step) {
 		step = s.in_string ? scan_text(&s, json, i, len, &why)
 				   : scan_token(&s, json, i, len, &why);
 		if (step == 0)
-			return spec_fail_text(json, i, why, err);
+			return json_text_fail(what, json, i, why, err);
 	}
-	return scan_limits(&s, err);
+	return scan_limits(what, &s, err);
+}
+
+const char *json_text_quote(char buf[static JSON_QUOTE_MAX], const char *s)
+{
+	size_t n = 0;
+
+	for (; *s != '\0' && n < JSON_QUOTE_MAX - 4; s++)
+		buf[n++] = isprint((unsigned char)*s) && *s != '"' ? *s : '?';
+	if (*s != '\0') {
+		memcpy(buf + n, "...", 3);
+		n += 3;
+	}
+	buf[n] = '\0';
+	return buf;
 }
