@@ -14,12 +14,12 @@
  * unpacked below the one directory that the plan names.
  */
 #include <fcntl.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "archive/pack.h"
 #include "archive/unpack.h"
+#include "base/sized.h"
 #include "container/copy_options.h"
 #include "container/copy_plan.h"
 #include "container/copy_run.h"
@@ -27,18 +27,8 @@
 int copy_take_options(const struct coffer_copy_options *in, struct coffer_copy_options *out,
 		      struct coffer_error *err)
 {
-	const unsigned char *p = (const unsigned char *)in;
-
 	*out = (struct coffer_copy_options)COFFER_COPY_OPTIONS_INIT;
-	if (!in)
-		return 0;
-	if (in->size < sizeof(size_t))
-		return err_invalid(err, "copy options: their size is not set");
-	for (size_t i = sizeof(*out); i < in->size; i++)
-		if (p[i])
-			return err_unsupported(err, "copy options: made for a newer libcoffer");
-	memcpy(out, in, in->size < sizeof(*out) ? in->size : sizeof(*out));
-	return 0;
+	return in ? sized_import(out, sizeof(*out), in, "copy options", err) : 0;
 }
 
 static int copy_stat_guest(void *data, const char *path, bool follow,
@@ -181,18 +171,11 @@ int coffer_container_stat(struct coffer_container *c, const char *path, bool fol
 	struct coffer_path_stat full = { .size = sizeof(full) };
 	const struct copy_side guest = copy_guest(c);
 	char clean[PATH_MAX];
-	size_t size = out->size;
-	int r;
+	int r = copy_plan_path(&guest, path, clean, err);
 
-	if (size < sizeof(size_t))
-		return err_invalid(err, "stat: the result's size is not set");
-	r = copy_plan_path(&guest, path, clean, err);
 	if (r == 0)
 		r = transfer_ops_of(c)->stat(c, clean, follow_link, &full, err);
 	if (r < 0)
 		return err_wrap(err, "stat %s in container %s", path, c->id);
-	full.size = size < sizeof(full) ? size : sizeof(full);
-	memset(out, 0, size);
-	memcpy(out, &full, full.size);
-	return 0;
+	return sized_export(out, &full, sizeof(full), "stat", err);
 }
