@@ -25,7 +25,7 @@ build: deps $(BUILD)/build.ninja
 	@meson compile -C $(BUILD)
 
 run: build
-	$(BUILD)/bin/coffer run --timing --hostname box -- sh -c \
+	$(BUILD)/bin/coffer run --timing --hostname box coffer/hello sh -c \
 	  'echo "kernel   $$(uname -sr)"; echo "hostname $$(hostname)"; echo "pid 1    $$(cat /proc/1/comm)"'
 
 check: build

@@ -114,6 +114,8 @@ struct coffer_container_config {
 	const char *stop_signal;   /* the first of coffer_container_stop(). NULL: "TERM" */
 	uint64_t stop_grace;       /* microseconds for those who stop it without saying, told by
 				    * inspect; 0: 10 s */
+	const char *image;         /* name and id of the image that rootfs is of, told by inspect; */
+	const char *image_id;      /* NULL: none */
 };
 #define COFFER_CONTAINER_CONFIG_INIT { .size = sizeof(struct coffer_container_config) }
 

@@ -151,6 +151,26 @@ struct coffer_image_config {
 COFFER_PUBLIC void coffer_image_get_config(const struct coffer_image *image,
 					   struct coffer_image_config *out);
 
+struct coffer_container_config;
+struct coffer_process_config;
+
+/**
+ * coffer_image_apply() - Complete a container's configuration by what its image says
+ * @entrypoint:	Instead of the image's, whose cmd is not used then either; NULL: the image's
+ * @config:	Its labels and stop signal; what it says already wins
+ * @process:	Likewise; its args (NULL: none) are instead of the image's cmd
+ * @block:	Set to memory that both refer to now; free(3) it after coffer_container_new()
+ *
+ * Not done here: rootfs (coffer_image_rootfs()) and platform (coffer_image_platform()).
+ *
+ * Errors: invalid-argument (there is no program to run)
+ */
+COFFER_PUBLIC int coffer_image_apply(const struct coffer_image_config *said,
+				     const char *const *entrypoint,
+				     struct coffer_container_config *config,
+				     struct coffer_process_config *process, void **block,
+				     struct coffer_error *err);
+
 /**
  * coffer_image_rootfs() - Its root file system, built if it has not been yet
  * @path:	Set to a string of @image's: an ext4 image to be read only, for

@@ -93,7 +93,7 @@ static int ps_print_json(struct json_object *doc, const char *command, const cha
 	if (!obj || !json_add(obj, "Command", json_object_new_string(command)) ||
 	    !json_add(obj, "CreatedAt", json_object_new_string(doc_text(doc, NULL, "Created"))) ||
 	    !json_add(obj, "ID", json_object_new_string(id)) ||
-	    !json_add(obj, "Image", json_object_new_string(doc_text(doc, NULL, "Image"))) ||
+	    !json_add(obj, "Image", json_object_new_string(doc_text(doc, "Config", "Image"))) ||
 	    !json_add(obj, "Labels", labels ? json_object_get(labels) : json_object_new_object()) ||
 	    !json_add(obj, "Names", json_object_new_string(id)) ||
 	    !json_add(obj, "RunningFor", json_object_new_string(age)) ||
@@ -122,7 +122,7 @@ static int ps_one(struct json_object *doc, const struct ps_opts *opts, struct ta
 	else if (strcmp(opts->format, "json") == 0)
 		return ps_print_json(doc, command, status, created, err);
 	else
-		table_add(table, (const char *[]){ id, doc_text(doc, NULL, "Image"), command,
+		table_add(table, (const char *[]){ id, doc_text(doc, "Config", "Image"), command,
 						   created, status });
 	return 0;
 }

@@ -26,6 +26,7 @@ struct run {
 	const struct cli *cli;
 	const struct run_opts *opts;
 	struct coffer_container *container;
+	struct run_image image;
 	struct session session;
 	struct logfile log;
 	struct background background;
@@ -175,7 +176,8 @@ static int run_with(struct run *run, char *args[])
 	if (r == 0)
 		r = session_open(&run->session, &err);
 	if (r == 0)
-		r = run_new(run->opts, run->cli, args, &run->session, &run->container, &err);
+		r = run_new(run->opts, run->cli, &run->image, args, &run->session, &run->container,
+			    &err);
 	code = r < 0 ? run_fail(run, CLI_EXIT_ERROR, &err) : run_container(run);
 	/* Last, for whoever follows the log: its end is the end of the container's owner. */
 	logfile_close(&run->log);
@@ -189,15 +191,19 @@ static int cli_run(const struct cli *cli, const struct cli_verb *verb, int argc,
 	struct coffer_error err = COFFER_ERROR_INIT;
 	struct run run = { .cli = cli, .opts = &opts, .background = BACKGROUND_INIT,
 			   .log = { .dir_fd = -1, .fd = -1 } };
-	int rest, code;
+	int rest, code, r;
 
 	code = cli_options(verb, 0, argc, argv, &opts, &opts.help, 0, argc, &rest);
 	if (code >= 0)
 		return code;
-	if (run_check(&opts, argc - rest, &err) < 0)
+	r = run_check(&opts, cli, argc - rest, &err);
+	if (r == 0 && !run_rootfs(&opts, cli))
+		r = run_image_open(&run.image, cli, argv[rest++], &err);
+	if (r < 0)
 		return cli_fail(&err);
 	code = run_with(&run, argv + rest);
 	session_close(&run.session);
+	run_image_close(&run.image);
 	if (opts.timing)
 		run_report(&run);
 	return code;
@@ -206,8 +212,8 @@ static int cli_run(const struct cli *cli, const struct cli_verb *verb, int argc,
 const struct cli_verb cli_verb_run = {
 	.name = "run",
 	.fn = cli_run,
-	.usage = "[OPTION...] [--] COMMAND [ARG...]",
-	.help = "Run a program in a new container and wait for it",
+	.usage = "[OPTION...] IMAGE [COMMAND [ARG...]]",
+	.help = "Run an image's program in a new container and wait for it",
 	.rows = run_rows,
 	.nrows = RUN_NROWS,
 };

@@ -26,17 +26,19 @@ const struct opt_row run_rows[RUN_NROWS] = {
 	{ "cidfile", 0, OPT_STRING, FIELD(cidfile), "FILE", "Write the id to a new file" },
 	{ "interactive", 'i', OPT_FLAG, FIELD(interactive), NULL, "Pass stdin on" },
 	{ "tty", 't', OPT_FLAG, FIELD(tty), NULL, "Run on a terminal of its own; includes -i" },
+	{ "entrypoint", 0, OPT_STRING, FIELD(entrypoint), "PROGRAM",
+	  "Run this, with COMMAND as its arguments, instead of the image's" },
 	{ "env", 'e', OPT_LIST, FIELD(env), "KEY=VALUE",
 	  "Set a variable (KEY alone: as it is here)" },
 	{ "env-file", 0, OPT_LIST, FIELD(env_file), "FILE", "Set those in the lines of a file" },
-	{ "workdir", 'w', OPT_STRING, FIELD(workdir), "DIR", "Working directory (default: /)" },
+	{ "workdir", 'w', OPT_STRING, FIELD(workdir), "DIR", "Working directory (default: the image's, else /)" },
 	{ "user", 'u', OPT_STRING, FIELD(user), "USER[:GROUP]",
-	  "Names or numbers (default: root)" },
+	  "Names or numbers (default: the image's, else root)" },
 	{ "group-add", 0, OPT_LIST, FIELD(group_add), "GID", "A further group" },
 	{ "init", 0, OPT_FLAG, FIELD(init), NULL,
 	  "Run it below an init that reaps orphans and passes signals on" },
 	{ "stop-signal", 0, OPT_STRING, FIELD(stop_signal), "SIGNAL",
-	  "What coffer stop sends first (default: TERM)" },
+	  "What coffer stop sends first (default: the image's, else TERM)" },
 	{ "stop-timeout", 0, OPT_COUNT, FIELD(stop_timeout), "SECONDS",
 	  "How long it then waits (default: 10)", 0, 1 << 30 },
 	{ "label", 'l', OPT_LIST, FIELD(label), "KEY=VALUE", "For inspect and ps" },
@@ -47,7 +49,7 @@ const struct opt_row run_rows[RUN_NROWS] = {
 	{ "dns-option", 0, OPT_LIST, FIELD(dns_option), "OPTION", "For /etc/resolv.conf" },
 	{ "sysctl", 0, OPT_LIST, FIELD(sysctl), "KEY=VALUE", "Kernel setting" },
 	{ "rootfs", 0, OPT_STRING, FIELD(rootfs), "PATH",
-	  "Root: a directory (copied) or an ext4 or erofs image (not changed)" },
+	  "Instead of an image: a directory (copied) or a file with ext4 or erofs" },
 	{ "rootfs-share", 0, OPT_FLAG, FIELD(rootfs_share), NULL,
 	  "Share a --rootfs directory instead of copying it" },
 	{ "read-only", 0, OPT_FLAG, FIELD(read_only), NULL, "Refuse writes to the root" },
@@ -97,9 +99,19 @@ void run_opts_free(struct run_opts *opts)
 			opt_list_free((struct opt_list *)((char *)opts + run_rows[i].offset));
 }
 
-int run_check(const struct run_opts *opts, int nargs, struct coffer_error *err)
+const char *run_rootfs(const struct run_opts *opts, const struct cli *cli)
 {
-	if (nargs == 0)
+	return opts->rootfs ? opts->rootfs : cli->config.rootfs;
+}
+
+int run_check(const struct run_opts *opts, const struct cli *cli, int nargs,
+	      struct coffer_error *err)
+{
+	const char *rootfs = run_rootfs(opts, cli);
+
+	if (nargs == 0 && !rootfs)
+		return err_invalid(err, "run: no image given (see coffer run --help)");
+	if (nargs == 0 && !(opts->entrypoint && *opts->entrypoint))
 		return err_invalid(err, "run: no command given (see coffer run --help)");
 	if (opts->timing && opts->detach)
 		return err_invalid(err, "run: options --timing and --detach exclude each other; "
@@ -118,7 +130,7 @@ static const char *run_pick(const char *option, const char *config)
 static int run_fill_root(const struct run_opts *opts, const struct cli *cli,
 			 struct coffer_container_config *cfg, struct coffer_error *err)
 {
-	cfg->rootfs = run_pick(opts->rootfs, cli->config.rootfs);
+	cfg->rootfs = run_rootfs(opts, cli);
 	cfg->rootfs_share = opts->rootfs_share;
 	cfg->read_only = opts->read_only;
 	cfg->platform = opts->platform;
@@ -192,12 +204,28 @@ static int run_fill_process(const struct run_opts *opts, struct words *words,
 	return r;
 }
 
-int run_new(const struct run_opts *opts, const struct cli *cli, char *args[],
-	    struct session *session, struct coffer_container **out, struct coffer_error *err)
+/* @block: as coffer_image_apply() has it */
+static int run_fill_image(const struct run_opts *opts, const struct run_image *image,
+			  struct coffer_container_config *cfg, struct coffer_process_config *p,
+			  void **block, struct coffer_error *err)
+{
+	const char *entry = opts->entrypoint;
+	const char *const entrypoint[] = { entry && *entry ? entry : NULL, NULL };
+	int r;
+
+	cfg->image = image->name;
+	r = coffer_image_apply(&image->said, entry ? entrypoint : NULL, cfg, p, block, err);
+	return r < 0 && image->name ? err_wrap(err, "image %s", image->name) : r;
+}
+
+int run_new(const struct run_opts *opts, const struct cli *cli, const struct run_image *image,
+	    char *args[], struct session *session, struct coffer_container **out,
+	    struct coffer_error *err)
 {
 	struct coffer_container_config cfg = COFFER_CONTAINER_CONFIG_INIT;
 	struct coffer_process_config p = COFFER_PROCESS_CONFIG_INIT;
 	CLEANUP(words_free) struct words words = { 0 };
+	autofree void *block = NULL;
 	int r;
 
 	run_fill_machine(opts, cli, &cfg);
@@ -208,9 +236,11 @@ int run_new(const struct run_opts *opts, const struct cli *cli, char *args[],
 		r = run_fill_lists(opts, &words, &cfg, err);
 	if (r == 0)
 		r = run_fill_process(opts, &words, &p, err);
+	p.args = (const char *const *)args;
+	if (r == 0)
+		r = run_fill_image(opts, image, &cfg, &p, &block, err);
 	if (r < 0)
 		return r;
-	p.args = (const char *const *)args;
 	session_stdio(session, opts->interactive, opts->tty, true, &p);
 	cfg.process = &p;
 	r = coffer_container_new(opts->name, &cfg, out, err);

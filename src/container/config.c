@@ -341,7 +341,7 @@ static int config_own_container(struct config_container *p, struct coffer_error 
 	};
 	const char **const texts[] = { &c->rootfs,   &c->layer.path, &c->hostname, &c->dns.domain,
 				       &c->platform, &c->machine,    &c->kernel,   &c->initrd,
-				       &c->run_dir,  &c->stop_signal };
+				       &c->run_dir,  &c->stop_signal, &c->image,  &c->image_id };
 	int r = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(words) && r == 0; i++)

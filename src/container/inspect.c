@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "coffer/image.h"
 #include "rpc/grpc_text.h"
 
 static const char *const inspect_status[] = {
@@ -115,6 +116,13 @@ static struct json_object *inspect_state(const struct coffer_container *c, enum 
 	return ok ? obj : NULL;
 }
 
+static const char *inspect_image(const struct coffer_container_config *config)
+{
+	if (config->image)
+		return config->image;
+	return config->rootfs ? config->rootfs : COFFER_IMAGE_BUILTIN;
+}
+
 static struct json_object *inspect_config(const struct coffer_container *c)
 {
 	const struct coffer_process_config *p = c->init->config;
@@ -124,6 +132,7 @@ static struct json_object *inspect_config(const struct coffer_container *c)
 	ok = obj &&
 	     json_add(obj, "Hostname",
 		      inspect_string(c->config->hostname ? c->config->hostname : c->id)) &&
+	     json_add(obj, "Image", inspect_string(inspect_image(c->config))) &&
 	     json_add(obj, "User", inspect_string(p->user)) &&
 	     json_add(obj, "Tty", json_object_new_boolean(p->terminal)) &&
 	     json_add(obj, "OpenStdin", json_object_new_boolean(p->stdio[COFFER_STDIN].mode !=
@@ -259,7 +268,8 @@ struct json_object *inspect_make(struct coffer_container *c, enum coffer_state s
 	     json_add(doc, "Args", inspect_words(p->args + 1)) &&
 	     json_add(doc, "State", inspect_state(c, state)) &&
 	     json_add(doc, "Image",
-		      inspect_string(c->config->rootfs ? c->config->rootfs : "(built-in)")) &&
+		      inspect_string(c->config->image_id ? c->config->image_id
+							 : inspect_image(c->config))) &&
 	     json_add(doc, "Platform", inspect_string(c->config->platform)) &&
 	     json_add(doc, "Config", inspect_config(c)) &&
 	     json_add(doc, "HostConfig", inspect_host_config(c)) &&

@@ -104,7 +104,7 @@ refused() {
 		"--env-file /no/such" "-e =x" "-w relative" "--hostname a/b" "--name ../x" \
 		"--name -x" "-t" "-d --timing" "--rootfs /no/such" "-d --rootfs /no/such" \
 		"-d --name ../x" "-d --kernel /no/such"; do
-		refused run $words -- true
+		refused run $words coffer/hello true
 	done
 	[ -z "$(ls -A "$COFFER_RUN" 2>/dev/null)" ]
 }

@@ -15,7 +15,7 @@ setup_file() {
 	export PYTHONPATH="$BATS_TEST_DIRNAME"
 	export PYTHONDONTWRITEBYTECODE=1
 	# Descriptor 3 is bats' own; a process in the background must not hold it.
-	"$COFFER" run -d --name box --label tier=test --init --stop-timeout 3 -e FROM=run -w /srv -- \
+	"$COFFER" run -d --name box --label tier=test --init --stop-timeout 3 -e FROM=run -w /srv coffer/hello \
 		sh -c 'echo out; echo err >&2; trap "exit 4" TERM; n=0; while :; do n=$((n+1)); echo tick $n; sleep 0.5; done' 3>&-
 }
 
@@ -227,7 +227,7 @@ assert len(d.getElementsByTagName("rect")) > 5' "$T/boot.svg"
 }
 
 @test "its name is taken, and it is not removed while it runs" {
-	coffer run --name box -- true
+	coffer run --name box coffer/hello true
 	[ "$status" -eq 125 ]
 	[[ "$stderr" == *exists* ]]
 	coffer rm box
@@ -263,16 +263,16 @@ assert len(d.getElementsByTagName("rect")) > 5' "$T/boot.svg"
 }
 
 @test "a program that is not there: its code, and nothing is left" {
-	run -127 --separate-stderr timeout 120 "$COFFER" run -d -- no-such-program 3>&-
+	run -127 --separate-stderr timeout 120 "$COFFER" run -d coffer/hello no-such-program 3>&-
 	[ -z "$output" ]
 	[ "${#stderr_lines[@]}" -eq 1 ]
-	coffer run -d -- /etc/passwd
+	coffer run -d coffer/hello /etc/passwd
 	[ "$status" -eq 126 ]
 	[ -z "$(others)" ]
 }
 
 @test "--rm, --cidfile, and a log that does not grow without bound" {
-	coffer run -d --rm --cidfile "$T/id" -- sh -c 'yes 0123456789012345678901234567890123456789 | head -400000; sleep 4; exit 3'
+	coffer run -d --rm --cidfile "$T/id" coffer/hello sh -c 'yes 0123456789012345678901234567890123456789 | head -400000; sleep 4; exit 3'
 	[ "$status" -eq 0 ]
 	[[ "$output" =~ ^[0-9a-f]{12}$ ]]
 	[ "$(cat "$T/id")" = "$output" ]
@@ -296,7 +296,7 @@ assert len(d.getElementsByTagName("rect")) > 5' "$T/boot.svg"
 }
 
 @test "without a reader of its terminal a program goes on; rm -f ends it" {
-	coffer run -d -t -i --name tty -- sh -c 'tty; exec sleep 1000'
+	coffer run -d -t -i --name tty coffer/hello sh -c 'tty; exec sleep 1000'
 	[ "$status" -eq 0 ]
 	sleep 1
 	[[ "$("$COFFER" logs tty)" == /dev/pts/0* ]]
@@ -308,7 +308,7 @@ assert len(d.getElementsByTagName("rect")) > 5' "$T/boot.svg"
 
 @test "kill -9 of the owner: all of it ends, ps -a says so, rm cleans" {
 	exec 8>"$T/held"
-	coffer run -d --name orphan -- sleep 1000
+	coffer run -d --name orphan coffer/hello sleep 1000
 	exec 8>&-
 	[ "$status" -eq 0 ]
 	owner=$(field orphan State Pid)
@@ -328,7 +328,7 @@ assert len(d.getElementsByTagName("rect")) > 5' "$T/boot.svg"
 	[[ "$("$COFFER" ps -a)" == *"Dead (137)"* ]]
 	[[ "$(field orphan State Error)" == *killed* ]]
 	[ "$("$COFFER" wait orphan)" = 137 ]
-	coffer run --name orphan -- true
+	coffer run --name orphan coffer/hello true
 	[ "$status" -eq 125 ]
 	coffer rm orphan
 	[ "$status" -eq 0 ]
@@ -336,7 +336,7 @@ assert len(d.getElementsByTagName("rect")) > 5' "$T/boot.svg"
 }
 
 @test "kill -9 of the machine: dead, with a cause that names it" {
-	coffer run -d --name broken -- sleep 1000
+	coffer run -d --name broken coffer/hello sleep 1000
 	owner=$(field broken State Pid)
 	kill -KILL "$(pgrep -P "$(pgrep -P "$owner")")"
 	[ "$("$COFFER" wait broken)" = 137 ]
@@ -352,7 +352,7 @@ assert len(d.getElementsByTagName("rect")) > 5' "$T/boot.svg"
 }
 
 @test "a run in the foreground is listed while it lives, and can be used" {
-	"$COFFER" run --name fore -- sleep 1000 >/dev/null 2>&1 3>&- &
+	"$COFFER" run --name fore coffer/hello sleep 1000 >/dev/null 2>&1 3>&- &
 	pid=$!
 	for _ in $(seq 300); do
 		[ "$("$COFFER" exec fore echo yes 2>/dev/null)" != yes ] || break
@@ -370,7 +370,7 @@ assert len(d.getElementsByTagName("rect")) > 5' "$T/boot.svg"
 }
 
 @test "a start that is given up leaves nothing" {
-	"$COFFER" run -d --name never -- sleep 1000 3>&- >"$T/out" 2>&1 &
+	"$COFFER" run -d --name never coffer/hello sleep 1000 3>&- >"$T/out" 2>&1 &
 	pid=$!
 	sleep 0.4
 	kill -TERM "$pid"

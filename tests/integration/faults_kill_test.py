@@ -28,7 +28,7 @@ KILLED = SIGNAL + signal.SIGKILL
 
 
 def start(box):
-    return box.start("--", "sh", "-c", "echo up; sleep 60")
+    return box.start("coffer/hello", "sh", "-c", "echo up; sleep 60")
 
 
 def until_up(child):

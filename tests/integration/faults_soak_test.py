@@ -34,12 +34,12 @@ def available_mib():
 def one_after_the_other(box):
     for i in range(RUNS):
         box.children.clear()
-        expect_output(box.run("--", "echo", str(i)), f"{i}\n")
+        expect_output(box.run("coffer/hello", "echo", str(i)), f"{i}\n")
         box.expect_clean()
 
 
 def crowd(box, n, *options):
-    children = [box.start(*options, "--", "echo", str(i)) for i in range(n)]
+    children = [box.start(*options, "coffer/hello", "echo", str(i)) for i in range(n)]
     for i, child in enumerate(children):
         expect_output(box.finish(child, CROWD), f"{i}\n")
     box.expect_clean()
@@ -54,7 +54,7 @@ def small_machines_at_once(box):
     if available_mib() < MACHINES * MACHINE_MIB:
         raise Skip(f"{MACHINES * MACHINE_MIB} MiB of memory are not free")
     pipes = [os.pipe() for _ in range(MACHINES)]
-    children = [box.start("-i", "-m", "96M", "--", "sh", "-c", "echo up; cat", stdin=r)
+    children = [box.start("-i", "-m", "96M", "coffer/hello", "sh", "-c", "echo up; cat", stdin=r)
                 for r, _ in pipes]
     for child in children:
         expect(child.stdout.readline() == b"up\n", "a machine did not answer")

@@ -16,7 +16,7 @@ from faults_box import (AT_ONCE, BOOT, NOT_EXECUTABLE, NOT_FOUND, SIGNAL, Skip, 
 PROGRAMS = sys.argv[1]
 DATA = os.path.join(os.path.dirname(PROGRAMS), "lib", "coffer")
 NOBODY = 65534
-TRUE = ("--", "true")
+TRUE = ("coffer/hello", "true")
 
 
 def write(box, name, data, mode=0o644):
@@ -34,8 +34,10 @@ OPTIONS = {
     "unknown letter": (["-Z"], "unknown option -Z"),
     "option without its argument": (["--rootfs"], "--rootfs needs an argument"),
     "flag with an argument": (["--read-only=2", *TRUE], "not true or false"),
-    "no command": ([], "no command"),
-    "empty command": (["--", ""], "no program"),
+    "no image": ([], "no image"),
+    "no command": (["--rootfs", "/"], "no command"),
+    "no command, and none in the image": (["coffer/hello"], "no command"),
+    "empty command": (["coffer/hello", ""], "no program"),
     "no terminal": (["-t", *TRUE], "not a TTY"),
     "no number": (["--cpus", "two", *TRUE], "--cpus"),
     "no cpus": (["--cpus", "0", *TRUE], "--cpus"),
@@ -155,7 +157,7 @@ def bad_run_dirs(box):
 
 
 def name_taken(box):
-    first = box.start("--", "sleep", "60")
+    first = box.start("coffer/hello", "sleep", "60")
     expect(wait_until(lambda: box.find("qemu"), BOOT), "no machine")
     end = box.finish(box.popen([box.coffer(), "run", "--name", first.name, *TRUE]), AT_ONCE)
     expect_error(end, first.name, "exists already")
@@ -252,14 +254,14 @@ def full_disk(box):
 # --- programs ---
 
 def not_found(box):
-    expect_error(box.run("--", "nope"), "nope", code=NOT_FOUND)
-    expect_error(box.run("--", "/bin/nope"), "/bin/nope", code=NOT_FOUND)
+    expect_error(box.run("coffer/hello", "nope"), "nope", code=NOT_FOUND)
+    expect_error(box.run("coffer/hello", "/bin/nope"), "/bin/nope", code=NOT_FOUND)
     box.expect_clean()
 
 
 def not_executable(box):
-    expect_error(box.run("--", "/etc/passwd"), "/etc/passwd", code=NOT_EXECUTABLE)
-    expect_error(box.run("--", "/etc"), "/etc", code=NOT_EXECUTABLE)
+    expect_error(box.run("coffer/hello", "/etc/passwd"), "/etc/passwd", code=NOT_EXECUTABLE)
+    expect_error(box.run("coffer/hello", "/etc"), "/etc", code=NOT_EXECUTABLE)
     box.expect_clean()
 
 
@@ -283,7 +285,7 @@ def unknown_user(box):
 def exit_codes(box):
     for script, code in (("exit 42", 42), ("exit 255", 255),
                          ("sh -c 'kill -KILL $$'; exit $?", SIGNAL + signal.SIGKILL)):
-        expect_code(box.run("--", "sh", "-c", script), code)
+        expect_code(box.run("coffer/hello", "sh", "-c", script), code)
     box.expect_clean()
 
 
@@ -291,7 +293,7 @@ def exit_codes(box):
 
 def closed_streams(box):
     """Descriptors 0, 1 and 2 are not there; files opened in their place must not be taken for them."""
-    end = box.run("--", "echo", "hello", preexec_fn=lambda: os.closerange(0, 3))
+    end = box.run("coffer/hello", "echo", "hello", preexec_fn=lambda: os.closerange(0, 3))
     expect(end.out == "" and end.err == "", f"output where there is none: {end}")
     expect(end.code in (0, 125), f"exit code 0 or 125 was expected: {end}")
     box.expect_clean()
@@ -299,7 +301,7 @@ def closed_streams(box):
 
 def reader_gone(box):
     """An endless program and a reader that has enough after a line."""
-    child = box.start("--", "yes")
+    child = box.start("coffer/hello", "yes")
     expect(child.stdout.readline() == b"y\n", "no output")
     child.stdout.close()
     child.stdout = open(os.devnull, "rb")
@@ -309,7 +311,7 @@ def reader_gone(box):
 
 def full_output(box):
     with open("/dev/full", "wb") as full:
-        end = box.run("--", "echo", "hello", stdout=full)
+        end = box.run("coffer/hello", "echo", "hello", stdout=full)
     expect(end.code in (0, 1, 125), f"a code of ours was expected: {end}")
     box.expect_clean()
 
@@ -317,7 +319,7 @@ def full_output(box):
 def terminate_early(box):
     """A signal before the machine is up ends the run at once."""
     for sig in (signal.SIGTERM, signal.SIGINT):
-        child = box.start("--", "sleep", "60")
+        child = box.start("coffer/hello", "sleep", "60")
         expect(wait_until(lambda: box.find("qemu"), BOOT, 0.005), "no machine")
         child.send_signal(sig)
         expect_code(box.finish(child, AT_ONCE), SIGNAL + sig)

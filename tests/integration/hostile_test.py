@@ -113,7 +113,7 @@ def guest_test(case):
     within, *words = GUESTS[case]
 
     def test(box):
-        end = box.run("--initrd", write_initrd(box, case), "--", "true", within=within)
+        end = box.run("--initrd", write_initrd(box, case), "coffer/hello", "true", within=within)
         expect_error(end, *words, code=KILLED.get(case, ERROR))
         box.expect_clean()
     return test
@@ -149,7 +149,7 @@ def ring_test(case):
         path = os.path.join(box.dir, "case")
         with open(path, "w", encoding="ascii") as f:
             f.write(case + "\n")
-        child = box.start("--kernel", RING, "--initrd", path, "--", "true")
+        child = box.start("--kernel", RING, "--initrd", path, "coffer/hello", "true")
         if RINGS[case]:
             vm = os.path.join(box.run_dir, child.name, "vm")
             if not wait_until(lambda: os.path.isdir(vm), 5, 0.001):
@@ -180,14 +180,14 @@ def no_init(box):
     path = os.path.join(box.dir, "initrd")
     with open(path, "wb") as f:
         f.write(os.urandom(100000))
-    expect_error(box.run("--initrd", path, "--", "true"), "panicked: .*")
+    expect_error(box.run("--initrd", path, "coffer/hello", "true"), "panicked: .*")
     box.expect_clean()
 
 
 def give_up(box):
     """A user need not wait for a guest that does not answer."""
     for case in ("silent", "greeting-silent", "rpc-silence"):
-        child = box.start("--initrd", write_initrd(box, case), "--", "true")
+        child = box.start("--initrd", write_initrd(box, case), "coffer/hello", "true")
         console = os.path.join(box.run_dir, child.name, "vm", "console.log")
         expect(wait_until(lambda: case in read(console), BOOT), f"{case}: no guest")
         time.sleep(1)

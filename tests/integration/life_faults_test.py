@@ -55,7 +55,7 @@ class Round:
 
     def boot(self, program="sleep 1000"):
         return self.coffer("run", "-d", "--name", self.name, "--cap-add", "ALL",
-                           "-v", f"{self.share}:/s", "--", "sh", "-c", program)
+                           "-v", f"{self.share}:/s", "coffer/hello", "sh", "-c", program)
 
     def booted(self):
         end = self.finish(self.boot(), BOOT)

@@ -49,10 +49,10 @@ LONG_ID = "parity-" + "x" * 57
 class Container:
     """coffer run -d, ended by rm -f."""
 
-    def __init__(self, box, *options, program=("sleep", "1000000"), name=None):
+    def __init__(self, box, *options, of="coffer/hello", program=("sleep", "1000000"), name=None):
         self.box = box
         self.name = name or box.name()
-        self.must("run", "-d", "--name", self.name, *options, "--", *program)
+        self.must("run", "-d", "--name", self.name, *options, of, *program)
 
     def coffer(self, *args, within=BOOT, feed=None, **options):
         options |= {"stdin": subprocess.PIPE} if feed is not None else {}
@@ -145,7 +145,7 @@ def terminal(box):
     name = box.name()
     script = "echo TERM=$TERM; tty; stty size; test -c /dev/console && echo c >/dev/console; " \
         "echo up; sleep 1000000"
-    child = box.popen([box.coffer(), "run", "-t", "--name", name, "--", "sh", "-c", script],
+    child = box.popen([box.coffer(), "run", "-t", "--name", name, "coffer/hello", "sh", "-c", script],
                       stdin=slave, stdout=slave, stderr=slave)
 
     def until(marker):
@@ -218,7 +218,7 @@ def streams(box):
     expect(end.out.split()[0] == hashlib.sha256(data).hexdigest(), f"in many chunks: {end}")
     # 128 KiB to init, echoed with the same count.
     text = b"0123456789abcde\n" * 8192
-    end = box.run("-i", "--", "cat", stdin=box_file(box, text))
+    end = box.run("-i", "coffer/hello", "cat", stdin=box_file(box, text))
     expect(end.code == 0 and end.out.encode() == text, f"{len(text)} bytes through cat as init")
     much(box, c)
     # Nobody is kept waiting by a child that holds the output.
@@ -371,7 +371,7 @@ def layers(box):
         before = hashlib.sha256(f.read()).hexdigest()
     kept = os.path.join(box.dir, "kept.img")
     for turn, journal in enumerate(("none", "ordered")):
-        c = Container(box, "--rootfs", image, "--layer", kept if turn else "disk",
+        c = Container(box, "--rootfs", image, of="--", "--layer", kept if turn else "disk",
                       "--layer-size", "100M", "--journal", journal)
         c.expect("below", "cat /etc/below")
         size = int(c.says("df -m / | tail -n 1 | awk '{ print $2 }'"))
@@ -379,7 +379,7 @@ def layers(box):
         c.says("echo mine >/etc/below; echo new >/etc/new; sync")
         c.remove()
     # The kept one has what was written; the one below has not.
-    c = Container(box, "--rootfs", image, "--layer", kept)
+    c = Container(box, "--rootfs", image, "--layer", kept, of="--")
     c.expect("mine\nnew", "cat /etc/below /etc/new")
     c.remove()
     with open(image, "rb") as f:
@@ -390,8 +390,8 @@ def layers(box):
 
 
 def init_wrapper(box):
-    expect(box.run("--init", "--", "sh", "-c", "exit 42").code == 42, "42 was expected")
-    end = box.run("--init", "-i", "--", "cat", stdin=box_file(box, b"through\n"))
+    expect(box.run("--init", "coffer/hello", "sh", "-c", "exit 42").code == 42, "42 was expected")
+    end = box.run("--init", "-i", "coffer/hello", "cat", stdin=box_file(box, b"through\n"))
     expect(end.out == "through\n", f"input below an init: {end}")
     c = Container(box, "--init",
                   program=("sh", "-c", "trap 'exit 9' TERM; while :; do sleep 0.1; done"))
@@ -488,7 +488,7 @@ def volumes(box):
     for bad in (("-v", "../up:/v"), ("-v", "no such:/v"), ("-v", "vol:relative"),
                 ("--mount", "type=nbd,source=http://x,target=/n"), ("-v", "/nowhere/at/all:/v"),
                 ("-v", "vol:/v", "-v", "vol2:/v")):
-        end = box.run(*bad, "--", "true", within=BOOT)
+        end = box.run(*bad, "coffer/hello", "true", within=BOOT)
         expect(end.code == 125 and end.err.startswith("coffer: "), f"{bad}: {end}")
 
 

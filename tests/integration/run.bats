@@ -11,7 +11,7 @@ setup_file() {
 	export COFFER_RUN="$BATS_FILE_TMPDIR/run"
 	export XDG_CONFIG_HOME="$BATS_FILE_TMPDIR/config"
 	# Descriptor 3 is bats' own; a child that outlives its test must not hold it.
-	"$COFFER" run -- true 3>&-
+	"$COFFER" run coffer/hello true 3>&-
 }
 
 setup() {
@@ -74,7 +74,7 @@ one_line() {
 bats_require_minimum_version 1.5.0
 
 @test "output, error and exit code come back" {
-	coffer run -- sh -c 'echo out; echo err >&2; exit 42'
+	coffer run coffer/hello sh -c 'echo out; echo err >&2; exit 42'
 	[ "$status" -eq 42 ]
 	[ "$output" = out ]
 	[ "$stderr" = err ]
@@ -82,7 +82,7 @@ bats_require_minimum_version 1.5.0
 }
 
 @test "it is another kernel's world" {
-	coffer run --name c1 -- sh -c 'hostname; cat /proc/1/comm; echo $$; id -u'
+	coffer run --name c1 coffer/hello sh -c 'hostname; cat /proc/1/comm; echo $$; id -u'
 	[ "$status" -eq 0 ]
 	[ "${lines[0]}" = c1 ]
 	[ "${lines[1]}" = sh ]
@@ -92,7 +92,7 @@ bats_require_minimum_version 1.5.0
 
 @test "options reach the program" {
 	OUTER=from-here coffer run --hostname box -w /new/dir -u 1000:1000 -e A=1 -e B='x y' \
-		-e OUTER -e MISSING --cpus 2 -m 128M -- \
+		-e OUTER -e MISSING --cpus 2 -m 128M coffer/hello \
 		sh -c 'hostname; pwd; id -u; id -g; echo "$A $B $OUTER ${MISSING-unset}"; nproc'
 	[ "$status" -eq 0 ]
 	[ "${lines[0]}" = box ]
@@ -104,41 +104,41 @@ bats_require_minimum_version 1.5.0
 }
 
 @test "the program's own options are left alone" {
-	coffer run echo -i --name x -- y
+	coffer run coffer/hello echo -i --name x -- y
 	[ "$status" -eq 0 ]
 	[ "$output" = "-i --name x -- y" ]
 }
 
 @test "127 for a program that is not there, 126 for one that cannot run" {
-	run -127 --separate-stderr "$COFFER" run -- no-such-program 3>&-
+	run -127 --separate-stderr "$COFFER" run coffer/hello no-such-program 3>&-
 	one_line
 	[[ "$stderr" == *no-such-program* ]]
-	coffer run -- /etc/passwd
+	coffer run coffer/hello /etc/passwd
 	[ "$status" -eq 126 ]
 	one_line
-	coffer run -- /etc
+	coffer run coffer/hello /etc
 	[ "$status" -eq 126 ]
 	nothing_left
 }
 
 @test "a program that dies of a signal gives 128 and its number" {
-	coffer run -- sh -c 'sh -c "kill -SEGV \$\$"; exit $?'
+	coffer run coffer/hello sh -c 'sh -c "kill -SEGV \$\$"; exit $?'
 	[ "$status" -eq 139 ]
 }
 
 @test "without -i standard input is empty" {
-	run -0 bash -c 'echo hello | "$COFFER" run -- cat 3>&-'
+	run -0 bash -c 'echo hello | "$COFFER" run coffer/hello cat 3>&-'
 	[ -z "$output" ]
 }
 
 @test "64 MiB through standard input arrive whole" {
 	head -c 64M /dev/urandom >"$work/data"
-	run -0 bash -c '"$COFFER" run -i -- sha256sum <"$0" 3>&-' "$work/data"
+	run -0 bash -c '"$COFFER" run -i coffer/hello sha256sum <"$0" 3>&-' "$work/data"
 	[ "${output%% *}" = "$(sha256sum <"$work/data" | cut -d' ' -f1)" ]
 }
 
 @test "64 MiB on each output arrive whole" {
-	"$COFFER" run -- sh -c 'head -c 67108864 /dev/zero & head -c 67108864 /dev/zero >&2; wait' \
+	"$COFFER" run coffer/hello sh -c 'head -c 67108864 /dev/zero & head -c 67108864 /dev/zero >&2; wait' \
 		>"$work/out" 2>"$work/err" 3>&-
 	[ "$(stat -c %s "$work/out")" -eq 67108864 ]
 	[ "$(stat -c %s "$work/err")" -eq 67108864 ]
@@ -146,37 +146,37 @@ bats_require_minimum_version 1.5.0
 
 @test "both directions at once" {
 	head -c 8M /dev/urandom >"$work/data"
-	run -0 bash -c '"$COFFER" run -i -- cat <"$0" 3>&- | cmp - "$0"' "$work/data"
+	run -0 bash -c '"$COFFER" run -i coffer/hello cat <"$0" 3>&- | cmp - "$0"' "$work/data"
 }
 
 @test "a reader that leaves ends the program" {
-	run -0 bash -c '"$COFFER" run -- yes 3>&- | head -n 1; exit ${PIPESTATUS[1]}'
+	run -0 bash -c '"$COFFER" run coffer/hello yes 3>&- | head -n 1; exit ${PIPESTATUS[1]}'
 	[ "${lines[0]}" = y ]
 	nothing_left
 }
 
 @test "output that cannot be written is an error" {
-	run timeout 120 bash -c '"$COFFER" run -- echo hi 2>&1 >/dev/full' 3>&-
+	run timeout 120 bash -c '"$COFFER" run coffer/hello echo hi 2>&1 >/dev/full' 3>&-
 	[ "$status" = 125 ]
 	[ "$output" = "coffer: write standard output: No space left on device" ]
 }
 
 @test "standard descriptors may be closed" {
-	run timeout 120 bash -c '"$COFFER" run -- sh -c "echo out; echo err >&2" 2>&1 <&- >&-' 3>&-
+	run timeout 120 bash -c '"$COFFER" run coffer/hello sh -c "echo out; echo err >&2" 2>&1 <&- >&-' 3>&-
 	[ "$status" = 0 ]
 	[ "$output" = err ]
 }
 
 @test "a child that holds the output does not hold us" {
 	start=$SECONDS
-	coffer run -- sh -c 'sleep 60 & echo done'
+	coffer run coffer/hello sh -c 'sleep 60 & echo done'
 	[ "$status" -eq 0 ]
 	[ "$output" = "done" ]
 	[ $((SECONDS - start)) -lt 30 ]
 }
 
 @test "signals are forwarded to the program" {
-	background -- sh -c 'trap "echo got USR1" USR1; trap "exit 7" TERM; echo ready
+	background coffer/hello sh -c 'trap "echo got USR1" USR1; trap "exit 7" TERM; echo ready
 		while :; do sleep 0.1; done'
 	wait_for ready
 	kill -USR1 "$pid"
@@ -187,12 +187,12 @@ bats_require_minimum_version 1.5.0
 }
 
 @test "a program that does nothing about a signal is ended by it" {
-	background -- sh -c 'echo ready; exec sleep 100'
+	background coffer/hello sh -c 'echo ready; exec sleep 100'
 	wait_for ready
 	sleep 1
 	kill -TERM "$pid"
 	ended 143
-	background -- sh -c 'trap "" HUP; echo ready; sleep 3; exit 5'
+	background coffer/hello sh -c 'trap "" HUP; echo ready; sleep 3; exit 5'
 	wait_for ready
 	kill -HUP "$pid"
 	ended 5
@@ -200,7 +200,7 @@ bats_require_minimum_version 1.5.0
 }
 
 @test "a signal while it boots ends it at once" {
-	background -- sleep 100
+	background coffer/hello sleep 100
 	sleep 0.4
 	kill -INT "$pid" || true
 	# A background job of a script ignores INT until it says otherwise; TERM is never ignored.
@@ -210,7 +210,7 @@ bats_require_minimum_version 1.5.0
 }
 
 @test "-t without a terminal is refused at once" {
-	coffer run -t -- true </dev/null
+	coffer run -t coffer/hello true </dev/null
 	[ "$status" -eq 125 ]
 	one_line
 	[[ "$stderr" == *"the input device is not a TTY"* ]]
@@ -223,15 +223,15 @@ bats_require_minimum_version 1.5.0
 }
 
 @test "a read-only root refuses writes" {
-	coffer run --read-only -- sh -c 'touch /x || echo refused; touch /dev/shm/y && echo fine'
+	coffer run --read-only coffer/hello sh -c 'touch /x || echo refused; touch /dev/shm/y && echo fine'
 	[ "${lines[0]}" = refused ]
 	[ "${lines[1]}" = fine ]
 }
 
 @test "the built-in root can be written to, and forgets it" {
-	coffer run -- sh -c 'echo x >/new && cat /new; rm -r /etc && ls -d /etc'
+	coffer run coffer/hello sh -c 'echo x >/new && cat /new; rm -r /etc && ls -d /etc'
 	[ "${lines[0]}" = x ]
-	coffer run -- sh -c 'ls -d /etc; ls /new'
+	coffer run coffer/hello sh -c 'ls -d /etc; ls /new'
 	[ "${lines[0]}" = /etc ]
 	[ "${#lines[@]}" -eq 1 ]
 }
@@ -264,15 +264,15 @@ make_root() {
 }
 
 @test "a name is refused while it is in use, and free afterwards" {
-	background --name same -- sh -c 'echo ready; sleep 100'
+	background --name same coffer/hello sh -c 'echo ready; sleep 100'
 	wait_for ready
-	coffer run --name same -- true
+	coffer run --name same coffer/hello true
 	[ "$status" -eq 125 ]
 	one_line
 	[[ "$stderr" == *same*exists* ]]
 	kill -KILL "$pid"
 	wait "$pid" || true
-	coffer run --name same -- true
+	coffer run --name same coffer/hello true
 	[ "$status" -eq 0 ]
 	nothing_left
 }
@@ -282,7 +282,7 @@ make_root() {
 	for args in "--rootfs /no/such/root" "--kernel /no/such/kernel" "--initrd /no/such/initrd" \
 		"--rootfs /dev/null" "--kernel /etc/passwd" "--name ../x" "-m 1M" "--cpus 0" \
 		"--machine none" "--frobnicate" "-w relative" "-e =x"; do
-		coffer run $args -- true
+		coffer run $args coffer/hello true
 		[ "$status" -eq 125 ]
 		one_line
 	done
@@ -296,7 +296,7 @@ make_root() {
 
 @test "without QEMU it says so" {
 	coffer_bin=$(realpath "$COFFER")
-	run --separate-stderr env PATH=/nonexistent "$coffer_bin" run -- true 3>&-
+	run --separate-stderr env PATH=/nonexistent "$coffer_bin" run coffer/hello true 3>&-
 	[ "$status" -eq 125 ]
 	one_line
 	[[ "$stderr" == *qemu-system-x86_64* ]]
@@ -305,11 +305,11 @@ make_root() {
 @test "the configuration file is read, and a wrong key named" {
 	mkdir -p "$XDG_CONFIG_HOME/coffer"
 	echo '{"kernel":"/no/such/kernel"}' >"$XDG_CONFIG_HOME/coffer/config.json"
-	coffer run -- true
+	coffer run coffer/hello true
 	[ "$status" -eq 125 ]
 	[[ "$stderr" == */no/such/kernel* ]]
 	echo '{"kernal":"/boot"}' >"$XDG_CONFIG_HOME/coffer/config.json"
-	coffer run -- true
+	coffer run coffer/hello true
 	rm "$XDG_CONFIG_HOME/coffer/config.json"
 	[ "$status" -eq 125 ]
 	one_line
@@ -317,7 +317,7 @@ make_root() {
 }
 
 @test "a machine that dies is told in one line" {
-	background -- sh -c 'echo ready; sleep 100'
+	background coffer/hello sh -c 'echo ready; sleep 100'
 	wait_for ready
 	kill -KILL "$(pgrep -P "$(pgrep -P "$pid")")"
 	ended 137
@@ -328,7 +328,7 @@ make_root() {
 
 @test "a guest that does not bring up an agent is told with its last words" {
 	printf '' | cpio -o -H newc >"$work/initrd" 2>/dev/null
-	coffer run --initrd "$work/initrd" -- true
+	coffer run --initrd "$work/initrd" coffer/hello true
 	[ "$status" -eq 125 ]
 	one_line
 	[[ "$stderr" == *panic* ]]
@@ -337,7 +337,7 @@ make_root() {
 
 @test "kill -9 of any of the three leaves nothing behind" {
 	for victim in coffer coffer-vmm qemu; do
-		background --name victim -- sh -c 'echo ready; sleep 100'
+		background --name victim coffer/hello sh -c 'echo ready; sleep 100'
 		wait_for ready
 		vmm=$(pgrep -P "$pid")
 		machine=$(pgrep -P "$vmm")
@@ -354,13 +354,13 @@ make_root() {
 		[ ! -e "/proc/$vmm" ]
 		[ ! -e "/proc/$machine" ]
 	done
-	coffer run -- true
+	coffer run coffer/hello true
 	[ "$status" -eq 0 ]
 	nothing_left
 }
 
 @test "--timing tells every stage" {
-	coffer run --timing -- echo hi
+	coffer run --timing coffer/hello echo hi
 	[ "$status" -eq 0 ]
 	for stage in prepare machine-spawn kernel agent-init rootfs create-process start-process \
 		first-byte run stop total; do
@@ -394,7 +394,7 @@ make_root() {
 @test "five at once, then five in a row, leave no trace" {
 	pids=
 	for i in 1 2 3 4 5; do
-		"$COFFER" run -m 96M -- sh -c "exit $i" 3>&- &
+		"$COFFER" run -m 96M coffer/hello sh -c "exit $i" 3>&- &
 		pids="$pids $!"
 	done
 	i=0
@@ -403,7 +403,7 @@ make_root() {
 		pid=$p ended "$i"
 	done
 	for i in 1 2 3 4 5; do
-		coffer run -- true
+		coffer run coffer/hello true
 		[ "$status" -eq 0 ]
 	done
 	nothing_left

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""run_terminal.py - a person at a terminal: coffer run -t -- sh
+"""run_terminal.py - a person at a terminal: coffer run -t coffer/hello sh
 
 Usage: run_terminal.py COFFER.  Types into the shell and checks what comes back, then that the
 terminal is as it was.  Ends with "all good".
@@ -69,7 +69,7 @@ class Terminal:
 
 
 def test_shell(coffer):
-    t = Terminal([coffer, "run", "-t", "--", "sh"], 33, 101)
+    t = Terminal([coffer, "run", "-t", "coffer/hello", "sh"], 33, 101)
     t.expect("# ")
     t.type("stty size; tty; echo $TERM\n")
     t.expect("33 101\r\n/dev/pts/0\r\nxterm")
@@ -100,7 +100,7 @@ def test_shell(coffer):
 
 def test_killed(coffer):
     """A signal that ends the program leaves the terminal as it was, too."""
-    t = Terminal([coffer, "run", "-t", "--", "sh", "-c", "trap 'exit 3' TERM; echo ready;"
+    t = Terminal([coffer, "run", "-t", "coffer/hello", "sh", "-c", "trap 'exit 3' TERM; echo ready;"
                   "while :; do sleep 0.1; done"], 24, 80)
     t.expect("ready")
     os.kill(t.pid, signal.SIGTERM)
