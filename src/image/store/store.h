@@ -10,7 +10,8 @@
  *	lock				flock(2)ed: shared to add to a lease, exclusive to remove
  *					anything or to change index.json
  *
- * Everything becomes visible by rename, whole and synced.  Removal (prune)
+ * Everything becomes visible by rename, whole and synced; a name is only given
+ * once what it leads to would survive a power cut.  Removal (prune)
  * holds the lock exclusively and keeps what index.json or a live lease leads
  * to; so who puts a digest in its lease first and then finds the blob may rely
  * on it.
@@ -110,6 +111,9 @@ struct store_root; /* one that is being built */
  * *@fd: borrowed, for reading and writing, empty */
 int store_root_begin(struct store *s, const struct digest *chain, int cancel_fd,
 		     struct store_root **out, int *fd, struct coffer_error *err);
+/* store_root_flush() - Send to the disk what has been written so far, without waiting: the commit
+ * is shorter then */
+void store_root_flush(struct store_root *r);
 int store_root_commit(struct store_root *r, struct coffer_error *err);
 void store_root_close(struct store_root *r);
 DEFINE_CLEANUP(struct store_root *, store_root_close);

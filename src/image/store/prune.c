@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * image/store/prune.c - removing what nobody can reach
+ *
+ * Under the exclusive lock: names, then leases (those of dead processes are
+ * removed) say what stays; blobs, roots and parts that they do not lead to go.
+ * Transfers only need the lock for the moment in which they add to a lease.
+ * Parts are held by their writers and roots by the machines that run on them;
+ * these are left, and are no error.
+ *
+ * Callers: the rest of image/.
+ */
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/io.h"
+#include "image/store/store_internal.h"
+
+#define PRUNE_LEASE_MAX ((size_t)16 << 20)
+
+struct prune {
+	struct store *store;
+	struct reach reach;
+	struct coffer_prune *out;
+	int dir;	       /* what is gone through */
+	const char *algorithm; /* of the blobs there */
+};
+
+/* prune_unlink() - Remove @name of @p->dir, and count it. Missing is fine */
+static int prune_unlink(struct prune *p, const char *name, uint64_t *count,
+			struct coffer_error *err)
+{
+	uint64_t used;
+	struct stat st;
+
+	if (fstatat(p->dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    unlinkat(p->dir, name, 0) < 0)
+		return errno == ENOENT ? 0 : err_sys(err, "remove %s", name);
+	/* Holes take no space, and the end of the last block is not worth mentioning. */
+	used = (uint64_t)st.st_blocks * 512;
+	++*count;
+	p->out->bytes += used < (uint64_t)st.st_size ? used : (uint64_t)st.st_size;
+	return 0;
+}
+
+/* ---- what stays ---- */
+
+static int prune_names(struct prune *p, bool all, struct coffer_error *err)
+{
+	CLEANUP(index_free) struct index x = { 0 };
+	size_t kept = 0, had;
+	int r = store_index_read(p->store, &x, err);
+
+	if (r < 0)
+		return r;
+	had = x.count;
+	for (size_t i = 0; i < had; i++) {
+		if (all || !x.list[i].ref_name)
+			descriptor_free(&x.list[i]);
+		else
+			x.list[kept++] = x.list[i];
+	}
+	x.count = kept;
+	if (kept < had)
+		r = store_index_write(p->store, &x, err);
+	for (size_t i = 0; r >= 0 && i < x.count; i++)
+		r = reach_from(&p->reach, &x.list[i], err);
+	return r < 0 ? r : 0;
+}
+
+static int prune_lease_lines(struct prune *p, char *text, struct coffer_error *err)
+{
+	struct digest d;
+	char *save = NULL;
+	int r = 0;
+
+	for (char *line = strtok_r(text, "\n", &save); r == 0 && line;
+	     line = strtok_r(NULL, "\n", &save))
+		if (digest_parse(line, &d, NULL) == 0)
+			r = reach_from_digest(&p->reach, &d, err);
+	return r;
+}
+
+static int prune_lease(void *data, const char *name, struct coffer_error *err)
+{
+	struct prune *p = data;
+	int leases = p->store->leases, r;
+	autoclose int dead = store_try_hold(leases, name);
+	autoclose int fd = -1;
+	autofree char *text = NULL;
+
+	if (dead >= 0) {
+		unlinkat(leases, name, 0);
+		return 0;
+	}
+	fd = openat(leases, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : err_sys(err, "lease %s", name);
+	r = io_read_stream(fd, name, PRUNE_LEASE_MAX, &text, NULL, err);
+	return r < 0 ? err_wrap(err, "lease") : prune_lease_lines(p, text, err);
+}
+
+/* ---- what goes ---- */
+
+static int prune_blob(void *data, const char *name, struct coffer_error *err)
+{
+	struct prune *p = data;
+	char text[DIGEST_TEXT_MAX];
+	struct digest d;
+
+	if (snprintf(text, sizeof(text), "%s:%s", p->algorithm, name) >= (int)sizeof(text) ||
+	    digest_parse(text, &d, NULL) < 0 || reach_has(&p->reach, &d))
+		return 0;
+	return prune_unlink(p, name, &p->out->blobs, err);
+}
+
+static int prune_root(void *data, const char *name, struct coffer_error *err)
+{
+	struct prune *p = data;
+	struct digest d;
+	autoclose int fd = -1;
+
+	if (!store_file_digest(name, STORE_ROOT_SUFFIX, &d) || reach_has(&p->reach, &d))
+		return 0;
+	fd = store_try_hold(p->dir, name);
+	return fd < 0 ? 0 : prune_unlink(p, name, &p->out->roots, err);
+}
+
+static int prune_part(void *data, const char *name, struct coffer_error *err)
+{
+	struct prune *p = data;
+	autoclose int fd = -1;
+	struct digest d;
+
+	/* Somebody is about to go on with it. */
+	if (store_file_digest(name, "", &d) && reach_has(&p->reach, &d))
+		return 0;
+	fd = store_try_hold(p->dir, name);
+	return fd < 0 ? 0 : prune_unlink(p, name, &p->out->parts, err);
+}
+
+/* Files are only written here with the lock held. */
+static int prune_aside(void *data, const char *name, struct coffer_error *err)
+{
+	struct prune *p = data;
+	size_t n = strlen(name);
+
+	if (n < 4 || strcmp(name + n - 4, ".tmp") != 0)
+		return 0;
+	return prune_unlink(p, name, &p->out->parts, err);
+}
+
+static int prune_rest(struct prune *p, struct coffer_error *err)
+{
+	const struct {
+		int dir;
+		const char *name, *algorithm;
+		int (*fn)(void *data, const char *name, struct coffer_error *err);
+	} dirs[] = {
+		{ p->store->sha256, "blobs/sha256", "sha256", prune_blob },
+		{ p->store->sha512, "blobs/sha512", "sha512", prune_blob },
+		{ p->store->roots, "roots", NULL, prune_root },
+		{ p->store->parts, "parts", NULL, prune_part },
+		{ p->store->dir, "the directory", NULL, prune_aside },
+	};
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(dirs); i++) {
+		p->dir = dirs[i].dir;
+		p->algorithm = dirs[i].algorithm;
+		r = store_each(dirs[i].dir, dirs[i].name, dirs[i].fn, p, err);
+	}
+	return r;
+}
+
+int store_prune(struct store *s, bool all, struct coffer_prune *out, struct coffer_error *err)
+{
+	struct coffer_prune none = { .size = sizeof(none) };
+	struct prune p = { .store = s, .reach = { .store = s }, .out = out ? out : &none };
+	autoclose int lock = store_lock(s, LOCK_EX, err);
+	int r;
+
+	if (lock < 0)
+		return steal_fd(&lock);
+	*p.out = (struct coffer_prune){ .size = p.out->size };
+	r = prune_names(&p, all, err);
+	if (r == 0)
+		r = store_each(s->leases, "leases", prune_lease, &p, err);
+	if (r == 0)
+		r = prune_rest(&p, err);
+	reach_free(&p.reach);
+	return r < 0 ? err_wrap(err, "prune") : 0;
+}
