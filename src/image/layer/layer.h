@@ -27,7 +27,7 @@ struct layer_source {
 	int fd;		       /* the blob, borrowed, read by offset */
 	uint64_t size;	       /* of it */
 	struct digest blob;    /* for errors */
-	enum media_compression compression;
+	enum media_compression compression; /* as its media type says; the blob itself is asked */
 	struct digest diff_id; /* expected; empty: not known. */
 };
 
@@ -41,17 +41,17 @@ struct layer_watch {
 struct layer_stack; /* an ext4 image that is being made */
 
 /**
- * layer_stack_new() - @fd: a regular file for reading and writing, borrowed; what it held is lost
- * @packed:	Bytes of all layers' blobs, to guess how large the image will be; a wrong guess
- *		only costs time
+ * layer_stack_new() - @fd: a regular file for reading and writing; what it held is lost
+ *
+ * @fd, @limits and @watch are borrowed until the end.
  */
-int layer_stack_new(int fd, uint64_t packed, const struct settings_limits *limits,
-		    const struct layer_watch *watch, struct layer_stack **out,
-		    struct coffer_error *err);
-/* layer_stack_add() - The next layer, from the bottom up. @diff_id: what it was; may be NULL */
+int layer_stack_new(int fd, const struct settings_limits *limits, const struct layer_watch *watch,
+		    struct layer_stack **out, struct coffer_error *err);
+/* layer_stack_add() - The next layer, from the bottom up. @diff_id: what it was; may be NULL. After
+ * an error the stack can only be freed */
 int layer_stack_add(struct layer_stack *s, const struct layer_source *layer,
 		    struct digest *diff_id, struct coffer_error *err);
-/* layer_stack_finish() - Equal layers give equal images. Not synced */
+/* layer_stack_finish() - Equal layers, however packed, give equal images. Not synced */
 int layer_stack_finish(struct layer_stack *s, struct coffer_error *err);
 void layer_stack_free(struct layer_stack *s);
 DEFINE_CLEANUP(struct layer_stack *, layer_stack_free);
