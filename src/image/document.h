@@ -22,7 +22,7 @@
 #define DOCUMENT_MANIFEST_MAX ((size_t)4 << 20) /* bytes, as registries have it */
 #define DOCUMENT_CONFIG_MAX   ((size_t)8 << 20)
 #define DOCUMENT_LAYERS_MAX   1024
-#define DOCUMENT_INDEX_MAX    1024 /* entries */
+#define DOCUMENT_INDEX_MAX    16384 /* entries; a store has one for each name */
 #define DOCUMENT_INDEX_DEPTH  4    /* an index in an index in ... */
 
 enum media_kind {
@@ -88,6 +88,9 @@ int index_parse(const void *text, size_t len, const char *media_type, struct ind
  * Return: its number, or -ENOENT with an error that lists what there is */
 int index_choose(const struct index *x, const struct platform *want, struct coffer_error *err);
 
+/* index_emit() - Text of one */
+int index_emit(const struct index *x, struct buf *out, struct coffer_error *err);
+
 struct manifest {
 	const struct media_type *type;
 	struct descriptor config;
@@ -98,6 +101,8 @@ struct manifest {
 void manifest_free(struct manifest *m);
 int manifest_parse(const void *text, size_t len, const char *media_type, struct manifest *out,
 		   struct coffer_error *err);
+/* manifest_check_image() - It is an image that can be built: all its types are known */
+int manifest_check_image(const struct manifest *m, struct coffer_error *err);
 /* manifest_emit() - Text of one */
 int manifest_emit(const struct manifest *m, struct buf *out, struct coffer_error *err);
 
@@ -116,11 +121,13 @@ struct image_config {
 	size_t ndiff_ids;
 	struct image_history *history; /* owned; oldest first */
 	size_t nhistory;
+	void *said; /* owned; all that was read, so that what is not known here is not lost */
 };
 
 void image_config_free(struct image_config *c);
 int image_config_parse(const void *text, size_t len, struct image_config *out,
 		       struct coffer_error *err);
+/* image_config_emit() - Text of one, with what else was said where it was read */
 int image_config_emit(const struct image_config *c, struct buf *out, struct coffer_error *err);
 /* image_config_change() - Apply a Dockerfile line: CMD ENTRYPOINT ENV EXPOSE LABEL STOPSIGNAL USER
  * VOLUME WORKDIR */
