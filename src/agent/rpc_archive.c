@@ -7,6 +7,9 @@
  * below a directory that exists.  Where that is the container's root, links
  * there lead where the container would go, else nothing beyond the directory
  * is reached.
+ *
+ * What a container's root holds beneath its mounts is read in the agent's own
+ * mount namespace, where nothing is mounted on it.
  */
 #include "agent/rpc_archive.h"
 
@@ -35,6 +38,25 @@ static void rpc_archive_answer(struct agent *agent, struct grpc_call *call, cons
 		job_refuse(call, false, &err);
 		return;
 	}
+	args->place = &place;
+	args->data = -1;
+	job_answer(agent, call, args);
+}
+
+/* The same for a path of the agent's own. */
+static void rpc_archive_answer_own(struct agent *agent, struct grpc_call *call, const char *path,
+				   struct job_args *args)
+{
+	struct guestplace place = GUESTPLACE_INIT;
+	struct coffer_error err = COFFER_ERROR_INIT;
+
+	if (path[0] != '/') {
+		err_invalid(&err, "path \"%.200s\" is not absolute", path);
+		job_refuse(call, false, &err);
+		return;
+	}
+	place.root = (char *)"/";
+	place.path = path;
 	args->place = &place;
 	args->data = -1;
 	job_answer(agent, call, args);
@@ -131,11 +153,17 @@ void rpc_archive_stat(struct grpc_call *call, const ProtobufCMessage *msg, void 
 
 /* ---- get ---- */
 
+/* What we or the host have put into the root, and is about this container alone. */
+static const char *const rpc_archive_own_files[] = { "etc/hosts", "etc/hostname",
+						     "etc/resolv.conf", ".coffer-init", NULL };
+
 static int rpc_archive_get_job(struct job *job, const void *arg, struct coffer_error *err)
 {
 	const Ax__ArchiveGetRequest *req = arg;
 	Ax__ArchiveGetResponse reply = AX__ARCHIVE_GET_RESPONSE__INIT;
-	struct pack_options o = { 0 };
+	bool seen = req->view == AX__ARCHIVE_GET_REQUEST__VIEW__CONTAINER;
+	bool layer = req->view == AX__ARCHIVE_GET_REQUEST__VIEW__LAYER;
+	struct pack_options o = { .alone = !seen, .layer = layer };
 	char name[PATH_MAX];
 	struct stat st;
 	autoclose int node = rpc_archive_find(job, req->follow, &st, err), sock = -1;
@@ -146,7 +174,10 @@ static int rpc_archive_get_job(struct job *job, const void *arg, struct coffer_e
 	if (S_ISSOCK(st.st_mode))
 		return err_unsupported(err, "%.200s: a socket has no content", req->path);
 	rpc_archive_name(req->path, node, name);
-	o.root = strcmp(name, "/") == 0 ? "." : name;
+	if (seen)
+		o.root = strcmp(name, "/") == 0 ? "." : name;
+	if (layer)
+		o.without = rpc_archive_own_files;
 	sock = transfer_dial(job, req->vsock_port, err);
 	if (sock < 0)
 		return sock;
@@ -167,8 +198,10 @@ void rpc_archive_get(struct grpc_call *call, const ProtobufCMessage *msg, void *
 
 	if (transfer_check_port(req->vsock_port, &err) < 0)
 		job_refuse(call, false, &err);
-	else
+	else if (req->view == AX__ARCHIVE_GET_REQUEST__VIEW__CONTAINER)
 		rpc_archive_answer(data, call, req->container_id, req->path, &args);
+	else
+		rpc_archive_answer_own(data, call, req->path, &args);
 }
 
 /* ---- put ---- */

@@ -7,6 +7,11 @@
  * to be read.  So whoever changes the tree meanwhile can't make us follow a
  * link, block on a fifo or touch a device.
  *
+ * The upper directory of an overlay becomes a layer of an image (image-spec 1.0,
+ * layer.md): a character device 0:0 is the whiteout of its name, the attribute
+ * trusted.overlay.opaque that of all names below.  Nothing else of the kernel's
+ * is looked at: redirects and metadata copies are off where we mount.
+ *
  * Bounded: depth, names of hard links, extents of a file with holes; what is
  * above the last two is written as if there were none.
  *
@@ -22,6 +27,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <sys/xattr.h>
 
 #include "archive/pax_write.h"
 #include "archive/xattrs.h"
@@ -34,6 +40,8 @@
 #define PACK_LINKS_MAX	 (8u << 20) /* bytes of names */
 #define PACK_XATTRS_MAX	 (1u << 20)
 #define PACK_PATH_MAX	 (1u << 20)
+#define PACK_WHITEOUT	 ".wh."
+#define PACK_OPAQUE	 ".wh..wh..opq"
 
 /* A file with several names, so that its next name becomes a link to the first. */
 struct pack_link {
@@ -44,6 +52,7 @@ struct pack_link {
 };
 
 struct pack {
+	const struct pack_options *o;
 	struct pax_writer *w; /* owned */
 	uint8_t *chunk;	      /* owned; PACK_CHUNK */
 	struct buf path;      /* of the node under way, in the archive */
@@ -60,6 +69,7 @@ struct pack_node {
 	struct stat st;
 	dev_t parent_dev;
 	unsigned depth;
+	bool mounted; /* with pack_options.alone: it is the root of another file system */
 };
 
 static void pack_free(struct pack *p)
@@ -272,6 +282,46 @@ static bool pack_made_up(int fd)
 	return false;
 }
 
+/* An empty file called @prefix and the last component of the path under way. */
+static int pack_mark(struct pack *p, const char *prefix, struct coffer_error *err)
+{
+	const char *path = pack_path(p), *slash = strrchr(path, '/');
+	const char *name = slash ? slash + 1 : path;
+	struct pax_entry e = { .type = '0' };
+	autofree char *marked = NULL;
+	int r;
+
+	if (asprintf(&marked, "%.*s%s%s", (int)(name - path), path, prefix, name) < 0)
+		return err_nomem(err);
+	e.path = marked;
+	r = pax_begin(p->w, &e, err);
+	return r < 0 ? r : pax_end(p->w, err);
+}
+
+static bool pack_is_whiteout(const struct stat *st)
+{
+	return S_ISCHR(st->st_mode) && st->st_rdev == 0;
+}
+
+/* The path under way ends in a slash, or is empty for the root. */
+static int pack_opaque(struct pack *p, const struct pack_node *n, struct coffer_error *err)
+{
+	char value;
+
+	if (!p->o->layer || getxattr(n->proc, "trusted.overlay.opaque", &value, 1) != 1 ||
+	    value != 'y')
+		return 0;
+	return pack_mark(p, PACK_OPAQUE, err);
+}
+
+static bool pack_leaves_out(const struct pack *p)
+{
+	for (const char *const *s = p->o->without; s && *s; s++)
+		if (strcmp(*s, pack_path(p)) == 0)
+			return true;
+	return false;
+}
+
 static int pack_node(struct pack *p, int fd, dev_t parent_dev, unsigned depth,
 		     struct coffer_error *err);
 
@@ -288,7 +338,11 @@ static int pack_child(struct pack *p, int dir, const char *name, const struct pa
 	r = pack_path_add(p, name);
 	if (r < 0)
 		return err_sysn(err, r, "%.200s", pack_path(p));
-	r = pack_node(p, fd, parent->st.st_dev, parent->depth + 1, err);
+	if (p->o->layer && strncmp(name, PACK_WHITEOUT, strlen(PACK_WHITEOUT)) == 0)
+		r = err_unsupported(err, "%.200s: in a layer such a name removes another one",
+				    pack_path(p));
+	else if (!pack_leaves_out(p))
+		r = pack_node(p, fd, parent->st.st_dev, parent->depth + 1, err);
 	pack_path_cut(p, len);
 	return r;
 }
@@ -327,7 +381,10 @@ static int pack_directory(struct pack *p, const struct pack_node *n, struct pax_
 		e->path = pack_path(p);
 		r = pack_plain(p, e, err);
 	}
-	if (r == 0 && (n->depth == 0 || n->st.st_dev == n->parent_dev || !pack_made_up(n->fd)))
+	if (r == 0)
+		r = pack_opaque(p, n, err);
+	if (r == 0 && !n->mounted &&
+	    (n->depth == 0 || n->st.st_dev == n->parent_dev || !pack_made_up(n->fd)))
 		r = pack_children(p, n, err);
 	pack_path_cut(p, len);
 	return r;
@@ -338,6 +395,8 @@ static int pack_as(struct pack *p, const struct pack_node *n, struct coffer_erro
 	const char *seen = pack_seen(p, &n->st);
 	struct pax_entry e;
 
+	if (p->o->layer && pack_is_whiteout(&n->st))
+		return pack_mark(p, PACK_WHITEOUT, err);
 	if (seen) {
 		pack_describe(p, n, '1', &e);
 		e.link = seen;
@@ -360,6 +419,14 @@ static int pack_as(struct pack *p, const struct pack_node *n, struct coffer_erro
 	}
 }
 
+static bool pack_is_mounted(int fd)
+{
+	struct statx st;
+
+	return statx(fd, "", AT_EMPTY_PATH, STATX_TYPE, &st) == 0 &&
+	       (st.stx_attributes & STATX_ATTR_MOUNT_ROOT);
+}
+
 static int pack_node(struct pack *p, int fd, dev_t parent_dev, unsigned depth,
 		     struct coffer_error *err)
 {
@@ -369,7 +436,8 @@ static int pack_node(struct pack *p, int fd, dev_t parent_dev, unsigned depth,
 	snprintf(n.proc, sizeof(n.proc), "/proc/self/fd/%d", fd);
 	if (fstat(fd, &n.st) < 0)
 		return err_sys(err, "%.200s: stat", pack_path(p));
-	if (S_ISSOCK(n.st.st_mode))
+	n.mounted = p->o->alone && depth > 0 && pack_is_mounted(fd);
+	if (S_ISSOCK(n.st.st_mode) || (n.mounted && !S_ISDIR(n.st.st_mode)))
 		return 0;
 	buf_consume(&p->extra, p->extra.len);
 	/* A link's path in procfs leads to what it leads to; links have none that travel. */
@@ -386,6 +454,7 @@ int pack_tree(int fd, int node, const struct pack_options *o, uint64_t *bytes,
 	      struct coffer_error *err)
 {
 	CLEANUP(pack_free) struct pack p = {
+		.o = o,
 		.path = BUF_INIT(PACK_PATH_MAX),
 		.extra = BUF_INIT(PACK_XATTRS_MAX),
 		.chunk = malloc(PACK_CHUNK),

@@ -12,7 +12,13 @@
 
 struct pack_options {
 	bool gzip;
+	bool alone; /* file systems mounted below @node are left out; of a directory its own entry
+		     * stays */
+	bool layer; /* @node is an overlay's upper directory: as a layer of an image says it, so
+		     * names that begin with ".wh." are refused */
 	const char *root; /* the name of @node in the archive; NULL: only what is in the directory */
+	const char *const *without; /* names in the archive that are left out; NULL-terminated or
+				     * NULL */
 };
 
 /**

@@ -244,9 +244,10 @@ static int control_transfer(struct control_call *call, struct coffer_error *err)
 		.follow = call->req->flags & 1,
 		.keep_types = call->req->flags & 2,
 		.keep_owners = call->req->flags & 4,
+		.pause = call->req->flags & 8,
 	};
 	uint32_t kind;
-	int r = control_take_number(call, TRANSFER_PUT, &kind, err);
+	int r = control_take_number(call, TRANSFER_KIND_COUNT - 1, &kind, err);
 
 	if (r == 0)
 		r = control_take_path(call, &request.path, err);

@@ -169,7 +169,7 @@ static bool copy_run_is_echo(const struct copy_run *run, int r)
 {
 	if (r == -EPIPE || r == -ECONNRESET)
 		return true;
-	return run->kind == TRANSFER_GET && r == -EINVAL;
+	return run->kind != TRANSFER_PUT && r == -EINVAL;
 }
 
 /* A stream and an agent that break off together: @r stands unless the container has ended. */
@@ -197,7 +197,7 @@ static int copy_run_judge(struct copy_run *run, int r, uint64_t *count, struct c
 
 	if (r == -EAGAIN)
 		return err_timeout(err, "the guest has stopped %s data",
-				   run->kind == TRANSFER_GET ? "sending" : "taking");
+				   run->kind != TRANSFER_PUT ? "sending" : "taking");
 	if (r == 0)
 		return copy_run_verdict(run, COPY_VERDICT_BUDGET, count, err);
 	if (!copy_run_is_echo(run, r))

@@ -124,7 +124,7 @@ void layer_mount(const struct layer *layer, const char *base, const char *lower,
 	const char **overlay = guest_words(g, 3);
 
 	overlay[0] = guest_text(g, "lowerdir=%s", lower);
-	overlay[1] = guest_text(g, "upperdir=%s/diff", upper);
+	overlay[1] = guest_text(g, "upperdir=%s/" LAYER_WRITTEN, base);
 	overlay[2] = guest_text(g, "workdir=%s/work", upper);
 	if (layer->kind == COFFER_LAYER_DISK)
 		guest_mount(g, upper, "ext4", layer->device,
@@ -132,7 +132,7 @@ void layer_mount(const struct layer *layer, const char *base, const char *lower,
 	else
 		guest_mount(g, upper, "tmpfs", "tmpfs",
 			    layer_words(g, "mode=0755", *layer->size ? layer->size : NULL));
-	guest_mkdir(g, guest_text(g, "%s/diff", upper));
+	guest_mkdir(g, guest_text(g, "%s/" LAYER_WRITTEN, base));
 	guest_mkdir(g, guest_text(g, "%s/work", upper));
 	guest_mount(g, root, "overlay", "overlay", overlay);
 }

@@ -12,6 +12,8 @@
 #include "container/guest.h"
 #include "sandbox/sandbox.h"
 
+#define LAYER_WRITTEN "upper/diff" /* below the base: what differs from the root below */
+
 struct layer {
 	enum coffer_layer_kind kind; /* NONE: into the root itself; never AUTO */
 	const struct coffer_layer *config;

@@ -30,7 +30,7 @@ static int remote_transfer_open(struct coffer_container *c, const struct transfe
 	req.number = request->kind;
 	req.path = wire_text(request->path);
 	req.flags = (request->follow ? 1 : 0) | (request->keep_types ? 2 : 0) |
-		    (request->keep_owners ? 4 : 0);
+		    (request->keep_owners ? 4 : 0) | (request->pause ? 8 : 0);
 	r = remote_ask_fds(c, &req, cancel_fd, &fds, 2, err);
 	if (r < 0)
 		return r;

@@ -26,6 +26,7 @@ struct storage {
 	char base[sizeof(DOCUMENT_STATE_DIR) + COFFER_ID_MAX +
 		  1]; /* of the container, in the guest */
 	char root[sizeof(DOCUMENT_STATE_DIR) + COFFER_ID_MAX + 8];
+	char written[sizeof(DOCUMENT_STATE_DIR) + COFFER_ID_MAX + sizeof("//" LAYER_WRITTEN)];
 	const char *id; /* borrowed, as is config */
 	const struct coffer_container_config *config;
 	struct rootfs rootfs;
@@ -61,6 +62,7 @@ int storage_open(const char *id, const struct coffer_container_config *config, s
 	s->emulator = (struct platform_emulator)PLATFORM_EMULATOR_INIT;
 	snprintf(s->base, sizeof(s->base), "%s/%s", DOCUMENT_STATE_DIR, id);
 	snprintf(s->root, sizeof(s->root), "%s/rootfs", s->base);
+	snprintf(s->written, sizeof(s->written), "%s/" LAYER_WRITTEN, s->base);
 	r = rootfs_open(config, &s->rootfs, err);
 	if (r == 0)
 		r = mounts_plan(config->mounts, config->nmounts, &s->mounts, err);
@@ -203,6 +205,16 @@ bool storage_has_disks(const struct storage *s)
 	for (size_t i = 0; i < s->mounts.n; i++)
 		any |= s->mounts.v[i].disk.fd >= 0;
 	return any;
+}
+
+const char *storage_root(const struct storage *s)
+{
+	return s->root;
+}
+
+const char *storage_written(const struct storage *s)
+{
+	return s->rootfs.layer.kind == COFFER_LAYER_NONE ? NULL : s->written;
 }
 
 int storage_layer_fd(const struct storage *s)

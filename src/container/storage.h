@@ -63,6 +63,11 @@ bool storage_outlives(const struct storage *s);
 /* storage_has_disks() - Whether the machine has block devices */
 bool storage_has_disks(const struct storage *s);
 
+/* storage_root() - Where the guest has the root file system; storage_written() - and what was written
+ * to it, NULL: into the root itself */
+const char *storage_root(const struct storage *s);
+const char *storage_written(const struct storage *s);
+
 /* storage_layer_fd() - The writable layer's ext4 image, borrowed; -1: it is not on a disk */
 int storage_layer_fd(const struct storage *s);
 

@@ -3,7 +3,8 @@
  * container/transfer.c - archives between us and the agent of our own machine
  *
  *	listen on a fresh port
- *	ArchiveGet, ArchivePut   (a thread: its answer comes when all is over)
+ *	ArchiveGet, ArchivePut   (a thread: its answer comes when all is over; with Freeze
+ *	                          before and Thaw after it, whoever gives up)
  *	accept the agent's connection, which carries the archive
  *
  * The thread owns nothing but its connection to the agent and its end of the
@@ -32,6 +33,7 @@
 #include "container/relay.h"
 
 #define TRANSFER_CONNECT_BUDGET (15 * USEC_PER_SEC)
+#define TRANSFER_FREEZE_BUDGET	(15 * USEC_PER_SEC) /* more than the agent's own */
 #define TRANSFER_STACK		((size_t)256 << 10)
 
 struct transfer_call {
@@ -52,6 +54,10 @@ static void transfer_call_free(struct transfer_call *call)
 
 static int transfer_get(struct transfer_call *call, uint64_t *count, struct coffer_error *err)
 {
+	static const Ax__ArchiveGetRequest__View views[TRANSFER_KIND_COUNT] = {
+		[TRANSFER_ROOT] = AX__ARCHIVE_GET_REQUEST__VIEW__ROOT,
+		[TRANSFER_LAYER] = AX__ARCHIVE_GET_REQUEST__VIEW__LAYER,
+	};
 	Ax__ArchiveGetRequest req = AX__ARCHIVE_GET_REQUEST__INIT;
 	autoreply ProtobufCMessage *reply = NULL;
 	int r;
@@ -60,10 +66,42 @@ static int transfer_get(struct transfer_call *call, uint64_t *count, struct coff
 	req.path = call->path;
 	req.follow = call->request.follow;
 	req.vsock_port = call->port;
+	req.view = views[call->request.kind];
 	r = agent_call(call->agent, AGENT_EXTRAS, "ArchiveGet", &req.base, USEC_INFINITY, &reply,
 		       err);
 	if (r == 0)
 		*count = ((Ax__ArchiveGetResponse *)reply)->bytes;
+	return r;
+}
+
+static void transfer_thaw(struct transfer_call *call)
+{
+	struct coffer_error err = COFFER_ERROR_INIT;
+	Ax__ThawRequest req = AX__THAW_REQUEST__INIT;
+
+	/* Also when nobody waits for the archive any more. */
+	call->agent->ops->set_cancel(call->agent, -1);
+	req.container_id = call->container;
+	if (agent_call(call->agent, AGENT_EXTRAS, "Thaw", &req.base, AGENT_CALL_BUDGET, NULL,
+		       &err) < 0)
+		log_warning("continue container %s: %s", call->container, err.message);
+}
+
+static int transfer_get_still(struct transfer_call *call, uint64_t *count,
+			      struct coffer_error *err)
+{
+	Ax__FreezeRequest req = AX__FREEZE_REQUEST__INIT;
+	int r;
+
+	if (!call->request.pause)
+		return transfer_get(call, count, err);
+	req.container_id = call->container;
+	r = agent_call(call->agent, AGENT_EXTRAS, "Freeze", &req.base, TRANSFER_FREEZE_BUDGET, NULL,
+		       err);
+	if (r == 0)
+		r = transfer_get(call, count, err);
+	/* A freeze that was called off goes on by itself. */
+	transfer_thaw(call);
 	return r;
 }
 
@@ -89,6 +127,8 @@ static int (*const transfer_calls[])(struct transfer_call *call, uint64_t *count
 				     struct coffer_error *err) = {
 	[TRANSFER_GET] = transfer_get,
 	[TRANSFER_PUT] = transfer_put,
+	[TRANSFER_ROOT] = transfer_get_still,
+	[TRANSFER_LAYER] = transfer_get_still,
 };
 
 static void *transfer_thread(void *data)
@@ -186,10 +226,23 @@ static int transfer_accept(struct coffer_container *c, int listen_fd, int cancel
 	return err_set(err, COFFER_ERR_INTERRUPTED, ECONNRESET, "the machine ends");
 }
 
+/* Where the machine has it. */
+static int transfer_place(struct coffer_container *c, struct transfer_request *request,
+			  struct coffer_error *err)
+{
+	if (request->kind == TRANSFER_ROOT)
+		request->path = storage_root(c->storage);
+	if (request->kind != TRANSFER_LAYER)
+		return 0;
+	request->path = storage_written(c->storage);
+	return request->path ? 0 : err_unsupported(err, "it has no layer of its own");
+}
+
 static int transfer_open_entered(struct coffer_container *c,
 				 const struct transfer_request *request, int cancel_fd,
 				 struct transfer *out, struct coffer_error *err)
 {
+	struct transfer_request placed = *request;
 	autotransfer struct transfer t = TRANSFER_INIT;
 	uint32_t port = container_port_take();
 	autoclose int listen_fd = c->sandbox->ops->listen(c->sandbox, port, err);
@@ -197,7 +250,9 @@ static int transfer_open_entered(struct coffer_container *c,
 
 	if (listen_fd < 0)
 		return listen_fd;
-	r = transfer_call_start(c, request, port, &t.verdict_fd, err);
+	r = transfer_place(c, &placed, err);
+	if (r == 0)
+		r = transfer_call_start(c, &placed, port, &t.verdict_fd, err);
 	if (r == 0)
 		r = transfer_accept(c, listen_fd, cancel_fd, &t, err);
 	c->sandbox->ops->unlisten(c->sandbox, port);

@@ -48,6 +48,9 @@ static inline void transfer_close(struct transfer *t)
 enum transfer_kind {
 	TRANSFER_GET, /* the archive of path, whose last component is its root */
 	TRANSFER_PUT, /* an archive into the directory path */
+	TRANSFER_ROOT,  /* the archive of the root file system, without mounts; path is "/" */
+	TRANSFER_LAYER, /* of what has been written there, as a layer of an image; likewise */
+	TRANSFER_KIND_COUNT,
 };
 
 struct transfer_request {
@@ -56,6 +59,7 @@ struct transfer_request {
 	bool follow;      /* get: what a symbolic link at the end points to */
 	bool keep_types;  /* put: refuse to put a directory over something else and reverse */
 	bool keep_owners; /* put: those of the archive; else root */
+	bool pause;       /* root, layer: its processes stand still meanwhile */
 };
 
 struct transfer_ops {
