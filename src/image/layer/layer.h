@@ -56,14 +56,21 @@ int layer_stack_finish(struct layer_stack *s, struct coffer_error *err);
 void layer_stack_free(struct layer_stack *s);
 DEFINE_CLEANUP(struct layer_stack *, layer_stack_free);
 
+struct layer_used;
+
 /**
  * layer_unpack() - One layer over a directory
  * @dir:	Borrowed
- * @chown:	Owners as in the layer; else nobody is given away, and devices become empty files
+ * @chown:	Owners as in the layer; else all is the caller's
+ * @used:	Of the layers below, counted on (reader.h)
+ *
+ * The caller's umask is the modes', too, and modes of the layer may be in the
+ * way of who has no rights over all files.  Devices that may not be made become
+ * empty files.
  */
 int layer_unpack(const struct layer_source *layer, int dir, bool chown,
-		 const struct settings_limits *limits, const struct layer_watch *watch,
-		 struct coffer_error *err);
+		 const struct settings_limits *limits, struct layer_used *used,
+		 const struct layer_watch *watch, struct coffer_error *err);
 
 /* layer_diff_id() - Only what it would be, with everything checked as if it was unpacked */
 int layer_diff_id(const struct layer_source *layer, const struct settings_limits *limits,

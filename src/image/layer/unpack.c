@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * image/layer/unpack.c - one layer over a directory
+ *
+ *	reader.h --> entry --> parent opened --> unpack_make.c
+ *	                 '---> whiteout ------> unpack_hide.c
+ *
+ * The kernel resolves each parent below the directory, and nothing of it may be
+ * a symbolic link: what a layer puts there can't lead an entry of its own, or
+ * of a later one, elsewhere.  The entry itself is one component in its parent.
+ *
+ * Directories get their times at the end, when nothing is made in them any more.
+ *
+ * For a process of its own (container/bundle.c): modes are the umask's, too, and
+ * without rights over everything in the directory modes may be in the way.
+ */
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/path.h"
+#include "image/layer/unpack.h"
+
+#define UNPACK_DEPTH_MAX 400 /* of directories; what is made has to be removable by path.c */
+
+static void unpack_free(struct unpack *u)
+{
+	for (size_t i = 0; i < u->nlate; i++)
+		free(u->late[i].path);
+	free(u->late);
+	close_fd(&u->parent_fd);
+	unpack_file_drop(u);
+	inode_map_free(&u->made);
+}
+
+/* ---- parents ---- */
+
+static int unpack_open(const struct unpack *u, const char *path)
+{
+	if (!*path)
+		return fcntl(u->dir, F_DUPFD_CLOEXEC, 0);
+	return path_open_plain(u->dir, path, O_PATH | O_DIRECTORY, NULL);
+}
+
+static int unpack_fail_parent(int r, const char *path, struct coffer_error *err)
+{
+	if (r == -ELOOP || r == -ENOTDIR)
+		return err_invalid(err, "%.200s is not a directory", path);
+	return err_sysn(err, r, "open %.200s", path);
+}
+
+/* Directories that no layer names. */
+static int unpack_make_parents(const struct unpack *u, char *path, struct coffer_error *err)
+{
+	autoclose int at = unpack_open(u, "");
+	char *name = path;
+
+	for (;;) {
+		char *end = strchrnul(name, '/'), kept = *end;
+		int fd;
+
+		*end = '\0';
+		fd = openat(at, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0 && errno == ENOENT && mkdirat(at, name, 0755) == 0)
+			fd = openat(at, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0)
+			return unpack_fail_parent(-errno, path, err);
+		*end = kept;
+		close_fd(&at);
+		at = fd;
+		if (!kept)
+			return steal_fd(&at);
+		name = end + 1;
+	}
+}
+
+static unsigned unpack_depth(const char *path)
+{
+	unsigned n = 0;
+
+	for (; *path; path++)
+		n += *path == '/';
+	return n;
+}
+
+/* Cut @path in two. Return: its last component; @parent: the rest */
+static const char *unpack_split(const char *path, char parent[static PATH_MAX])
+{
+	const char *slash = strrchr(path, '/');
+	size_t n = slash ? (size_t)(slash - path) : 0;
+
+	memcpy(parent, path, n);
+	parent[n] = '\0';
+	return slash ? slash + 1 : path;
+}
+
+/* Have u->parent_fd be the directory that @path is in. @make: also if it is missing; else that is
+ * -ENOENT without an error filled */
+static int unpack_enter(struct unpack *u, const char *path, bool make, struct coffer_error *err)
+{
+	char parent[PATH_MAX];
+	struct stat st;
+	int fd;
+
+	if (strlen(path) >= PATH_MAX || unpack_depth(path) > UNPACK_DEPTH_MAX)
+		return err_invalid(err, "nested too deep");
+	u->name = unpack_split(path, parent);
+	if (u->parent_fd >= 0 && strcmp(u->parent, parent) == 0)
+		return 0;
+	close_fd(&u->parent_fd);
+	fd = unpack_open(u, parent);
+	if (fd == -ENOENT && make)
+		fd = unpack_make_parents(u, parent, err);
+	else if (fd < 0 && (make || (fd != -ENOENT && fd != -ENOTDIR)))
+		unpack_fail_parent(fd, parent, err);
+	if (fd < 0)
+		return fd == -ENOTDIR ? -ENOENT : fd;
+	u->parent_fd = fd;
+	if (fstat(fd, &st) < 0)
+		return err_sys(err, "stat %.200s", parent);
+	u->parent_ino = st.st_ino;
+	memcpy(u->parent, parent, strlen(parent) + 1);
+	return 0;
+}
+
+/* ---- directories' times ---- */
+
+int unpack_remember(struct unpack *u, const struct layer_entry *e, int fd,
+		    struct coffer_error *err)
+{
+	struct unpack_late *l;
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return err_sys(err, "stat");
+	if (u->nlate == u->late_room) {
+		size_t room = u->late_room ? u->late_room * 2 : 256;
+
+		l = reallocarray(u->late, room, sizeof(*l));
+		if (!l)
+			return err_nomem(err);
+		u->late = l;
+		u->late_room = room;
+	}
+	l = &u->late[u->nlate];
+	*l = (struct unpack_late){ .path = strdup(e->path),
+				   .dev = st.st_dev,
+				   .ino = st.st_ino,
+				   .mtime = e->mtime };
+	if (!l->path)
+		return err_nomem(err);
+	u->nlate++;
+	return 0;
+}
+
+/* A later entry may have taken it away: the same directory only. */
+static int unpack_set_late(const struct unpack *u, const struct unpack_late *l,
+			   struct coffer_error *err)
+{
+	autoclose int fd = unpack_open(u, l->path);
+	const struct timespec times[2] = { l->mtime, l->mtime };
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || st.st_dev != l->dev || st.st_ino != l->ino)
+		return 0;
+	if (utimensat(fd, "", times, AT_EMPTY_PATH) < 0)
+		return err_sys(err, "%.200s: set the times", l->path);
+	return 0;
+}
+
+/* ---- entries ---- */
+
+static int unpack_hide(struct unpack *u, const struct layer_entry *e, struct coffer_error *err)
+{
+	int r;
+
+	if (e->kind == LAYER_OPAQUE) {
+		/* It may be what is removed. */
+		close_fd(&u->parent_fd);
+		return unpack_hide_below(u, unpack_open(u, e->path), err);
+	}
+	r = unpack_enter(u, e->path, false, err);
+	if (r == 0)
+		r = unpack_hide_name(u, err);
+	/* There is nothing to be hidden. */
+	return r == -ENOENT ? 0 : r;
+}
+
+static int unpack_hard_link(struct unpack *u, const struct layer_entry *e,
+			    struct coffer_error *err)
+{
+	char parent[PATH_MAX];
+	const char *name = unpack_split(e->target, parent);
+	autoclose int dir = unpack_open(u, parent);
+
+	if (dir < 0)
+		return err_sysn(err, dir, "link to %.200s", e->target);
+	return unpack_make_link(u, dir, name, e, err);
+}
+
+static int unpack_entry(void *data, const struct layer_entry *e, struct coffer_error *err)
+{
+	struct unpack *u = data;
+	int r;
+
+	if (e->kind == LAYER_WHITEOUT || e->kind == LAYER_OPAQUE)
+		return unpack_hide(u, e, err);
+	if (!*e->path)
+		return unpack_make_root(u, e, err);
+	r = unpack_enter(u, e->path, true, err);
+	if (r == 0)
+		r = e->kind == LAYER_HARDLINK ? unpack_hard_link(u, e, err) : unpack_make(u, e, err);
+	return r < 0 ? r : unpack_hide_spare(u, err);
+}
+
+int layer_unpack(const struct layer_source *layer, int dir, bool chown,
+		 const struct settings_limits *limits, struct layer_used *used,
+		 const struct layer_watch *watch, struct coffer_error *err)
+{
+	static const struct layer_ops ops = { .entry = unpack_entry,
+					      .data = unpack_file_data,
+					      .end = unpack_file_end };
+	CLEANUP(unpack_free) struct unpack u = { .dir = dir,
+						 .chown = chown,
+						 .parent_fd = -1,
+						 .file_fd = -1 };
+	int r = layer_read(layer, limits, used, watch, &ops, &u, NULL, err);
+
+	/* From the bottom up: making something in a directory is over for all of them. */
+	while (r == 0 && u.nlate > 0) {
+		r = unpack_set_late(&u, &u.late[--u.nlate], err);
+		free(u.late[u.nlate].path);
+	}
+	return r;
+}
