@@ -77,7 +77,7 @@ static size_t reference_port_length(const char *s)
 	return n > 0 && n <= 5 && port > 0 && port < 65536 ? n + 1 : 0;
 }
 
-static bool reference_is_registry(const char *s)
+bool reference_is_registry(const char *s)
 {
 	size_t n = *s == '[' ? reference_v6_length(s) : reference_host_length(s);
 

@@ -36,6 +36,8 @@ struct reference {
  */
 int reference_parse(const char *text, const char *registry, struct reference *out,
 		    struct coffer_error *err);
+/* reference_is_registry() - @s is a registry's name: host or address, perhaps with a port */
+bool reference_is_registry(const char *s);
 /* reference_canonical() - "docker.io/library/redis:latest": what the store keeps */
 void reference_canonical(const struct reference *ref, char out[REFERENCE_TEXT_MAX]);
 /* reference_familiar() - "redis:latest": what people are shown */
