@@ -70,6 +70,7 @@ struct layer_used {
 /**
  * layer_read() - Read a layer from begin to end, once
  * @used:	Counted on
+ * @watch:	May be NULL
  * @ops:	Called in this thread; a member may be NULL
  * @data:	Theirs
  * @diff_id:	Set to the digest of what the blob unpacks to; may be NULL. When the layer says
