@@ -16,10 +16,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agent/user.h"
 #include "base/io.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "engine/account.h"
 
 #define PROCESS_SPEC_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -116,7 +116,7 @@ int process_spec_complete(struct oci_spec *spec, const char *container_id, const
 	if (r == 0)
 		r = process_spec_default_env(spec->process, err);
 	if (r == 0)
-		r = user_resolve(rootfd, spec->process, err);
+		r = account_resolve(rootfd, spec->process, err);
 	if (r == 0)
 		r = oci_str_set(&spec->process->user.username, NULL, err);
 	if (r == 0)

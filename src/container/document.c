@@ -25,25 +25,6 @@
 #define DOCUMENT_INIT	     "/.coffer-init"
 #define DOCUMENT_INIT_SOURCE "/init"
 
-static void document_drop_namespace(struct oci_spec *spec, const char *type)
-{
-	struct oci_linux *l = spec->linux_;
-	size_t kept = 0;
-
-	for (size_t i = 0; l && i < l->namespaces.n; i++) {
-		struct oci_namespace *ns = &l->namespaces.v[i];
-
-		if (strcmp(ns->type, type) == 0) {
-			free(ns->type);
-			free(ns->path);
-			continue;
-		}
-		l->namespaces.v[kept++] = *ns;
-	}
-	if (l)
-		l->namespaces.n = kept;
-}
-
 /*
  * The default rules keep a container from the devices beside its own.  A
  * machine without a disk has none, and the rules' program costs a tenth of the
@@ -212,7 +193,7 @@ char *document_make(const struct coffer_container *c, const struct coffer_proces
 	r = oci_spec_default(&spec, err);
 	if (r < 0)
 		return NULL;
-	document_drop_namespace(spec, "network");
+	oci_namespace_drop(spec, "network");
 	if (!storage_has_disks(c->storage))
 		document_drop_device_rules(spec);
 	spec->root->readonly = c->config->read_only;

@@ -7,7 +7,7 @@
  * objects that a static program lacks.  Lines that do not parse are skipped, as
  * the C library does.
  *
- * Callers: home.c, the agent; unit tests and the fuzzer.
+ * Callers: home.c, account.c; unit tests and the fuzzer.
  */
 #include "engine/passwd.h"
 

@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "base/io.h"
-#include "base/json.h"
 #include "base/path.h"
 #include "oci/oci.h"
 #include "spec/spec.h"
@@ -21,54 +20,20 @@ struct spec_opts {
 
 #define OCI_OPTS struct spec_opts
 
-static bool spec_is_empty(struct json_object *obj)
-{
-	return json_object_is_type(obj, json_type_null) ||
-	       (json_object_is_type(obj, json_type_string) &&
-		json_object_get_string_len(obj) == 0) ||
-	       (json_object_is_type(obj, json_type_array) && json_object_array_length(obj) == 0);
-}
-
-/* Members that say nothing are in the way of who edits; some decoders want them, files do not. */
-static void spec_prune(struct json_object *obj)
-{
-	if (json_object_is_type(obj, json_type_array))
-		for (size_t i = 0; i < json_object_array_length(obj); i++)
-			spec_prune(json_object_array_get_idx(obj, i));
-	if (!json_object_is_type(obj, json_type_object))
-		return;
-	/* The iteration knows its next entry before this one is deleted. */
-	json_object_object_foreach(obj, key, value)
-	{
-		if (spec_is_empty(value))
-			json_object_object_del(obj, key);
-		else
-			spec_prune(value);
-	}
-}
-
 static int spec_write(const char *path, const struct oci_spec *spec, struct coffer_error *err)
 {
-	autofree char *line = oci_spec_to_json(spec, err);
-	autojson struct json_object *obj = NULL;
+	autofree char *text = oci_spec_to_file(spec, err);
 	autoclose int fd = -1;
-	const char *text;
 	int r;
 
-	if (!line)
+	if (!text)
 		return -err->err;
-	obj = json_tokener_parse(line);
-	spec_prune(obj);
-	text = json_object_to_json_string_ext(obj, JSON_C_TO_STRING_PRETTY |
-						       JSON_C_TO_STRING_PRETTY_TAB |
-						       JSON_C_TO_STRING_SPACED |
-						       JSON_C_TO_STRING_NOSLASHESCAPE);
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 	if (fd < 0)
 		return errno == EEXIST ? err_set(err, COFFER_ERR_ALREADY_EXISTS, EEXIST,
 						 "%s exists: remove it first", path)
 				       : err_sys(err, "create %s", path);
-	r = text ? io_write_full(fd, text, strlen(text)) : -ENOMEM;
+	r = io_write_full(fd, text, strlen(text));
 	return r < 0 ? err_sysn(err, r, "write %s", path) : 0;
 }
 

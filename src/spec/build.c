@@ -220,6 +220,25 @@ const struct oci_namespace *oci_namespace_find(const struct oci_spec *spec, cons
 	return NULL;
 }
 
+void oci_namespace_drop(struct oci_spec *spec, const char *type)
+{
+	struct oci_linux *l = spec->linux_;
+	size_t kept = 0;
+
+	for (size_t i = 0; l && i < l->namespaces.n; i++) {
+		struct oci_namespace *ns = &l->namespaces.v[i];
+
+		if (strcmp(ns->type, type) == 0) {
+			free(ns->type);
+			free(ns->path);
+		} else {
+			l->namespaces.v[kept++] = *ns;
+		}
+	}
+	if (l)
+		l->namespaces.n = kept;
+}
+
 int oci_rlimit_add(struct oci_process *process, const char *type, uint64_t soft, uint64_t hard,
 		   struct coffer_error *err)
 {

@@ -438,6 +438,9 @@ DEFINE_CLEANUP(struct oci_resources *, oci_resources_free);
  */
 char *oci_spec_to_json(const struct oci_spec *spec, struct coffer_error *err);
 
+/* oci_spec_to_file() - The same with line breaks, and without members that say nothing */
+char *oci_spec_to_file(const struct oci_spec *spec, struct coffer_error *err);
+
 /**
  * oci_spec_validate() - The specification's rules beyond form
  *
@@ -484,6 +487,15 @@ int oci_capability(const char *name);
  */
 int oci_spec_default(struct oci_spec **out, struct coffer_error *err);
 
+/**
+ * oci_spec_rootless() - Make the default one that an ordinary user can run
+ * @uids, @gids: Of the user namespace; copied
+ *
+ * No limits, the caller's network and sysfs.
+ */
+int oci_spec_rootless(struct oci_spec *spec, const struct oci_id_mappings *uids,
+		      const struct oci_id_mappings *gids, struct coffer_error *err);
+
 struct oci_example {
 	bool rootless;         /* for an ordinary user, who is mapped to root */
 	uint32_t uid, gid;     /* of that user */
@@ -522,6 +534,8 @@ int oci_mount_add(struct oci_spec *spec, const char *destination, const char *ty
 /* oci_namespace_add() - Append to linux.namespaces. @path: NULL for a new one */
 int oci_namespace_add(struct oci_spec *spec, const char *type, const char *path,
 		      struct coffer_error *err);
+/* oci_namespace_drop() - Take the entry of @type away, if there is one */
+void oci_namespace_drop(struct oci_spec *spec, const char *type);
 /* oci_namespace_find() - The entry of @type, or NULL; a NULL spec->linux_ is fine */
 const struct oci_namespace *oci_namespace_find(const struct oci_spec *spec, const char *type);
 /* oci_rlimit_add() - Append to process.rlimits */

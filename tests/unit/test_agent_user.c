@@ -13,8 +13,8 @@
 
 #include <cmocka.h>
 
-#include "agent/user.h"
 #include "base/path.h"
+#include "engine/account.h"
 #include "engine/passwd.h"
 
 static const char passwd[] = "root:x:0:0:root:/root:/bin/sh\n"
@@ -165,7 +165,7 @@ static int resolve(const struct root *r, const char *username, struct oci_proces
 		   struct coffer_error *e)
 {
 	assert_int_equal(oci_str_set(&process->user.username, username, e), 0);
-	return user_resolve(r->fd, process, e);
+	return account_resolve(r->fd, process, e);
 }
 
 static void test_resolve(void **state)

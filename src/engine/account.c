@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * agent/user.c - who a process runs as, by the container's own passwd and group files
+ * engine/account.c - who a process runs as, by the container's own passwd and group files
  *
  * The files belong to the image, so they are opened inside its root, and bounded.
  *
- * Callers: process.c; unit tests.
+ * Callers: the agent, container/bundle.c; unit tests.
  */
-#include "agent/user.h"
+#include "engine/account.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -21,7 +21,7 @@
 #include "engine/passwd.h"
 
 /* Regular files only: a fifo would block, a device could be anything. */
-static int user_read_file(int rootfd, const char *path, char **text, size_t *len,
+static int account_read_file(int rootfd, const char *path, char **text, size_t *len,
 			  struct coffer_error *err)
 {
 	autoclose int fd =
@@ -48,7 +48,7 @@ static int user_read_file(int rootfd, const char *path, char **text, size_t *len
 	return 0;
 }
 
-static int user_store(const struct passwd_user *u, struct oci_process *process,
+static int account_store(const struct passwd_user *u, struct oci_process *process,
 		      struct coffer_error *err)
 {
 	uint32_t *gids = malloc((u->ngroups ? u->ngroups : 1) * sizeof(*gids));
@@ -66,7 +66,7 @@ static int user_store(const struct passwd_user *u, struct oci_process *process,
 	return 0;
 }
 
-int user_resolve(int rootfd, struct oci_process *process, struct coffer_error *err)
+int account_resolve(int rootfd, struct oci_process *process, struct coffer_error *err)
 {
 	autofree char *passwd = NULL, *group = NULL, *spec = NULL;
 	autofree struct passwd_user *u = calloc(1, sizeof(*u));
@@ -79,9 +79,9 @@ int user_resolve(int rootfd, struct oci_process *process, struct coffer_error *e
 		spec = NULL;
 	if (!u || !spec)
 		return err_nomem(err);
-	r = user_read_file(rootfd, "etc/passwd", &passwd, &files.passwd_len, err);
+	r = account_read_file(rootfd, "etc/passwd", &passwd, &files.passwd_len, err);
 	if (r == 0)
-		r = user_read_file(rootfd, "etc/group", &group, &files.group_len, err);
+		r = account_read_file(rootfd, "etc/group", &group, &files.group_len, err);
 	for (size_t i = 0; r == 0 && i < process->user.additional_gids.n; i++)
 		r = passwd_add_group(u, process->user.additional_gids.v[i], err);
 	if (r < 0)
@@ -89,5 +89,5 @@ int user_resolve(int rootfd, struct oci_process *process, struct coffer_error *e
 	files.passwd = passwd;
 	files.group = group;
 	r = passwd_lookup(&files, spec, u, err);
-	return r < 0 ? r : user_store(u, process, err);
+	return r < 0 ? r : account_store(u, process, err);
 }
