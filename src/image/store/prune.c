@@ -21,6 +21,7 @@
 struct prune {
 	struct store *store;
 	struct reach reach;
+	struct reach *only; /* nothing else goes; NULL: all that is not in @reach */
 	struct coffer_prune *out;
 	int dir;	       /* what is gone through */
 	const char *algorithm; /* of the blobs there */
@@ -55,7 +56,7 @@ static int prune_names(struct prune *p, bool all, struct coffer_error *err)
 		return r;
 	had = x.count;
 	for (size_t i = 0; i < had; i++) {
-		if (all || !x.list[i].ref_name)
+		if (all || (!x.list[i].ref_name && !p->only))
 			descriptor_free(&x.list[i]);
 		else
 			x.list[kept++] = x.list[i];
@@ -102,6 +103,11 @@ static int prune_lease(void *data, const char *name, struct coffer_error *err)
 
 /* ---- what goes ---- */
 
+static bool prune_stays(const struct prune *p, const struct digest *d)
+{
+	return reach_has(&p->reach, d) || (p->only && !reach_has(p->only, d));
+}
+
 static int prune_blob(void *data, const char *name, struct coffer_error *err)
 {
 	struct prune *p = data;
@@ -109,7 +115,7 @@ static int prune_blob(void *data, const char *name, struct coffer_error *err)
 	struct digest d;
 
 	if (snprintf(text, sizeof(text), "%s:%s", p->algorithm, name) >= (int)sizeof(text) ||
-	    digest_parse(text, &d, NULL) < 0 || reach_has(&p->reach, &d))
+	    digest_parse(text, &d, NULL) < 0 || prune_stays(p, &d))
 		return 0;
 	return prune_unlink(p, name, &p->out->blobs, err);
 }
@@ -120,7 +126,7 @@ static int prune_root(void *data, const char *name, struct coffer_error *err)
 	struct digest d;
 	autoclose int fd = -1;
 
-	if (!store_file_digest(name, STORE_ROOT_SUFFIX, &d) || reach_has(&p->reach, &d))
+	if (!store_file_digest(name, STORE_ROOT_SUFFIX, &d) || prune_stays(p, &d))
 		return 0;
 	fd = store_try_hold(p->dir, name);
 	return fd < 0 ? 0 : prune_unlink(p, name, &p->out->roots, err);
@@ -133,7 +139,7 @@ static int prune_part(void *data, const char *name, struct coffer_error *err)
 	struct digest d;
 
 	/* Somebody is about to go on with it. */
-	if (store_file_digest(name, "", &d) && reach_has(&p->reach, &d))
+	if (p->only || (store_file_digest(name, "", &d) && reach_has(&p->reach, &d)))
 		return 0;
 	fd = store_try_hold(p->dir, name);
 	return fd < 0 ? 0 : prune_unlink(p, name, &p->out->parts, err);
@@ -173,21 +179,42 @@ static int prune_rest(struct prune *p, struct coffer_error *err)
 	return r;
 }
 
+static int prune_locked(struct prune *p, bool all, struct coffer_error *err)
+{
+	int r;
+
+	*p->out = (struct coffer_prune){ .size = p->out->size };
+	r = prune_names(p, all, err);
+	if (r == 0)
+		r = store_each(p->store->leases, "leases", prune_lease, p, err);
+	if (r == 0)
+		r = prune_rest(p, err);
+	reach_free(&p->reach);
+	return r < 0 ? err_wrap(err, "prune") : 0;
+}
+
 int store_prune(struct store *s, bool all, struct coffer_prune *out, struct coffer_error *err)
 {
 	struct coffer_prune none = { .size = sizeof(none) };
 	struct prune p = { .store = s, .reach = { .store = s }, .out = out ? out : &none };
 	autoclose int lock = store_lock(s, LOCK_EX, err);
+
+	return lock < 0 ? steal_fd(&lock) : prune_locked(&p, all, err);
+}
+
+int store_prune_only(struct store *s, const struct digest *d, struct coffer_error *err)
+{
+	struct coffer_prune none = { .size = sizeof(none) };
+	struct reach only = { .store = s };
+	struct prune p = { .store = s, .reach = { .store = s }, .only = &only, .out = &none };
+	autoclose int lock = store_lock(s, LOCK_EX, err);
 	int r;
 
 	if (lock < 0)
 		return steal_fd(&lock);
-	*p.out = (struct coffer_prune){ .size = p.out->size };
-	r = prune_names(&p, all, err);
-	if (r == 0)
-		r = store_each(s->leases, "leases", prune_lease, &p, err);
-	if (r == 0)
-		r = prune_rest(&p, err);
-	reach_free(&p.reach);
-	return r < 0 ? err_wrap(err, "prune") : 0;
+	r = reach_from_digest(&only, d, err);
+	if (r >= 0)
+		r = prune_locked(&p, false, err);
+	reach_free(&only);
+	return r;
 }
