@@ -406,6 +406,29 @@ static void test_prune_lease_leads_on(void **state)
 	assert_int_equal(out.roots, 1);
 }
 
+/* What was put in vain goes, but not what others have, too. */
+static void test_lease_end(void **state)
+{
+	struct fixture *f = *state;
+	static struct material m, n;
+	struct store_lease *l;
+	struct digest d;
+
+	material_make(&m, 1);
+	material_make(&n, 2);
+	OK(material_pull(f->store, NULL, &m, "m", e));
+	OK(material_pull(f->store, NULL, &m, NULL, e));
+	OK(store_lease_open(f->store, &l, e));
+	OK(material_pull(f->store, l, &n, NULL, e));
+	OK(store_blob_put(f->store, l, "else", 4, &d, e));
+	assert_int_equal(fixture_count(f, "blobs/sha256"), 8);
+	OK(store_lease_end(l, e));
+	assert_int_equal(fixture_count(f, "blobs/sha256"), 4);
+	assert_int_equal(fixture_count(f, "leases"), 0);
+	assert_true(has(f->store, &m.layers[0]));
+	assert_int_equal(fixture_faults(f->store, false, false), 0);
+}
+
 static void test_prune_parts(void **state)
 {
 	struct fixture *f = *state;
@@ -596,6 +619,7 @@ int main(void)
 		TEST(test_roots),
 		TEST(test_prune),
 		TEST(test_prune_lease_leads_on),
+		TEST(test_lease_end),
 		TEST(test_prune_parts),
 		TEST(test_check_index),
 		TEST(test_check_damage),

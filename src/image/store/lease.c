@@ -16,6 +16,8 @@
 #include "base/io.h"
 #include "image/store/store_internal.h"
 
+#define LEASE_MAX ((size_t)16 << 20)
+
 struct store_lease {
 	struct store *store; /* borrowed */
 	int fd;
@@ -70,4 +72,34 @@ void store_lease_close(struct store_lease *l)
 	unlinkat(l->store->leases, l->name, 0);
 	close_fd(&l->fd);
 	free(l);
+}
+
+int store_lease_end(struct store_lease *l, struct coffer_error *err)
+{
+	int r = store_prune_lease(l->store, l->name, err);
+
+	store_lease_close(l);
+	return r;
+}
+
+int store_lease_digests(struct store *s, const char *name,
+			int (*fn)(void *data, const struct digest *d, struct coffer_error *err),
+			void *data, struct coffer_error *err)
+{
+	autoclose int fd = openat(s->leases, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	autofree char *text = NULL;
+	char *save = NULL;
+	struct digest d;
+	int r;
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : err_sys(err, "lease %s", name);
+	r = io_read_stream(fd, name, LEASE_MAX, &text, NULL, err);
+	if (r < 0)
+		return err_wrap(err, "lease");
+	for (char *line = strtok_r(text, "\n", &save); r == 0 && line;
+	     line = strtok_r(NULL, "\n", &save))
+		if (digest_parse(line, &d, NULL) == 0)
+			r = fn(data, &d, err);
+	return r;
 }

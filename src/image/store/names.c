@@ -12,11 +12,9 @@
 #include <string.h>
 
 #include "base/io.h"
-#include "base/json.h"
 #include "image/store/store_internal.h"
 
-#define NAMES_REF_NAME "org.opencontainers.image.ref.name"
-#define NAMES_INDEX    "application/vnd.oci.image.index.v1+json"
+#define NAMES_INDEX "application/vnd.oci.image.index.v1+json"
 
 /* ---- the file ---- */
 
@@ -37,67 +35,14 @@ int store_index_read(struct store *s, struct index *out, struct coffer_error *er
 	return r < 0 ? err_wrap(err, "image store %s: index.json", s->path) : 0;
 }
 
-static bool names_text(struct json_object *obj, const char *key, const char *value)
-{
-	return !*value || json_add(obj, key, json_object_new_string(value));
-}
-
-static bool names_platform(struct json_object *entry, const struct platform *p)
-{
-	struct json_object *obj = json_object_new_object();
-
-	return json_add(entry, "platform", obj) && names_text(obj, "architecture", p->arch) &&
-	       names_text(obj, "os", p->os) && names_text(obj, "variant", p->variant);
-}
-
-static bool names_annotations(struct json_object *entry, const char *ref_name)
-{
-	struct json_object *obj = json_object_new_object();
-
-	return json_add(entry, "annotations", obj) && names_text(obj, NAMES_REF_NAME, ref_name);
-}
-
-static struct json_object *names_entry(const struct descriptor *d)
-{
-	autojson struct json_object *obj = json_object_new_object();
-	const char *type = d->media_type ? d->media_type : d->type ? d->type->name : "";
-
-	if (!obj || !names_text(obj, "mediaType", type) ||
-	    !names_text(obj, "digest", d->digest.text) ||
-	    !json_add(obj, "size", json_object_new_uint64(d->size)) ||
-	    (d->has_platform && !names_platform(obj, &d->platform)) ||
-	    (d->ref_name && !names_annotations(obj, d->ref_name)))
-		return NULL;
-	return steal_ptr(obj);
-}
-
-int store_index_emit(const struct index *x, struct buf *out, struct coffer_error *err)
-{
-	autojson struct json_object *obj = json_object_new_object();
-	struct json_object *list = json_object_new_array();
-	const char *text;
-	size_t len;
-
-	if (!obj || !json_add(obj, "schemaVersion", json_object_new_int(2)) ||
-	    !names_text(obj, "mediaType", NAMES_INDEX) || !json_add(obj, "manifests", list))
-		return err_nomem(err);
-	for (size_t i = 0; i < x->count; i++) {
-		struct json_object *entry = names_entry(&x->list[i]);
-
-		if (!entry || json_object_array_add(list, entry) < 0)
-			return err_nomem(err);
-	}
-	text = json_object_to_json_string_length(obj, JSON_C_TO_STRING_NOSLASHESCAPE, &len);
-	if (!text || buf_append(out, text, len) < 0)
-		return err_nomem(err);
-	return 0;
-}
-
 int store_index_write(struct store *s, const struct index *x, struct coffer_error *err)
 {
 	autobuf struct buf text = BUF_INIT(STORE_INDEX_MAX);
-	int r = store_index_emit(x, &text, err);
+	struct index typed = *x;
+	int r;
 
+	typed.type = media_type_find(NAMES_INDEX);
+	r = index_emit(&typed, &text, err);
 	if (r < 0)
 		return r;
 	if (fsync(s->sha256) < 0 || fsync(s->sha512) < 0)

@@ -16,8 +16,6 @@
 #include "base/io.h"
 #include "image/store/store_internal.h"
 
-#define PRUNE_LEASE_MAX ((size_t)16 << 20)
-
 struct prune {
 	struct store *store;
 	struct reach reach;
@@ -69,36 +67,21 @@ static int prune_names(struct prune *p, bool all, struct coffer_error *err)
 	return r < 0 ? r : 0;
 }
 
-static int prune_lease_lines(struct prune *p, char *text, struct coffer_error *err)
+/* @data: a struct reach */
+static int prune_lease_digest(void *data, const struct digest *d, struct coffer_error *err)
 {
-	struct digest d;
-	char *save = NULL;
-	int r = 0;
-
-	for (char *line = strtok_r(text, "\n", &save); r == 0 && line;
-	     line = strtok_r(NULL, "\n", &save))
-		if (digest_parse(line, &d, NULL) == 0)
-			r = reach_from_digest(&p->reach, &d, err);
-	return r;
+	return reach_from_digest(data, d, err);
 }
 
 static int prune_lease(void *data, const char *name, struct coffer_error *err)
 {
 	struct prune *p = data;
-	int leases = p->store->leases, r;
-	autoclose int dead = store_try_hold(leases, name);
-	autoclose int fd = -1;
-	autofree char *text = NULL;
+	autoclose int dead = store_try_hold(p->store->leases, name);
 
-	if (dead >= 0) {
-		unlinkat(leases, name, 0);
-		return 0;
-	}
-	fd = openat(leases, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0)
-		return errno == ENOENT ? 0 : err_sys(err, "lease %s", name);
-	r = io_read_stream(fd, name, PRUNE_LEASE_MAX, &text, NULL, err);
-	return r < 0 ? err_wrap(err, "lease") : prune_lease_lines(p, text, err);
+	if (dead < 0)
+		return store_lease_digests(p->store, name, prune_lease_digest, &p->reach, err);
+	unlinkat(p->store->leases, name, 0);
+	return 0;
 }
 
 /* ---- what goes ---- */
@@ -213,6 +196,24 @@ int store_prune_only(struct store *s, const struct digest *d, struct coffer_erro
 	if (lock < 0)
 		return steal_fd(&lock);
 	r = reach_from_digest(&only, d, err);
+	if (r >= 0)
+		r = prune_locked(&p, false, err);
+	reach_free(&only);
+	return r;
+}
+
+int store_prune_lease(struct store *s, const char *name, struct coffer_error *err)
+{
+	struct coffer_prune none = { .size = sizeof(none) };
+	struct reach only = { .store = s };
+	struct prune p = { .store = s, .reach = { .store = s }, .only = &only, .out = &none };
+	autoclose int lock = store_lock(s, LOCK_EX, err);
+	int r;
+
+	if (lock < 0)
+		return steal_fd(&lock);
+	r = store_lease_digests(s, name, prune_lease_digest, &only, err);
+	unlinkat(s->leases, name, 0);
 	if (r >= 0)
 		r = prune_locked(&p, false, err);
 	reach_free(&only);

@@ -48,6 +48,8 @@ int store_lease_open(struct store *s, struct store_lease **out, struct coffer_er
 /* store_lease_add() - From now on it is not removed, if it is there. Chain ids as well */
 int store_lease_add(struct store_lease *l, const struct digest *d, struct coffer_error *err);
 void store_lease_close(struct store_lease *l);
+/* store_lease_end() - Close it, and remove the blobs that only it led to */
+int store_lease_end(struct store_lease *l, struct coffer_error *err);
 DEFINE_CLEANUP(struct store_lease *, store_lease_close);
 
 /* store_blob_open() - For reading. Return: descriptor, -ENOENT without an error filled, or -errno.

@@ -55,8 +55,14 @@ int store_try_hold(int dir, const char *name);
 int store_index_read(struct store *s, struct index *out, struct coffer_error *err);
 /* store_index_write() - With the lock held exclusively; synced, with all that it refers to */
 int store_index_write(struct store *s, const struct index *x, struct coffer_error *err);
-/* store_index_emit() - The text of an index */
-int store_index_emit(const struct index *x, struct buf *out, struct coffer_error *err);
+
+/* store_lease_digests() - Call @fn for what a lease's file has */
+int store_lease_digests(struct store *s, const char *name,
+			int (*fn)(void *data, const struct digest *d, struct coffer_error *err),
+			void *data, struct coffer_error *err);
+
+/* store_prune_lease() - Remove a lease, and the blobs that only it has led to */
+int store_prune_lease(struct store *s, const char *name, struct coffer_error *err);
 
 /* What can be reached. */
 struct reach {
