@@ -31,6 +31,7 @@ struct registry_how {
 	bool push;	   /* ask for the right to write, too */
 	unsigned parallel; /* transfers at once */
 	int cancel_fd;	   /* -1: never */
+	unsigned stall;	   /* seconds without progress before a connection is given up; 0: 60 */
 	void (*progress)(void *data, const struct coffer_progress *p); /* may be NULL */
 	void *data;
 };

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * image/registry/library.c - libcurl, loaded when it is first needed
+ *
+ * Never unloaded: TLS libraries register handlers for the end of the process.
+ * Callers: http.c and origin.c.
+ */
+#include "image/registry/library.h"
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+
+#define LIBRARY_NAME "libcurl.so.4"
+
+static struct library library;
+static pthread_once_t library_once = PTHREAD_ONCE_INIT;
+static char library_failure[160]; /* empty: loaded; written once */
+
+static void library_load(void)
+{
+	static const struct {
+		const char *name;
+		void *at;
+	} symbols[] = {
+		{ "curl_global_init", &library.global_init },
+		{ "curl_easy_init", &library.easy_init },
+		{ "curl_easy_cleanup", &library.easy_cleanup },
+		{ "curl_easy_reset", &library.easy_reset },
+		{ "curl_easy_setopt", &library.easy_setopt },
+		{ "curl_easy_getinfo", &library.easy_getinfo },
+		{ "curl_easy_header", &library.easy_header }, /* since 7.83 */
+		{ "curl_easy_strerror", &library.easy_strerror },
+		{ "curl_multi_init", &library.multi_init },
+		{ "curl_multi_cleanup", &library.multi_cleanup },
+		{ "curl_multi_add_handle", &library.multi_add },
+		{ "curl_multi_remove_handle", &library.multi_remove },
+		{ "curl_multi_perform", &library.multi_perform },
+		{ "curl_multi_poll", &library.multi_poll },
+		{ "curl_multi_info_read", &library.multi_info_read },
+		{ "curl_multi_strerror", &library.multi_strerror },
+		{ "curl_slist_append", &library.slist_append },
+		{ "curl_slist_free_all", &library.slist_free_all },
+		{ "curl_url", &library.url_new },
+		{ "curl_url_cleanup", &library.url_free },
+		{ "curl_url_set", &library.url_set },
+		{ "curl_url_get", &library.url_get },
+		{ "curl_free", &library.free },
+	};
+	void *lib = dlopen(LIBRARY_NAME, RTLD_LAZY | RTLD_LOCAL);
+	const char *why = lib ? NULL : dlerror();
+
+	for (size_t i = 0; lib && !why && i < ARRAY_SIZE(symbols); i++) {
+		void *symbol = dlsym(lib, symbols[i].name);
+
+		memcpy(symbols[i].at, &symbol, sizeof(symbol));
+		if (!symbol)
+			why = symbols[i].name;
+	}
+	if (!why && library.global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+		why = "it cannot be initialised";
+	if (why)
+		snprintf(library_failure, sizeof(library_failure), "%s", why);
+}
+
+const struct library *library_get(struct coffer_error *err)
+{
+	pthread_once(&library_once, library_load);
+	if (library_failure[0]) {
+		err_unsupported(err, "registries need %s: %s", LIBRARY_NAME, library_failure);
+		return NULL;
+	}
+	return &library;
+}
