@@ -478,7 +478,8 @@ int unpack_tree(int fd, int dest, const struct unpack_options *o, struct unpack_
 	int r;
 
 	if (!u.chunk || !u.archive ||
-	    archive_read_support_format_tar(u.archive) != ARCHIVE_OK ||
+	    (o->cpio ? archive_read_support_format_cpio(u.archive)
+		     : archive_read_support_format_tar(u.archive)) != ARCHIVE_OK ||
 	    archive_read_support_format_empty(u.archive) != ARCHIVE_OK ||
 	    (o->gzip && archive_read_support_filter_gzip(u.archive) != ARCHIVE_OK))
 		return err_nomem(err);

@@ -12,6 +12,7 @@
 
 struct unpack_options {
 	bool gzip;	  /* may be compressed; else it must be plain */
+	bool cpio;	  /* as kernels unpack at boot, instead of tar */
 	bool keep_owners; /* of the archive; else what is made belongs to us */
 	bool keep_types;  /* refuse to replace a directory by something else, and reverse */
 	bool absolute;	  /* a leading slash means @dest; else such a name is refused */

@@ -13,7 +13,7 @@
  * be dropped by way of a namespace: a map of one's own group alone is accepted
  * only after setgroups(2) was given up.
  *
- * Callers: namespaces.c (check), launch.c (write).
+ * Callers: namespaces.c (check), launch.c (write); container/aside.c.
  */
 #include "engine/idmap.h"
 
@@ -128,6 +128,14 @@ static char *idmap_find_tool(const char *name)
 			return strdup(path);
 	}
 	return NULL;
+}
+
+bool idmap_has_tools(void)
+{
+	autofree char *uid = idmap_find_tool(idmap_kinds[IDMAP_UID].tool);
+	autofree char *gid = idmap_find_tool(idmap_kinds[IDMAP_GID].tool);
+
+	return uid && gid;
 }
 
 /* Its own words, without the newline at the end. */

@@ -26,6 +26,9 @@ bool idmap_contains(const struct oci_id_mappings *maps, uint32_t id);
 /* idmap_format() - As the kernel reads it, a line a mapping. Return: bytes, -EINVAL: too many */
 int idmap_format(const struct oci_id_mappings *maps, char text[IDMAP_TEXT_MAX]);
 
+/* idmap_has_tools() - Are newuidmap and newgidmap in PATH? */
+bool idmap_has_tools(void);
+
 /**
  * idmap_write() - In the parent: both maps of @pid's new user namespace
  *

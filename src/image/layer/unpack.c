@@ -127,8 +127,7 @@ static int unpack_enter(struct unpack *u, const char *path, bool make, struct co
 
 /* ---- directories' times ---- */
 
-int unpack_remember(struct unpack *u, const struct layer_entry *e, int fd,
-		    struct coffer_error *err)
+int unpack_remember(struct unpack *u, const struct layer_entry *e, int fd, struct coffer_error *err)
 {
 	struct unpack_late *l;
 	struct stat st;
@@ -145,10 +144,9 @@ int unpack_remember(struct unpack *u, const struct layer_entry *e, int fd,
 		u->late_room = room;
 	}
 	l = &u->late[u->nlate];
-	*l = (struct unpack_late){ .path = strdup(e->path),
-				   .dev = st.st_dev,
-				   .ino = st.st_ino,
-				   .mtime = e->mtime };
+	*l = (struct unpack_late){
+		.path = strdup(e->path), .dev = st.st_dev, .ino = st.st_ino, .mtime = e->mtime
+	};
 	if (!l->path)
 		return err_nomem(err);
 	u->nlate++;
@@ -188,8 +186,7 @@ static int unpack_hide(struct unpack *u, const struct layer_entry *e, struct cof
 	return r == -ENOENT ? 0 : r;
 }
 
-static int unpack_hard_link(struct unpack *u, const struct layer_entry *e,
-			    struct coffer_error *err)
+static int unpack_hard_link(struct unpack *u, const struct layer_entry *e, struct coffer_error *err)
 {
 	char parent[PATH_MAX];
 	const char *name = unpack_split(e->target, parent);
@@ -211,7 +208,8 @@ static int unpack_entry(void *data, const struct layer_entry *e, struct coffer_e
 		return unpack_make_root(u, e, err);
 	r = unpack_enter(u, e->path, true, err);
 	if (r == 0)
-		r = e->kind == LAYER_HARDLINK ? unpack_hard_link(u, e, err) : unpack_make(u, e, err);
+		r = e->kind == LAYER_HARDLINK ? unpack_hard_link(u, e, err)
+					      : unpack_make(u, e, err);
 	return r < 0 ? r : unpack_hide_spare(u, err);
 }
 
@@ -222,10 +220,8 @@ int layer_unpack(const struct layer_source *layer, int dir, bool chown,
 	static const struct layer_ops ops = { .entry = unpack_entry,
 					      .data = unpack_file_data,
 					      .end = unpack_file_end };
-	CLEANUP(unpack_free) struct unpack u = { .dir = dir,
-						 .chown = chown,
-						 .parent_fd = -1,
-						 .file_fd = -1 };
+	CLEANUP(unpack_free)
+	struct unpack u = { .dir = dir, .chown = chown, .parent_fd = -1, .file_fd = -1 };
 	int r = layer_read(layer, limits, used, watch, &ops, &u, NULL, err);
 
 	/* From the bottom up: making something in a directory is over for all of them. */

@@ -26,7 +26,7 @@ struct unpack {
 	int parent_fd;	       /* owned; O_PATH of the directory that the entry is in; -1: none */
 	char parent[PATH_MAX]; /* its path */
 	ino_t parent_ino;
-	const char *name; /* the entry's in it; valid during the call */
+	const char *name;	  /* the entry's in it; valid during the call */
 	struct unpack_late *late; /* owned */
 	size_t nlate, late_room;
 	/* Names of this layer, which its own whiteouts spare: a directory's number and a hash. */

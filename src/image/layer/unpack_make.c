@@ -44,8 +44,8 @@ static int unpack_set_xattrs(int fd, const struct ext4_xattr *list, size_t n,
 	return 0;
 }
 
-static int unpack_set_owner(const struct unpack *u, int dir, const char *name, uid_t uid,
-			    gid_t gid, struct coffer_error *err)
+static int unpack_set_owner(const struct unpack *u, int dir, const char *name, uid_t uid, gid_t gid,
+			    struct coffer_error *err)
 {
 	if (!u->chown || fchownat(dir, name, uid, gid, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) == 0)
 		return 0;
@@ -206,7 +206,8 @@ int unpack_make_root(struct unpack *u, const struct layer_entry *e, struct coffe
 /* ---- what is not opened ---- */
 
 /* The mode of a link is no one's. */
-static int unpack_dress_node(struct unpack *u, const struct layer_entry *e, struct coffer_error *err)
+static int unpack_dress_node(struct unpack *u, const struct layer_entry *e,
+			     struct coffer_error *err)
 {
 	const struct timespec times[2] = { e->mtime, e->mtime };
 	int r = unpack_set_owner(u, u->parent_fd, u->name, e->uid, e->gid, err);
@@ -244,13 +245,12 @@ static bool unpack_is_dir(const struct unpack *u)
 {
 	struct stat st;
 
-	return fstatat(u->parent_fd, u->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       S_ISDIR(st.st_mode);
+	return fstatat(u->parent_fd, u->name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
 }
 
 int unpack_make(struct unpack *u, const struct layer_entry *e, struct coffer_error *err)
 {
-	static int (*const makers[])(struct unpack *u, const struct layer_entry *e,
+	static int (*const makers[])(struct unpack * u, const struct layer_entry *e,
 				     struct coffer_error *err) = {
 		[LAYER_DIR] = unpack_make_dir,
 		[LAYER_FILE] = unpack_make_file,
