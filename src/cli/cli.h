@@ -52,24 +52,44 @@ int cli_main(int argc, char *argv[]);
 /* cli_fail() - "coffer: <message>" on stderr, one line, control bytes escaped. Return: 125 */
 int cli_fail(const struct coffer_error *err);
 
+/* cli_put() - A text whose control bytes would steer a terminal, with them as \xNN */
+void cli_put(const char *text, FILE *out);
+
 /* cli_verb_help() - Usage and options of one verb */
 void cli_verb_help(const struct cli_verb *verb, FILE *out);
 
 /* Each in its own file, but for verbs that are each other's reverse. */
 extern const struct cli_verb cli_verb_analyze;
+extern const struct cli_verb cli_verb_bundle;
+extern const struct cli_verb cli_verb_commit;
 extern const struct cli_verb cli_verb_cp;
 extern const struct cli_verb cli_verb_exec;
+extern const struct cli_verb cli_verb_export;
+extern const struct cli_verb cli_verb_history;
+extern const struct cli_verb cli_verb_image;
+extern const struct cli_verb cli_verb_image_inspect;
+extern const struct cli_verb cli_verb_images;
+extern const struct cli_verb cli_verb_import;
 extern const struct cli_verb cli_verb_inspect;
 extern const struct cli_verb cli_verb_kill;
+extern const struct cli_verb cli_verb_load;
+extern const struct cli_verb cli_verb_login;
+extern const struct cli_verb cli_verb_logout;
 extern const struct cli_verb cli_verb_logs;
 extern const struct cli_verb cli_verb_pause;
 extern const struct cli_verb cli_verb_port_forward;
 extern const struct cli_verb cli_verb_ps;
+extern const struct cli_verb cli_verb_pull;
+extern const struct cli_verb cli_verb_push;
 extern const struct cli_verb cli_verb_rm;
+extern const struct cli_verb cli_verb_rmi;
 extern const struct cli_verb cli_verb_run;
+extern const struct cli_verb cli_verb_save;
 extern const struct cli_verb cli_verb_stats;
 extern const struct cli_verb cli_verb_stop;
+extern const struct cli_verb cli_verb_tag;
 extern const struct cli_verb cli_verb_unpause;
+extern const struct cli_verb cli_verb_untag;
 extern const struct cli_verb cli_verb_wait;
 
 #endif /* CLI_CLI_H */

@@ -74,6 +74,20 @@ void doc_age(time_t seconds, char *out, size_t size)
 	snprintf(out, size, "%lld months", n);
 }
 
+void doc_size(uint64_t bytes, bool binary, char *out, size_t size)
+{
+	static const char *const units[][6] = {
+		{ "B", "kB", "MB", "GB", "TB", "PB" },
+		{ "B", "KiB", "MiB", "GiB", "TiB", "PiB" },
+	};
+	double n = (double)bytes, base = binary ? 1024 : 1000;
+	size_t i = 0;
+
+	for (; n >= base && i + 1 < ARRAY_SIZE(units[0]); i++)
+		n /= base;
+	snprintf(out, size, "%.4g%s", n, units[binary][i]);
+}
+
 static int doc_parse(const char *text, struct json_object **out, struct coffer_error *err)
 {
 	*out = json_tokener_parse(text);

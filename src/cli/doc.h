@@ -24,6 +24,9 @@ time_t doc_time(const char *text);
 /* doc_age() - "5 seconds", "2 hours", as docker says it */
 void doc_age(time_t seconds, char *out, size_t size);
 
+/* doc_size() - "1.5MiB" or, in powers of 1000, "1.5kB" */
+void doc_size(uint64_t bytes, bool binary, char *out, size_t size);
+
 /* doc_load() - Of one container; doc_load_all() - of all, an array. To be put */
 int doc_load(const struct cli *cli, const char *id, struct json_object **out,
 	     struct coffer_error *err);

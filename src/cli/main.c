@@ -45,18 +45,23 @@ static const struct cli_verb *const cli_verbs[] = {
 	&cli_verb_cp,	   &cli_verb_port_forward, &cli_verb_analyze,
 };
 
-int cli_fail(const struct coffer_error *err)
+void cli_put(const char *text, FILE *out)
 {
-	fputs("coffer: ", stderr);
-	for (const char *p = err->message; *p; p++) {
-		/* Names and console lines in it are foreign bytes. */
+	for (const char *p = text; *p; p++) {
 		size_t n = tty_control(p);
 
 		if (n == 0)
-			fputc(*p, stderr);
+			fputc(*p, out);
 		for (; n > 0; n--, p += n > 0)
-			fprintf(stderr, "\\x%02x", (unsigned char)*p);
+			fprintf(out, "\\x%02x", (unsigned char)*p);
 	}
+}
+
+int cli_fail(const struct coffer_error *err)
+{
+	fputs("coffer: ", stderr);
+	/* Names and console lines in it are foreign bytes. */
+	cli_put(err->message, stderr);
 	fputc('\n', stderr);
 	return CLI_EXIT_ERROR;
 }

@@ -72,27 +72,12 @@ static void stats_look(struct stats_row *row)
 	row->at = now;
 }
 
-/* "1.5MiB" or, in powers of 1000, "1.5kB". */
-static void stats_size(uint64_t bytes, bool binary, char *out, size_t size)
-{
-	static const char *const units[][6] = {
-		{ "B", "kB", "MB", "GB", "TB", "PB" },
-		{ "B", "KiB", "MiB", "GiB", "TiB", "PiB" },
-	};
-	double n = (double)bytes, base = binary ? 1024 : 1000;
-	size_t i = 0;
-
-	for (; n >= base && i + 1 < ARRAY_SIZE(units[0]); i++)
-		n /= base;
-	snprintf(out, size, "%.4g%s", n, units[binary][i]);
-}
-
 static void stats_pair(uint64_t a, uint64_t b, bool binary, char *out, size_t size)
 {
 	char left[32], right[32];
 
-	stats_size(a, binary, left, sizeof(left));
-	stats_size(b, binary, right, sizeof(right));
+	doc_size(a, binary, left, sizeof(left));
+	doc_size(b, binary, right, sizeof(right));
 	snprintf(out, size, "%s / %s", left, right);
 }
 
