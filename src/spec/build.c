@@ -189,6 +189,31 @@ int oci_mount_add(struct oci_spec *spec, const char *destination, const char *ty
 	return 0;
 }
 
+static void build_mount_free(struct oci_mount *m)
+{
+	build_strv_free(&m->options);
+	free(m->destination);
+	free(m->type);
+	free(m->source);
+	free(m->uid_mappings.v);
+	free(m->gid_mappings.v);
+}
+
+void oci_mount_drop(struct oci_spec *spec, const char *destination)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < spec->mounts.n; i++) {
+		struct oci_mount *m = &spec->mounts.v[i];
+
+		if (strcmp(m->destination, destination) == 0)
+			build_mount_free(m);
+		else
+			spec->mounts.v[kept++] = *m;
+	}
+	spec->mounts.n = kept;
+}
+
 int oci_namespace_add(struct oci_spec *spec, const char *type, const char *path,
 		      struct coffer_error *err)
 {
