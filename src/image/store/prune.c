@@ -185,23 +185,6 @@ int store_prune(struct store *s, bool all, struct coffer_prune *out, struct coff
 	return lock < 0 ? steal_fd(&lock) : prune_locked(&p, all, err);
 }
 
-int store_prune_only(struct store *s, const struct digest *d, struct coffer_error *err)
-{
-	struct coffer_prune none = { .size = sizeof(none) };
-	struct reach only = { .store = s };
-	struct prune p = { .store = s, .reach = { .store = s }, .only = &only, .out = &none };
-	autoclose int lock = store_lock(s, LOCK_EX, err);
-	int r;
-
-	if (lock < 0)
-		return steal_fd(&lock);
-	r = reach_from_digest(&only, d, err);
-	if (r >= 0)
-		r = prune_locked(&p, false, err);
-	reach_free(&only);
-	return r;
-}
-
 int store_prune_lease(struct store *s, const char *name, struct coffer_error *err)
 {
 	struct coffer_prune none = { .size = sizeof(none) };

@@ -122,8 +122,6 @@ DEFINE_CLEANUP(struct store_root *, store_root_close);
 
 /* store_prune() - @all: drop the names, too */
 int store_prune(struct store *s, bool all, struct coffer_prune *out, struct coffer_error *err);
-/* store_prune_only() - What is only for @d (which has no name any more), not what others have left */
-int store_prune_only(struct store *s, const struct digest *d, struct coffer_error *err);
 /* store_check() - As coffer_images_check(). @repair also takes names and manifests that lead to
  * what is missing */
 int store_check(struct store *s, bool repair, void (*found)(void *data, const char *fault),
