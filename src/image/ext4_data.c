@@ -31,7 +31,7 @@ static int64_t ext4_find_free(struct ext4_writer *w, uint64_t want, blk64_t *sta
 	blk64_t limit, used;
 	errcode_t code;
 
-	/* Nothing is ever given back, so there is nothing free before the goal. */
+	/* The goal goes back with what is given back: there is nothing free before it. */
 	code = ENOENT;
 	if (w->goal <= last)
 		code = ext2fs_find_first_zero_block_bitmap2(w->fs->block_map, w->goal, last, start);
@@ -91,23 +91,6 @@ int ext4_map_append(struct ext4_writer *w, struct ext4_map *map, uint64_t logica
 	return ext4_map_record(map, run, err);
 }
 
-static int ext4_pwrite(struct ext4_writer *w, const uint8_t *data, size_t len, uint64_t to,
-		       struct coffer_error *err)
-{
-	while (len) {
-		ssize_t n = pwrite(w->fd, data, len, (off_t)to);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_sys(err, "write ext4 image");
-		data += n;
-		to += (uint64_t)n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 int ext4_map_write(struct ext4_writer *w, struct ext4_map *map, const uint8_t *data,
 		   uint32_t blocks, struct coffer_error *err)
 {
@@ -119,9 +102,8 @@ int ext4_map_write(struct ext4_writer *w, struct ext4_map *map, const uint8_t *d
 
 		r = ext4_map_append(w, map, done, blocks - done, &run, err);
 		if (r == 0)
-			r = ext4_pwrite(w, data + (size_t)done * EXT4_BLOCK,
-					(size_t)run.count * EXT4_BLOCK, run.physical * EXT4_BLOCK,
-					err);
+			r = ext4_out(w, data + (size_t)done * EXT4_BLOCK,
+				     (size_t)run.count * EXT4_BLOCK, run.physical * EXT4_BLOCK, err);
 		if (r < 0)
 			return r;
 		done += run.count;
@@ -161,7 +143,7 @@ static ssize_t ext4_copy_some(struct ext4_writer *w, int fd, uint64_t from, uint
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return err_sys(err, "read");
-	r = ext4_pwrite(w, w->buffer, (size_t)n, to, err);
+	r = ext4_out(w, w->buffer, (size_t)n, to, err);
 	return r < 0 ? r : n;
 }
 

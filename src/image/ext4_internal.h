@@ -34,6 +34,8 @@ struct ext4_file {
 	ext2_ino_t ino;
 	struct ext4_meta meta;
 	struct ext4_map map;
+	uint64_t pos;	  /* where ext4_file_write() ended, */
+	uint64_t tail_at; /* and where that is in the image, inside a block */
 	struct ext4_file *next; /* in ext4_writer.files */
 };
 
@@ -57,15 +59,28 @@ struct ext4_writer {
 	bool no_copy_range;
 	bool reproducible;
 	int64_t epoch;
+	bool layers;
+	uint64_t final_blocks; /* to which the file is cut in the end; 0: it is not */
+	/* Blocks of inodes that are no more, which the library may still have to write. */
+	ext2fs_block_bitmap late; /* owned; NULL: none */
+	uint8_t *pending; /* owned, EXT4_PENDING bytes: not written yet */
+	size_t pending_len;
+	uint64_t pending_at;
 	struct ext4_dir *dirs;   /* open ones, owned */
 	struct ext4_file *files; /* open ones, owned */
 	uint8_t *buffer;         /* owned, EXT4_COPY_BUFFER bytes */
 };
 
 #define EXT4_COPY_BUFFER ((size_t)256 << 10)
+#define EXT4_PENDING	 ((size_t)256 << 10)
 
 /* ext4_fail() - Fill @err from a libext2fs code met in doing @what. Return: negative errno */
 int ext4_fail(struct coffer_error *err, errcode_t code, const char *what);
+
+/* ext4_out() - Write to the image, now or with what comes next; ext4_out_flush(): now */
+int ext4_out(struct ext4_writer *w, const uint8_t *data, size_t len, uint64_t to,
+	     struct coffer_error *err);
+int ext4_out_flush(struct ext4_writer *w, struct coffer_error *err);
 
 /* ext4_map_append() - Find room for up to @want blocks at @logical. @run: set to what was found */
 int ext4_map_append(struct ext4_writer *w, struct ext4_map *map, uint64_t logical, uint64_t want,
@@ -87,5 +102,14 @@ void ext4_inode_init(const struct ext4_writer *w, struct ext2_inode_large *inode
 int ext4_inode_write(struct ext4_writer *w, ext2_ino_t ino, struct ext2_inode_large *inode,
 		     const struct ext4_map *map, const struct ext4_xattrs *xattrs,
 		     struct coffer_error *err);
+
+/* ext4_dir_add() - A name of a file of this type (EXT2_FT_*) */
+int ext4_dir_add(struct ext4_dir *dir, const char *name, size_t len, ext2_ino_t ino, uint8_t type,
+		 struct coffer_error *err);
+uint8_t ext4_file_type(mode_t mode);
+/* ext4_file_pad() - Zeroes from the end of what was written to the end of its block */
+int ext4_file_pad(struct ext4_writer *w, struct ext4_file *file, struct coffer_error *err);
+/* ext4_late_release() - Give back the blocks that waited for it */
+int ext4_late_release(struct ext4_writer *w, struct coffer_error *err);
 
 #endif /* IMAGE_EXT4_INTERNAL_H */

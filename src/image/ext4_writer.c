@@ -9,7 +9,8 @@
  * something is added to it; they must not add a name twice.
  *
  * Deliberately absent: hash trees for large directories (the kernel reads them
- * as a list), attributes larger than a block, removal.
+ * as a list), attributes larger than a block.  Inodes without names, and their
+ * removal: ext4_node.c.
  */
 #include "image/ext4_internal.h"
 
@@ -24,9 +25,17 @@
 
 int ext4_inode_new(struct ext4_writer *w, bool is_dir, ext2_ino_t *ino, struct coffer_error *err)
 {
-	if (w->last >= w->fs->super->s_inodes_count)
+	errcode_t code = ENOENT;
+
+	/* There is nothing free before the last one given out. */
+	if (w->last < w->fs->super->s_inodes_count)
+		code = ext2fs_find_first_zero_inode_bitmap2(w->fs->inode_map, w->last + 1,
+							    w->fs->super->s_inodes_count, ino);
+	if (code == ENOENT)
 		return err_set(err, COFFER_ERR_INTERNAL, ENOSPC, "ext4 image has no inodes left");
-	*ino = ++w->last;
+	if (code)
+		return ext4_fail(err, code, "find a free inode");
+	w->last = *ino;
 	ext2fs_inode_alloc_stats2(w->fs, *ino, 1, is_dir);
 	return 0;
 }
@@ -46,7 +55,7 @@ static struct ext4_meta ext4_meta_settle(const struct ext4_writer *w, const stru
 	struct ext4_meta m = *meta;
 
 	if (w->reproducible) {
-		if (m.mtime.tv_sec >= w->epoch)
+		if (!w->layers && m.mtime.tv_sec >= w->epoch)
 			m.mtime = (struct timespec){ .tv_sec = w->epoch };
 		m.atime = m.ctime = m.mtime;
 	}
@@ -89,6 +98,8 @@ static int ext4_xattrs_store(struct ext4_writer *w, ext2_ino_t ino,
 	ext2fs_xattrs_close(&h);
 	if (!code)
 		return 0;
+	if (code == EXT2_ET_EA_NO_SPACE)
+		return err_unsupported(err, "extended attributes are larger than a block");
 	ext4_fail(err, code, i ? xattrs->list[i - 1].name : "read");
 	return err_wrap(err, "extended attributes");
 }
@@ -110,7 +121,7 @@ int ext4_inode_write(struct ext4_writer *w, ext2_ino_t ino, struct ext2_inode_la
 	return xattrs->count ? ext4_xattrs_store(w, ino, xattrs, err) : 0;
 }
 
-static uint8_t ext4_file_type(mode_t mode)
+uint8_t ext4_file_type(mode_t mode)
 {
 	switch (mode & S_IFMT) {
 	case S_IFREG:
@@ -199,14 +210,12 @@ static int ext4_dir_append(struct ext4_dir *dir, const char *name, size_t name_l
 	return 0;
 }
 
-static int ext4_dir_add(struct ext4_dir *dir, const char *name, ext2_ino_t ino, uint8_t type,
-			struct coffer_error *err)
+int ext4_dir_add(struct ext4_dir *dir, const char *name, size_t len, ext2_ino_t ino, uint8_t type,
+		 struct coffer_error *err)
 {
-	size_t len = strlen(name);
-
-	if (!len || len > EXT4_NAME_MAX || strchr(name, '/') || !strcmp(name, ".") ||
-	    !strcmp(name, ".."))
-		return err_invalid(err, "\"%s\" cannot be a file's name", name);
+	if (!len || len > EXT4_NAME_MAX || memchr(name, '/', len) ||
+	    (name[0] == '.' && (len == 1 || (len == 2 && name[1] == '.'))))
+		return err_invalid(err, "\"%.*s\" cannot be a file's name", (int)len, name);
 	return ext4_dir_append(dir, name, len, ino, type, err);
 }
 
@@ -226,7 +235,7 @@ int ext4_dir_open(struct ext4_writer *w, struct ext4_dir *parent, const char *na
 	if (parent) {
 		r = ext4_inode_new(w, true, &dir->ino, err);
 		if (r == 0)
-			r = ext4_dir_add(parent, name, dir->ino, EXT2_FT_DIR, err);
+			r = ext4_dir_add(parent, name, strlen(name), dir->ino, EXT2_FT_DIR, err);
 		parent->subdirs++;
 	}
 	if (r == 0)
@@ -240,12 +249,12 @@ int ext4_dir_open(struct ext4_writer *w, struct ext4_dir *parent, const char *na
 	return 0;
 }
 
-int ext4_dir_close(struct ext4_writer *w, struct ext4_dir *dir, const struct ext4_xattrs *xattrs,
-		   struct coffer_error *err)
+/* Its records to the image, with where they are into @inode, which has all else. */
+static int ext4_dir_write(struct ext4_writer *w, struct ext4_dir *dir,
+			  struct ext2_inode_large *inode, const struct ext4_xattrs *xattrs,
+			  struct coffer_error *err)
 {
 	CLEANUP(ext4_map_free) struct ext4_map map = { 0 };
-	struct ext2_inode_large inode;
-	struct ext4_dir **link;
 	uint32_t links;
 	int r;
 
@@ -258,22 +267,78 @@ int ext4_dir_close(struct ext4_writer *w, struct ext4_dir *dir, const struct ext
 		return r;
 	/* More subdirectories than the field can count are written as 1 (dir_nlink). */
 	links = dir->subdirs + 2 > EXT4_LINKS_MAX ? 1 : dir->subdirs + 2;
-	ext4_inode_init(w, &inode, &dir->meta, links);
-	inode.i_size = (uint32_t)dir->len;
-	r = ext4_inode_write(w, dir->ino, &inode, &map, xattrs, err);
-	if (r < 0)
-		return r;
+	inode->i_links_count = (uint16_t)links;
+	inode->i_size = (uint32_t)dir->len;
+	return ext4_inode_write(w, dir->ino, inode, &map, xattrs, err);
+}
+
+static void ext4_dir_free(struct ext4_writer *w, struct ext4_dir *dir)
+{
+	struct ext4_dir **link;
 
 	for (link = &w->dirs; *link != dir; link = &(*link)->next)
 		;
 	*link = dir->next;
 	free(dir->data);
 	free(dir);
-	return 0;
 }
 
-int ext4_file_open(struct ext4_writer *w, struct ext4_dir *dir, const char *name,
-		   const struct ext4_meta *meta, struct ext4_file **out, struct coffer_error *err)
+int ext4_dir_close(struct ext4_writer *w, struct ext4_dir *dir, const struct ext4_xattrs *xattrs,
+		   struct coffer_error *err)
+{
+	struct ext2_inode_large inode;
+	int r;
+
+	ext4_inode_init(w, &inode, &dir->meta, 0);
+	r = ext4_dir_write(w, dir, &inode, xattrs, err);
+	if (r == 0)
+		ext4_dir_free(w, dir);
+	return r;
+}
+
+int ext4_names_open(struct ext4_writer *w, uint32_t ino, uint32_t parent, struct ext4_dir **out,
+		    struct coffer_error *err)
+{
+	struct ext4_dir *dir = calloc(1, sizeof(*dir));
+	int r;
+
+	if (!dir)
+		return err_nomem(err);
+	dir->ino = ino;
+	dir->next = w->dirs;
+	w->dirs = dir;
+	r = ext4_dir_append(dir, ".", 1, ino, EXT2_FT_DIR, err);
+	if (r == 0)
+		r = ext4_dir_append(dir, "..", 2, parent, EXT2_FT_DIR, err);
+	*out = dir;
+	return r;
+}
+
+int ext4_names_add(struct ext4_dir *dir, const char *name, size_t len, uint32_t ino, mode_t mode,
+		   struct coffer_error *err)
+{
+	dir->subdirs += S_ISDIR(mode);
+	return ext4_dir_add(dir, name, len, ino, ext4_file_type(mode), err);
+}
+
+int ext4_names_close(struct ext4_writer *w, struct ext4_dir *dir, struct coffer_error *err)
+{
+	static const struct ext4_xattrs as_they_are;
+	struct ext2_inode_large inode;
+	errcode_t code;
+	int r;
+
+	code = ext2fs_read_inode_full(w->fs, dir->ino, EXT2_INODE(&inode), sizeof(inode));
+	if (code)
+		return ext4_fail(err, code, "read inode");
+	r = ext4_dir_write(w, dir, &inode, &as_they_are, err);
+	if (r == 0)
+		ext4_dir_free(w, dir);
+	return r;
+}
+
+int ext4_node_file(struct ext4_writer *w, const struct ext4_meta *meta, struct ext4_file **out,
+		   uint32_t *ino, struct coffer_error *err)
 {
 	struct ext4_file *file = calloc(1, sizeof(*file));
 	int r;
@@ -284,12 +349,20 @@ int ext4_file_open(struct ext4_writer *w, struct ext4_dir *dir, const char *name
 	file->next = w->files;
 	w->files = file;
 	r = ext4_inode_new(w, false, &file->ino, err);
-	if (r == 0)
-		r = ext4_dir_add(dir, name, file->ino, EXT2_FT_REG_FILE, err);
 	if (r < 0)
 		return r;
+	*ino = file->ino;
 	*out = file;
 	return 0;
+}
+
+int ext4_file_open(struct ext4_writer *w, struct ext4_dir *dir, const char *name,
+		   const struct ext4_meta *meta, struct ext4_file **out, struct coffer_error *err)
+{
+	uint32_t ino;
+	int r = ext4_node_file(w, meta, out, &ino, err);
+
+	return r < 0 ? r : ext4_dir_add(dir, name, strlen(name), ino, EXT2_FT_REG_FILE, err);
 }
 
 int ext4_file_close(struct ext4_writer *w, struct ext4_file *file, uint64_t size,
@@ -301,6 +374,9 @@ int ext4_file_close(struct ext4_writer *w, struct ext4_file *file, uint64_t size
 
 	if (size / EXT4_BLOCK > UINT32_MAX - 1)
 		return err_set(err, COFFER_ERR_UNSUPPORTED, EFBIG, "file is too large for ext4");
+	r = ext4_file_pad(w, file, err);
+	if (r < 0)
+		return r;
 	ext4_inode_init(w, &inode, &file->meta, 1);
 	inode.i_size = (uint32_t)size;
 	inode.i_size_high = (uint32_t)(size >> 32);
@@ -317,9 +393,8 @@ int ext4_file_close(struct ext4_writer *w, struct ext4_file *file, uint64_t size
 	return 0;
 }
 
-int ext4_writer_symlink(struct ext4_writer *w, struct ext4_dir *dir, const char *name,
-			const struct ext4_meta *meta, const char *target,
-			const struct ext4_xattrs *xattrs, uint32_t *ino, struct coffer_error *err)
+int ext4_node_symlink(struct ext4_writer *w, const struct ext4_meta *meta, const char *target,
+		      const struct ext4_xattrs *xattrs, uint32_t *ino, struct coffer_error *err)
 {
 	CLEANUP(ext4_map_free) struct ext4_map map = { 0 };
 	uint8_t block[EXT4_BLOCK] = { 0 };
@@ -331,8 +406,6 @@ int ext4_writer_symlink(struct ext4_writer *w, struct ext4_dir *dir, const char 
 	if (!len || len >= EXT4_BLOCK)
 		return err_invalid(err, "symbolic link of %zu bytes", len);
 	r = ext4_inode_new(w, false, ino, err);
-	if (r == 0)
-		r = ext4_dir_add(dir, name, *ino, EXT2_FT_SYMLINK, err);
 	if (r < 0)
 		return r;
 	ext4_inode_init(w, &inode, meta, 1);
@@ -348,6 +421,15 @@ int ext4_writer_symlink(struct ext4_writer *w, struct ext4_dir *dir, const char 
 	return ext4_inode_write(w, *ino, &inode, fast ? NULL : &map, xattrs, err);
 }
 
+int ext4_writer_symlink(struct ext4_writer *w, struct ext4_dir *dir, const char *name,
+			const struct ext4_meta *meta, const char *target,
+			const struct ext4_xattrs *xattrs, uint32_t *ino, struct coffer_error *err)
+{
+	int r = ext4_node_symlink(w, meta, target, xattrs, ino, err);
+
+	return r < 0 ? r : ext4_dir_add(dir, name, strlen(name), *ino, EXT2_FT_SYMLINK, err);
+}
+
 /* Device numbers have an old form for small ones and a new form for the rest. */
 static void ext4_rdev_store(struct ext2_inode_large *inode, dev_t rdev)
 {
@@ -359,22 +441,30 @@ static void ext4_rdev_store(struct ext2_inode_large *inode, dev_t rdev)
 		inode->i_block[1] = (mi & 0xff) | ma << 8 | (mi & ~0xffu) << 12;
 }
 
+int ext4_node_create(struct ext4_writer *w, const struct ext4_meta *meta, dev_t rdev,
+		     const struct ext4_xattrs *xattrs, uint32_t *ino, struct coffer_error *err)
+{
+	bool is_dir = S_ISDIR(meta->mode);
+	struct ext2_inode_large inode;
+	int r;
+
+	r = ext4_inode_new(w, is_dir, ino, err);
+	if (r < 0)
+		return r;
+	ext4_inode_init(w, &inode, meta, is_dir ? 2 : 1);
+	if (S_ISCHR(meta->mode) || S_ISBLK(meta->mode))
+		ext4_rdev_store(&inode, rdev);
+	return ext4_inode_write(w, *ino, &inode, NULL, xattrs, err);
+}
+
 int ext4_writer_node(struct ext4_writer *w, struct ext4_dir *dir, const char *name,
 		     const struct ext4_meta *meta, dev_t rdev, const struct ext4_xattrs *xattrs,
 		     uint32_t *ino, struct coffer_error *err)
 {
-	struct ext2_inode_large inode;
-	int r;
+	int r = ext4_node_create(w, meta, rdev, xattrs, ino, err);
 
-	r = ext4_inode_new(w, false, ino, err);
-	if (r == 0)
-		r = ext4_dir_add(dir, name, *ino, ext4_file_type(meta->mode), err);
-	if (r < 0)
-		return r;
-	ext4_inode_init(w, &inode, meta, 1);
-	if (S_ISCHR(meta->mode) || S_ISBLK(meta->mode))
-		ext4_rdev_store(&inode, rdev);
-	return ext4_inode_write(w, *ino, &inode, NULL, xattrs, err);
+	return r < 0 ? r
+		     : ext4_dir_add(dir, name, strlen(name), *ino, ext4_file_type(meta->mode), err);
 }
 
 int ext4_writer_link(struct ext4_writer *w, struct ext4_dir *dir, const char *name, uint32_t ino,
@@ -389,7 +479,7 @@ int ext4_writer_link(struct ext4_writer *w, struct ext4_dir *dir, const char *na
 		return ext4_fail(err, code, "read inode");
 	if (inode.i_links_count >= EXT4_LINKS_MAX)
 		return err_sysn(err, EMLINK, "link %s", name);
-	r = ext4_dir_add(dir, name, ino, ext4_file_type(inode.i_mode), err);
+	r = ext4_dir_add(dir, name, strlen(name), ino, ext4_file_type(inode.i_mode), err);
 	if (r < 0)
 		return r;
 	inode.i_links_count++;

@@ -2,8 +2,7 @@
 /*
  * image/ext4_writer.h - filling a new ext4 image entry by entry
  *
- * For front ends that turn something (a directory, later a layer archive) into
- * an image.  Entries are added to directories that are open; a directory's
+ * For front ends that turn something (a directory, layers) into an image.  Entries are added to directories that are open; a directory's
  * entries reach the image when it is closed, so it is written once and whole.
  *
  *	ext4_writer_open(fd, &format, &w, err);
@@ -47,6 +46,10 @@ struct ext4_format {
 	uint32_t inodes; /* at least so many, the root's not counted */
 	bool reproducible;
 	int64_t epoch; /* time of creation when reproducible */
+	/* For what is not known beforehand, and laid over each other: room for more than an image
+	 * will have, of which ext4_writer_trim() takes the rest away. Times of files are kept.
+	 * @blocks and @inodes mean nothing. */
+	bool layers;
 };
 
 struct ext4_meta {
@@ -122,5 +125,44 @@ int ext4_writer_node(struct ext4_writer *w, struct ext4_dir *dir, const char *na
 /* ext4_writer_link() - One more name for @ino, which is not a directory */
 int ext4_writer_link(struct ext4_writer *w, struct ext4_dir *dir, const char *name, uint32_t ino,
 		     struct coffer_error *err);
+
+/*
+ * Inodes that get their names later, or never.
+ *
+ * What is laid over something else takes its place; only in the end is it
+ * known which names there are.  Then each directory gets its names at once.
+ */
+
+/* ext4_node_create() - A directory, device, fifo or socket, by the type in @meta->mode */
+int ext4_node_create(struct ext4_writer *w, const struct ext4_meta *meta, dev_t rdev,
+		     const struct ext4_xattrs *xattrs, uint32_t *ino, struct coffer_error *err);
+int ext4_node_symlink(struct ext4_writer *w, const struct ext4_meta *meta, const char *target,
+		      const struct ext4_xattrs *xattrs, uint32_t *ino, struct coffer_error *err);
+/* ext4_node_file() - As ext4_file_open(). @ino: its number already */
+int ext4_node_file(struct ext4_writer *w, const struct ext4_meta *meta, struct ext4_file **out,
+		   uint32_t *ino, struct coffer_error *err);
+/* ext4_file_write() - Bytes at rising offsets; what is left out is a hole */
+int ext4_file_write(struct ext4_writer *w, struct ext4_file *file, const void *data, size_t len,
+		    uint64_t off, struct coffer_error *err);
+/* ext4_node_link() - One more name than before; ext4_node_unlink(): one less. What had one only, and
+ * every directory, is gone then */
+int ext4_node_link(struct ext4_writer *w, uint32_t ino, struct coffer_error *err);
+int ext4_node_unlink(struct ext4_writer *w, uint32_t ino, struct coffer_error *err);
+/* ext4_node_change() - Give a directory new attributes */
+int ext4_node_change(struct ext4_writer *w, uint32_t ino, const struct ext4_meta *meta,
+		     const struct ext4_xattrs *xattrs, struct coffer_error *err);
+/* ext4_node_target() - What a symbolic link says, into @buf with EXT4_BLOCK bytes */
+int ext4_node_target(struct ext4_writer *w, uint32_t ino, char *buf, struct coffer_error *err);
+
+/* ext4_names_open() - Begin a directory's names; once for each. @parent: its own for the root */
+int ext4_names_open(struct ext4_writer *w, uint32_t ino, uint32_t parent, struct ext4_dir **out,
+		    struct coffer_error *err);
+/* ext4_names_add() - @mode: its type is enough */
+int ext4_names_add(struct ext4_dir *dir, const char *name, size_t len, uint32_t ino, mode_t mode,
+		   struct coffer_error *err);
+int ext4_names_close(struct ext4_writer *w, struct ext4_dir *dir, struct coffer_error *err);
+
+/* ext4_writer_trim() - Before the end: leave only @reserve blocks behind the last that is used */
+int ext4_writer_trim(struct ext4_writer *w, uint32_t reserve, struct coffer_error *err);
 
 #endif /* IMAGE_EXT4_WRITER_H */
