@@ -5,6 +5,8 @@
  *	inside exec CONTAINER N		N times an exec of true, asked of the guest's agent on its own
  *					port from beside it (vsock's loopback); prints microseconds
  *	inside out PORT STREAMS MIB	nothing but sockets to the host, written to at once
+ *	inside pipes PORT STREAMS MIB	the same, each out of a pipe that a program writes to, which
+ *					is what a container's output is
  *	inside in PORT [FILE]		one that is read, into FILE if given
  *	inside fill MIB			MIB of a pattern on each of stdout and stderr, at once
  *
@@ -29,6 +31,10 @@
 #define CALL_TIMEOUT (60 * USEC_PER_SEC)
 /* No power of two, so that whatever is lost or doubled is seen. */
 #define PATTERN (MIB - 13)
+
+/* As the agent has them. */
+#define PIPE_SIZE  (1 << 20)
+#define PIPE_CHUNK (256u << 10)
 
 static unsigned char buffer[2 * MIB];
 
@@ -173,6 +179,42 @@ static int verb_out(char **argv)
 	return write_streams(fds, n, (size_t)atoi(argv[2]));
 }
 
+/* In a process of its own. Return: the end of a pipe that is carried to @fd */
+static int carry(int fd, const int *others, unsigned n)
+{
+	int p[2];
+	ssize_t got;
+
+	if (pipe(p) < 0 || fcntl(p[0], F_SETPIPE_SZ, PIPE_SIZE) < 0)
+		die("pipe");
+	if (fork() > 0) {
+		close(p[0]);
+		close(fd);
+		return p[1];
+	}
+	close(p[1]);
+	while (n > 0)
+		close(others[--n]);
+	while ((got = read(p[0], buffer, PIPE_CHUNK)) > 0)
+		write_all(fd, buffer, (size_t)got);
+	_exit(got < 0);
+}
+
+static int verb_pipes(char **argv)
+{
+	unsigned n = (unsigned)atoi(argv[1]);
+	int fds[16], failed, status;
+
+	for (unsigned i = 0; i < n; i++)
+		fds[i] = carry(dial(VMADDR_CID_HOST, (unsigned)atoi(argv[0])), fds, i);
+	failed = write_streams(fds, n, (size_t)atoi(argv[2]));
+	for (unsigned i = 0; i < n; i++)
+		close(fds[i]);
+	for (unsigned i = 0; i < n; i++)
+		failed |= wait(&status) < 0 || status != 0;
+	return failed;
+}
+
 static int verb_fill(char **argv)
 {
 	return write_streams((const int[]){ STDOUT_FILENO, STDERR_FILENO }, 2, (size_t)atoi(argv[0]));
@@ -198,12 +240,13 @@ int main(int argc, char **argv)
 		int nargs;
 		int (*fn)(char **argv);
 	} verbs[] = {
-		{ "exec", 2, verb_exec }, { "out", 3, verb_out }, { "in", 1, verb_in }, { "fill", 1, verb_fill },
+		{ "exec", 2, verb_exec }, { "out", 3, verb_out },   { "pipes", 3, verb_pipes },
+		{ "in", 1, verb_in },	  { "fill", 1, verb_fill },
 	};
 
 	for (size_t i = 0; argc > 1 && i < sizeof(verbs) / sizeof(verbs[0]); i++)
 		if (strcmp(verbs[i].name, argv[1]) == 0 && argc >= 2 + verbs[i].nargs)
 			return verbs[i].fn(argv + 2);
-	fprintf(stderr, "inside: exec, out, in or fill\n");
+	fprintf(stderr, "inside: exec, out, pipes, in or fill\n");
 	return 2;
 }
