@@ -25,6 +25,7 @@
 #define STACK_ROOT_INO	 2u
 #define STACK_LAYERS_MAX UINT16_MAX
 #define STACK_RESERVE	 64u /* blocks */
+#define STACK_EPOCH	 1 /* when it was made; 0 would be now */
 
 static struct ext4_meta stack_meta(const struct layer_entry *e)
 {
@@ -258,7 +259,8 @@ static int stack_end(void *data, struct coffer_error *err)
 int layer_stack_new(int fd, const struct settings_limits *limits, const struct layer_watch *watch,
 		    struct layer_stack **out, struct coffer_error *err)
 {
-	static const struct ext4_format format = { .layers = true, .reproducible = true };
+	static const struct ext4_format format = { .layers = true, .reproducible = true,
+						   .epoch = STACK_EPOCH };
 	static const struct ext4_meta root = { .mode = S_IFDIR | 0755 };
 	static const struct ext4_xattrs none;
 	CLEANUP(layer_stack_freep) struct layer_stack *s = calloc(1, sizeof(*s));
