@@ -12,6 +12,11 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+
+#include <archive.h>
+#include <archive_entry.h>
 
 #include "archive/pack.h"
 #include "archive/pax_write.h"
@@ -205,6 +210,73 @@ static void test_round_trip_compressed(void **state)
 	round_trip(*state, true);
 }
 
+/* All names of an archive, each with a blank behind it. */
+static void list_names(int fd, char names[1024])
+{
+	struct archive *a = archive_read_new();
+	struct archive_entry *e;
+
+	*names = '\0';
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	assert_int_equal(archive_read_support_format_tar(a), ARCHIVE_OK);
+	assert_int_equal(archive_read_open_fd(a, fd, 512), ARCHIVE_OK);
+	while (archive_read_next_header(a, &e) == ARCHIVE_OK) {
+		assert_true(archive_entry_filetype(e) == AE_IFREG ||
+			    archive_entry_filetype(e) == AE_IFDIR);
+		strcat(strcat(names, archive_entry_pathname(e)), " ");
+	}
+	archive_read_free(a);
+}
+
+static void has_name(const char *names, const char *name, bool want)
+{
+	char padded[128], all[1100];
+
+	snprintf(all, sizeof(all), " %s", names);
+	snprintf(padded, sizeof(padded), " %s ", name);
+	if (!!strstr(all, padded) != want)
+		print_message("%s: %s\n", name, names);
+	assert_int_equal(!!strstr(all, padded), want);
+}
+
+/* What a kernel makes of removals in an overlay. */
+static void test_layer(void **state)
+{
+	static const char *const without[] = { "etc/hosts", NULL };
+	const struct pack_options p = { .alone = true, .layer = true, .without = without };
+	autoclose int fd = memfd_create("archive", MFD_CLOEXEC);
+	struct coffer_error err = COFFER_ERROR_INIT;
+	struct tree *t = *state;
+	char names[1024], path[128];
+
+	mkdirat(t->in, "etc", 0755);
+	mkdirat(t->in, "etc/opaque", 0755);
+	make_file(t->in, "etc/hosts", "ours", 0);
+	make_file(t->in, "etc/passwd", "root", 0);
+	make_file(t->in, "etc/opaque/new", "new", 0);
+	snprintf(path, sizeof(path), "%s/in/etc/opaque", t->path);
+	if (mknodat(t->in, "etc/gone", S_IFCHR, makedev(0, 0)) < 0 ||
+	    mknodat(t->in, "gone", S_IFCHR, makedev(0, 0)) < 0 ||
+	    setxattr(path, "trusted.overlay.opaque", "y", 1, 0) < 0) {
+		print_message("only root can make what an overlay does: skipped\n");
+		skip();
+	}
+	assert_int_equal(pack_tree(fd, t->in, &p, NULL, &err), 0);
+	list_names(fd, names);
+	has_name(names, "etc/", true);
+	has_name(names, "etc/passwd", true);
+	has_name(names, "etc/hosts", false);
+	has_name(names, "etc/.wh.gone", true);
+	has_name(names, "etc/gone", false);
+	has_name(names, ".wh.gone", true);
+	has_name(names, "gone", false);
+	has_name(names, "etc/opaque/ etc/opaque/.wh..wh..opq etc/opaque/new", true);
+	/* Such a file of the container's would take another one away. */
+	make_file(t->in, "etc/.wh.passwd", "", 0);
+	assert_int_equal(pack_tree(fd, t->in, &p, NULL, &err), -EOPNOTSUPP);
+	assert_non_null(strstr(err.message, "etc/.wh.passwd"));
+}
+
 static void test_reader_gone(void **state)
 {
 	const struct pack_options p = { .root = "r" };
@@ -227,6 +299,7 @@ int main(void)
 		cmocka_unit_test(test_what_does_not_fit_gets_a_record),
 		cmocka_unit_test_setup_teardown(test_round_trip, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_round_trip_compressed, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_layer, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reader_gone, setup, teardown),
 	};
 
