@@ -127,7 +127,7 @@ static struct json_object *emit_step(const struct image_history *h)
 	autojson struct json_object *step = json_object_new_object();
 
 	if (!step || !emit_text(step, "created", h->created) ||
-	    !emit_text(step, "author", h->author) || !emit_text(step, "created_by", h->created_by) ||
+	    !emit_text(step, "created_by", h->created_by) || !emit_text(step, "author", h->author) ||
 	    !emit_text(step, "comment", h->comment))
 		return NULL;
 	if (h->empty_layer && !json_add(step, "empty_layer", json_object_new_boolean(true)))
