@@ -45,6 +45,7 @@
 
 #define LAUNCH_BUDGET	     (20 * USEC_PER_SEC) /* for one step of the child */
 #define LAUNCH_HELPER_BUDGET USEC_PER_SEC	 /* for the helper's exit */
+#define LAUNCH_LOOK	     (100 * USEC_PER_MSEC) /* between looks whether it can go on at all */
 
 static long launch_clone(uint64_t flags, int cgroup, int *pidfd)
 {
@@ -256,6 +257,34 @@ static int launch_lost(struct launch *l, struct coffer_error *err)
 		       "process was killed by signal %d during its set-up", si.si_status);
 }
 
+/* Who is root in a pid namespace can stop what joins it. */
+static bool launch_is_stopped(const struct launch *l)
+{
+	siginfo_t si = { 0 };
+
+	return waitid(P_PIDFD, (id_t)l->process.child.pidfd, &si, WSTOPPED | WNOHANG | WNOWAIT) ==
+		       0 &&
+	       si.si_pid != 0;
+}
+
+/* The next message. Return: its type, 0 at the end of file, or negative errno with @err filled */
+static int launch_receive(struct launch *l, struct sync_msg *msg, int *fd,
+			  struct coffer_error *err)
+{
+	usec_t deadline =
+		l->patient ? USEC_INFINITY : deadline_in(clock_budget(LAUNCH_BUDGET));
+	int type;
+
+	while ((type = sync_recv(l->sock, msg, fd)) == -EAGAIN) {
+		if (launch_is_stopped(l))
+			return err_set(err, COFFER_ERR_INTERRUPTED, 0,
+				       "process was stopped from inside during its set-up");
+		if (deadline_left(deadline) == 0)
+			return err_timeout(err, "process does not finish its set-up");
+	}
+	return type < 0 ? err_sysn(err, type, "read report of the container's process") : type;
+}
+
 /* One message. Return: its type, or negative errno with @err filled */
 static int launch_serve_one(struct launch *l, struct coffer_error *err)
 {
@@ -263,13 +292,11 @@ static int launch_serve_one(struct launch *l, struct coffer_error *err)
 	struct sync_msg msg;
 	int type, r;
 
-	type = sync_recv(l->sock, &msg, &fd);
+	type = launch_receive(l, &msg, &fd, err);
 	if (type == 0)
 		return launch_lost(l, err);
-	if (type == -EAGAIN)
-		return err_timeout(err, "process does not finish its set-up");
 	if (type < 0)
-		return err_sysn(err, type, "read report of the container's process");
+		return type;
 	if ((size_t)type >= ARRAY_SIZE(launch_handlers) || !launch_handlers[type])
 		return err_internal(err, "unexpected report %d", type);
 	r = launch_handlers[type](l, &msg, &fd, err);
@@ -303,10 +330,9 @@ static int launch_serve(struct launch *l, int want, struct coffer_error *err)
 
 static int launch_limit_waits(const struct launch *l, struct coffer_error *err)
 {
-	usec_t budget = clock_budget(LAUNCH_BUDGET);
-	struct timeval tv = { .tv_sec = (time_t)(budget / USEC_PER_SEC) };
+	const struct timeval tv = { .tv_usec = LAUNCH_LOOK };
 
-	if (!l->patient && setsockopt(l->sock, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)) < 0)
+	if (setsockopt(l->sock, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)) < 0)
 		return err_sys(err, "limit the waiting time");
 	return 0;
 }
@@ -376,7 +402,7 @@ static int launch_await_exec(struct launch *l, struct coffer_error *err)
 	r = launch_serve(l, SYNC_EXEC, err);
 	if (r < 0)
 		return r;
-	while ((r = sync_recv(l->sock, &msg, &fd)) == SYNC_LISTENER) {
+	while ((r = launch_receive(l, &msg, &fd, err)) == SYNC_LISTENER) {
 		r = launch_on_listener(l, &msg, &fd, err);
 		if (r < 0)
 			return r;
@@ -384,9 +410,9 @@ static int launch_await_exec(struct launch *l, struct coffer_error *err)
 	close_fd(&fd);
 	if (r == SYNC_ERROR)
 		return launch_on_error(l, &msg, &fd, err);
-	if (r != 0)
-		return err_sysn(err, r < 0 ? r : EBADMSG, "wait for execve");
-	return 0;
+	if (r > 0)
+		return err_internal(err, "unexpected report %d", r);
+	return r < 0 ? err_wrap(err, "wait for execve") : 0;
 }
 
 int launch_go(struct launch *l, struct coffer_error *err)

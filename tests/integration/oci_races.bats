@@ -139,6 +139,20 @@ both() {
 	done
 }
 
+@test "an exec that is stopped from inside before it is a program" {
+	args stopper
+	oci run -d -b "$B" "$ID" < /dev/null > /dev/null
+	# One that came through is stopped afterwards: nobody waits for it.
+	for _ in $(seq 20); do
+		run oci exec -d "$ID" /payload echo < /dev/null
+		[ "$status" -eq 0 ] || break
+	done
+	echo "$output"
+	[[ "$output" == *"stopped from inside"* ]]
+	oci delete --force "$ID"
+	gone "$ID"
+}
+
 @test "a directory that was only half made" {
 	mkdir -p "$T/run/$ID"
 	run oci state "$ID"

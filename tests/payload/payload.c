@@ -357,6 +357,15 @@ static int verb_hog(int argc, char **argv)
 	return verb_wait(argc, argv);
 }
 
+/* stopper: stops everything else, again and again */
+static int verb_stopper(int argc, char **argv)
+{
+	while (kill(-1, SIGSTOP) == 0 || errno == ESRCH)
+		;
+	perror("kill");
+	return 1;
+}
+
 /* notify TEXT: to $NOTIFY_SOCKET, then wait */
 static int verb_notify(int argc, char **argv)
 {
@@ -543,6 +552,7 @@ static const struct {
 	{ "spy", 1, verb_spy },
 	{ "stat", 1, verb_stat },
 	{ "status", 1, verb_status },
+	{ "stopper", 0, verb_stopper },
 	{ "take", 1, verb_take },
 	{ "tcp", 1, verb_tcp },
 	{ "tty", 0, verb_tty },
