@@ -61,11 +61,8 @@ static int pull_list(struct pull_state *s, struct coffer_error *err)
 
 /* ---- fetching ---- */
 
-static void pull_set_here(struct pull_state *s, size_t number, enum coffer_progress_kind kind)
+static void pull_set_here(struct pull_state *s, size_t number)
 {
-	const struct descriptor *d = s->set.list[number];
-
-	progress_tell(&s->p->progress, kind, d->digest.text, d->size, d->size);
 	pthread_mutex_lock(&s->lock);
 	s->items[number].here = true;
 	pthread_cond_broadcast(&s->changed);
@@ -80,7 +77,7 @@ static int pull_done(void *data, size_t number, struct coffer_error *err)
 
 	store_part_close(steal_ptr(item->part));
 	if (r == 0)
-		pull_set_here(s, s->batch[number], COFFER_PROGRESS_BLOB_DONE);
+		pull_set_here(s, s->batch[number]);
 	return r;
 }
 
@@ -93,8 +90,11 @@ static int pull_open_part(struct pull_state *s, size_t number, struct coffer_err
 	if (r == 0)
 		r = store_part_open(store, &d->digest, d->size, s->p->progress.cancel_fd,
 				    &s->items[number].part, err);
-	if (r > 0)
-		pull_set_here(s, number, COFFER_PROGRESS_BLOB_HAVE);
+	if (r > 0) {
+		progress_tell(&s->p->progress, COFFER_PROGRESS_BLOB_HAVE, d->digest.text, d->size,
+			      d->size);
+		pull_set_here(s, number);
+	}
 	return r < 0 ? err_wrap(err, "blob %s", d->digest.text) : 0;
 }
 
