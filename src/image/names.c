@@ -92,7 +92,7 @@ static int names_collect(void *data, const struct catalog_entry *e, struct coffe
 	return r;
 }
 
-static int names_refuse(const char *id, const struct names_of *n, struct coffer_error *err)
+static int names_refuse(const struct names_of *n, struct coffer_error *err)
 {
 	autobuf struct buf text = BUF_INIT(COFFER_ERROR_MESSAGE_MAX);
 	size_t shown = 0;
@@ -107,8 +107,8 @@ static int names_refuse(const char *id, const struct names_of *n, struct coffer_
 		reference_familiar(&ref, familiar);
 		buf_printf(&text, "%s%s", shown++ ? ", " : "", familiar);
 	}
-	return err_state(err, "image %s has %zu names (%.*s): they only go all at once by force",
-			 id, n->named, (int)text.len, (const char *)buf_data(&text));
+	return err_state(err, "it has %zu names (%.*s): all at once they only go by force",
+			 n->named, (int)text.len, (const char *)buf_data(&text));
 }
 
 /* Take all names of @n away. @lease: gets what they were for */
@@ -144,7 +144,7 @@ static int names_remove_id(struct coffer_images *images, const char *id, bool fo
 	n.self = &image->self.digest;
 	r = catalog_walk(images, names_collect, &n, err);
 	if (r == 0 && n.named > 1 && !force)
-		r = names_refuse(id, &n, err);
+		r = names_refuse(&n, err);
 	if (r == 0)
 		r = names_drop(images, &n, image->lease, err);
 	if (r == 0)
