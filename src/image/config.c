@@ -104,8 +104,8 @@ static int config_read_run(const struct json_node *node, struct image_config *c,
 		else if (rows[i].strings)
 			r = json_node_strings(&here, rows[i].strings, err);
 		else
-			r = config_read_keys(&here, rows[i].map, rows[i].map ? rows[i].map : rows[i].set,
-					     err);
+			r = config_read_keys(&here, rows[i].map,
+					     rows[i].map ? rows[i].map : rows[i].set, err);
 	}
 	return r;
 }
@@ -122,7 +122,8 @@ static int config_read_layers(const struct json_node *node, struct image_config 
 	if (r == 0)
 		r = json_node_text(&type, true, &text, err);
 	if (r == 0 && strcmp(text, "layers") != 0)
-		return json_node_unsupported(&type, err, "\"%.40s\"; only \"layers\" is known", text);
+		return json_node_unsupported(&type, err, "\"%.40s\"; only \"layers\" is known",
+					     text);
 	if (r == 0)
 		r = json_node_list(&ids, DOCUMENT_LAYERS_MAX, &n, err);
 	if (r < 0 || n == 0)

@@ -48,7 +48,7 @@ static int change_merge(change_list *dst, change_list new, char end, struct coff
 	for (size_t i = 0; *dst && (*dst)[i]; i++)
 		if (change_add(&merged, strdup((*dst)[i]), err) < 0)
 			return -ENOMEM;
-	for (size_t i = 0; new && new[i]; i++) {
+	for (size_t i = 0; new &&new[i]; i++) {
 		const char *stop = end ? strchr(new[i], end) : NULL;
 		size_t n = stop ? (size_t)(stop - new[i]) + 1 : strlen(new[i]) + 1, k = 0;
 		char *copy = strdup(new[i]);
@@ -123,7 +123,8 @@ static bool change_is_inherited(const struct image_config *c)
 	size_t n = cmd ? json_object_array_length(cmd) : 0, i = 0;
 
 	for (; i < n && c->cmd && c->cmd[i]; i++)
-		if (strcmp(c->cmd[i], json_object_get_string(json_object_array_get_idx(cmd, i))) != 0)
+		if (strcmp(c->cmd[i], json_object_get_string(json_object_array_get_idx(cmd, i))) !=
+		    0)
 			return false;
 	return i == n && (!c->cmd || !c->cmd[i]);
 }
@@ -323,14 +324,10 @@ static const struct {
 	const char *name;
 	int (*apply)(struct image_config *c, const char *text, struct coffer_error *err);
 } change_rows[] = {
-	{ "CMD", change_cmd },
-	{ "ENTRYPOINT", change_entrypoint },
-	{ "ENV", change_env },
-	{ "EXPOSE", change_expose },
-	{ "LABEL", change_label },
-	{ "STOPSIGNAL", change_stopsignal },
-	{ "USER", change_user },
-	{ "VOLUME", change_volume },
+	{ "CMD", change_cmd },	       { "ENTRYPOINT", change_entrypoint },
+	{ "ENV", change_env },	       { "EXPOSE", change_expose },
+	{ "LABEL", change_label },     { "STOPSIGNAL", change_stopsignal },
+	{ "USER", change_user },       { "VOLUME", change_volume },
 	{ "WORKDIR", change_workdir },
 };
 
@@ -342,7 +339,8 @@ static int change_apply(struct image_config *c, const char *line, struct coffer_
 	for (size_t i = 0; i < ARRAY_SIZE(change_rows); i++) {
 		int r;
 
-		if (strlen(change_rows[i].name) != n || strncasecmp(line, change_rows[i].name, n) != 0)
+		if (strlen(change_rows[i].name) != n ||
+		    strncasecmp(line, change_rows[i].name, n) != 0)
 			continue;
 		line += n + strspn(line + n, " \t");
 		text = strdup(line);
@@ -355,7 +353,8 @@ static int change_apply(struct image_config *c, const char *line, struct coffer_
 		r = change_rows[i].apply(c, text, err);
 		return r < 0 ? err_wrap(err, "%s", change_rows[i].name) : 0;
 	}
-	return err_unsupported(err, "only CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, STOPSIGNAL, USER, VOLUME "
+	return err_unsupported(err,
+			       "only CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, STOPSIGNAL, USER, VOLUME "
 			       "and WORKDIR change a configuration");
 }
 

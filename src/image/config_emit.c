@@ -14,7 +14,8 @@
 #include "image/platform.h"
 
 /* emit_set() - @value for @key, or nothing; false: no memory. @value is taken over */
-static bool emit_set(struct json_object *obj, const char *key, bool there, struct json_object *value)
+static bool emit_set(struct json_object *obj, const char *key, bool there,
+		     struct json_object *value)
 {
 	if (there)
 		return json_add(obj, key, value);
@@ -87,12 +88,9 @@ static bool emit_run(struct json_object *run, const struct image_config *c)
 		char **list;
 		struct json_object *(*emit)(char **list);
 	} lists[] = {
-		{ "ExposedPorts", c->ports, emit_set_of },
-		{ "Env", c->env, emit_strings },
-		{ "Entrypoint", c->entrypoint, emit_strings },
-		{ "Cmd", c->cmd, emit_strings },
-		{ "Volumes", c->volumes, emit_set_of },
-		{ "Labels", c->labels, emit_map_of },
+		{ "ExposedPorts", c->ports, emit_set_of },     { "Env", c->env, emit_strings },
+		{ "Entrypoint", c->entrypoint, emit_strings }, { "Cmd", c->cmd, emit_strings },
+		{ "Volumes", c->volumes, emit_set_of },	       { "Labels", c->labels, emit_map_of },
 	};
 
 	if (!run || !emit_text(run, "User", c->user))
@@ -127,8 +125,8 @@ static struct json_object *emit_step(const struct image_history *h)
 	autojson struct json_object *step = json_object_new_object();
 
 	if (!step || !emit_text(step, "created", h->created) ||
-	    !emit_text(step, "created_by", h->created_by) || !emit_text(step, "author", h->author) ||
-	    !emit_text(step, "comment", h->comment))
+	    !emit_text(step, "created_by", h->created_by) ||
+	    !emit_text(step, "author", h->author) || !emit_text(step, "comment", h->comment))
 		return NULL;
 	if (h->empty_layer && !json_add(step, "empty_layer", json_object_new_boolean(true)))
 		return NULL;

@@ -51,8 +51,8 @@ static int words_braces(struct words *w)
 
 	word = name + n;
 	if (n == 0 || (*word != '}' && strncmp(word, ":-", 2) != 0 && strncmp(word, ":+", 2) != 0))
-		return err_unsupported(w->err, "\"${%.40s\": only ${A}, ${A:-b} and ${A:+b} are known",
-				       name);
+		return err_unsupported(
+		    w->err, "\"${%.40s\": only ${A}, ${A:-b} and ${A:+b} are known", name);
 	value = words_value(w, name, n);
 	if (*word == '}') {
 		w->at = word + 1;
@@ -60,7 +60,8 @@ static int words_braces(struct words *w)
 	}
 	len = strcspn(word, "}\"'$\\");
 	if (word[len] != '}')
-		return err_unsupported(w->err, "\"${%.40s\": not closed, or with quotes or another "
+		return err_unsupported(w->err,
+				       "\"${%.40s\": not closed, or with quotes or another "
 				       "variable in it",
 				       name);
 	w->at = word + len + 1;

@@ -19,11 +19,13 @@
  * @env:	"NAME=value", NULL-terminated or NULL
  * @out:	Set to a string of its own; NULL: the line has ended
  */
-int config_word(const char **at, bool whole, char *const *env, char **out, struct coffer_error *err);
+int config_word(const char **at, bool whole, char *const *env, char **out,
+		struct coffer_error *err);
 /* config_words() - All of them, NULL-terminated (image/json_node.h frees it); NULL for none */
 int config_words(const char *line, char *const *env, char ***out, struct coffer_error *err);
 
-/* config_list_add() - @text (taken over; NULL: no memory) at the end of a list. Return: 0, -ENOMEM */
+/* config_list_add() - @text (taken over; NULL: no memory) at the end of a list. Return: 0, -ENOMEM
+ */
 int config_list_add(char ***list, char *text);
 
 #endif /* IMAGE_CONFIG_WORDS_H */

@@ -59,7 +59,7 @@ static const char *credentials_key(const char *registry)
 static bool credentials_is_key(const char *key, const char *registry)
 {
 	static const char *const hub[] = { "index.docker.io", "registry-1.docker.io" };
-	const char *host = strncmp(key, "https://", 8) == 0 ? key + 8
+	const char *host = strncmp(key, "https://", 8) == 0  ? key + 8
 			   : strncmp(key, "http://", 7) == 0 ? key + 7
 							     : key;
 	size_t n = host == key ? strlen(host) : strcspn(host, "/");
@@ -276,7 +276,8 @@ static int credentials_edit_write(struct credentials_edit *e, struct coffer_erro
 	size_t len;
 	const char *text = json_object_to_json_string_length(
 	    e->tree,
-	    JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_PRETTY_TAB | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
+	    JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_PRETTY_TAB | JSON_C_TO_STRING_NOSLASHESCAPE,
+	    &len);
 	int r;
 
 	if (!text)
@@ -407,5 +408,6 @@ int credentials_forget(const char *file, const char *registry, struct coffer_err
 	dropped = credentials_drop_auths(e.tree, registry);
 	if (dropped > 0)
 		return credentials_edit_write(&e, err);
-	return erased ? 0 : err_set(err, COFFER_ERR_NOT_FOUND, 0, "not logged in to %.255s", registry);
+	return erased ? 0
+		      : err_set(err, COFFER_ERR_NOT_FOUND, 0, "not logged in to %.255s", registry);
 }

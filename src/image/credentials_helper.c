@@ -48,11 +48,13 @@ static int helper_find(const char *helper, char *path, size_t room, struct coffe
 		int n;
 
 		end = strchrnul(dirs, ':');
-		n = snprintf(path, room, "%.*s/" HELPER_PREFIX "%s", (int)(end - dirs), dirs, helper);
+		n = snprintf(path, room, "%.*s/" HELPER_PREFIX "%s", (int)(end - dirs), dirs,
+			     helper);
 		if (*dirs == '/' && n < (int)room && access(path, X_OK) == 0)
 			return 0;
 	}
-	return err_set(err, COFFER_ERR_NOT_FOUND, 0, "no program " HELPER_PREFIX "%s in $PATH", helper);
+	return err_set(err, COFFER_ERR_NOT_FOUND, 0, "no program " HELPER_PREFIX "%s in $PATH",
+		       helper);
 }
 
 static int helper_input(const char *text, size_t len, struct coffer_error *err)
@@ -212,7 +214,8 @@ int credentials_helper_store(const char *helper, const char *server, const struc
 	const char *user = c->token ? HELPER_TOKEN_USER : c->user;
 	const char *secret = c->token ? c->token : c->password;
 	autojson struct json_object *json = json_object_new_object();
-	autowipe struct buf text = BUF_INIT(HELPER_OUTPUT_MAX), answer = BUF_INIT(HELPER_OUTPUT_MAX);
+	autowipe struct buf text = BUF_INIT(HELPER_OUTPUT_MAX),
+			    answer = BUF_INIT(HELPER_OUTPUT_MAX);
 	int r;
 
 	if (!json || !json_add(json, "ServerURL", json_object_new_string(server)) ||

@@ -14,7 +14,7 @@
 #include <pthread.h>
 #include <stdio.h>
 
-#define DIGEST_LIBRARY "libcrypto.so.3"
+#define DIGEST_LIBRARY	"libcrypto.so.3"
 #define DIGEST_SIZE_MAX 64
 
 static struct {

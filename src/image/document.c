@@ -127,7 +127,8 @@ static int document_read_schema(const struct json_node *root, struct coffer_erro
 	if (r < 0)
 		return r;
 	if (n == 1)
-		return json_node_unsupported(&version, err, "1 is Docker's old format; only 2 is read");
+		return json_node_unsupported(&version, err,
+					     "1 is Docker's old format; only 2 is read");
 	return n == 2 ? 0 : json_node_fail(&version, err, "%" PRIu64 ", only 2 is known", n);
 }
 
@@ -178,8 +179,9 @@ static int document_read_type(const struct json_node *root, const char *told, en
 		type = *out;
 	}
 	*out = type ? type
-		    : media_type_find(kind == MEDIA_INDEX ? "application/vnd.oci.image.index.v1+json"
-							  : "application/vnd.oci.image.manifest.v1+json");
+		    : media_type_find(kind == MEDIA_INDEX
+					  ? "application/vnd.oci.image.index.v1+json"
+					  : "application/vnd.oci.image.manifest.v1+json");
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
 		if (json_object_object_get(root->json, others[i]) &&
 		    json_object_object_get(root->json, "manifests"))
@@ -314,7 +316,8 @@ int manifest_parse(const void *text, size_t len, const char *media_type, struct 
 	if (r == 0)
 		r = document_read_descriptor(&config, &out->config, err);
 	if (r == 0)
-		r = document_read_list(&layers, DOCUMENT_LAYERS_MAX, &out->layers, &out->nlayers, err);
+		r = document_read_list(&layers, DOCUMENT_LAYERS_MAX, &out->layers, &out->nlayers,
+				       err);
 	if (r == 0)
 		r = manifest_check_kinds(&config, &layers, out, err);
 	if (r < 0)
@@ -327,13 +330,14 @@ int manifest_check_image(const struct manifest *m, struct coffer_error *err)
 	char quoted[JSON_QUOTE_MAX];
 
 	if (!m->config.type)
-		return err_unsupported(err, "manifest: config: the media type \"%s\": not an image "
+		return err_unsupported(err,
+				       "manifest: config: the media type \"%s\": not an image "
 				       "of a container",
 				       json_text_quote(quoted, m->config.media_type));
 	for (size_t i = 0; i < m->nlayers; i++)
 		if (!m->layers[i].type)
-			return err_unsupported(err, "manifest: layers[%zu]: the media type \"%s\"", i,
-					       json_text_quote(quoted, m->layers[i].media_type));
+			return err_unsupported(err, "manifest: layers[%zu]: the media type \"%s\"",
+					       i, json_text_quote(quoted, m->layers[i].media_type));
 	return 0;
 }
 

@@ -99,7 +99,7 @@ static void node_path(const struct json_node *node, char buf[static NODE_PATH_MA
 
 static void node_set(const struct json_node *node, enum coffer_error_kind kind,
 		     struct coffer_error *err, const char *fmt, va_list ap)
-	__attribute__((format(printf, 4, 0)));
+    __attribute__((format(printf, 4, 0)));
 static void node_set(const struct json_node *node, enum coffer_error_kind kind,
 		     struct coffer_error *err, const char *fmt, va_list ap)
 {
@@ -134,9 +134,9 @@ int(json_node_unsupported)(const struct json_node *node, struct coffer_error *er
 int json_node_expect(const struct json_node *node, json_type type, struct coffer_error *err)
 {
 	static const char *const names[] = {
-		[json_type_null] = "null",	     [json_type_boolean] = "true or false",
-		[json_type_double] = "a fraction",   [json_type_int] = "an integer",
-		[json_type_object] = "an object",    [json_type_array] = "an array",
+		[json_type_null] = "null",	   [json_type_boolean] = "true or false",
+		[json_type_double] = "a fraction", [json_type_int] = "an integer",
+		[json_type_object] = "an object",  [json_type_array] = "an array",
 		[json_type_string] = "a string",
 	};
 

@@ -20,7 +20,7 @@
 #include "base/json.h"
 #include "image/digest.h"
 
-#define JSON_NODE_DEPTH 16   /* nested objects and arrays of a document */
+#define JSON_NODE_DEPTH 16    /* nested objects and arrays of a document */
 #define JSON_NODE_LIST	16384 /* elements, where nothing else is said */
 
 struct json_node {
@@ -49,7 +49,8 @@ static inline struct json_node json_node_member(const struct json_node *of, cons
 {
 	return (struct json_node){ .up = of,
 				   .name = name,
-				   .json = of->json ? json_object_object_get(of->json, name) : NULL };
+				   .json =
+				       of->json ? json_object_object_get(of->json, name) : NULL };
 }
 static inline struct json_node json_node_element(const struct json_node *of, size_t i)
 {
@@ -60,7 +61,7 @@ static inline struct json_node json_node_element(const struct json_node *of, siz
 
 /* json_node_fail() - "document: a.b[0]: <message>". Return: -EINVAL */
 int json_node_fail(const struct json_node *node, struct coffer_error *err, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
+    __attribute__((format(printf, 3, 4)));
 /* json_node_unsupported() - The same with that kind */
 int json_node_unsupported(const struct json_node *node, struct coffer_error *err, const char *fmt,
 			  ...) __attribute__((format(printf, 3, 4)));

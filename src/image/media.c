@@ -35,9 +35,9 @@ static const struct media_type media_types[] = {
 	{ DOCKER "image.rootfs.foreign.diff.tar.gzip", MEDIA_LAYER, MEDIA_GZIP, true },
 };
 
-const char media_type_accept[] = OCI "index.v1+json, " OCI "manifest.v1+json, " DOCKER
-				     "distribution.manifest.list.v2+json, " DOCKER
-				     "distribution.manifest.v2+json";
+const char media_type_accept[] =
+    OCI "index.v1+json, " OCI "manifest.v1+json, " DOCKER
+	"distribution.manifest.list.v2+json, " DOCKER "distribution.manifest.v2+json";
 
 const struct media_type *media_type_find(const char *name)
 {

@@ -30,7 +30,7 @@
 static const struct {
 	const char *alias, *arch, *variant;
 } platform_aliases[] = {
-	{ "x86_64", "amd64", "" }, { "x86-64", "amd64", "" }, { "i386", "386", "" },
+	{ "x86_64", "amd64", "" }, { "x86-64", "amd64", "" },  { "i386", "386", "" },
 	{ "i686", "386", "" },	   { "aarch64", "arm64", "" }, { "armhf", "arm", "v7" },
 	{ "armel", "arm", "v6" },
 };
@@ -91,7 +91,8 @@ static void platform_normalise(struct platform *p)
 	for (size_t i = 0; i < ARRAY_SIZE(platform_defaults); i++) {
 		if (strcmp(p->arch, platform_defaults[i].arch) != 0)
 			continue;
-		if (platform_defaults[i].drop && strcmp(p->variant, platform_defaults[i].variant) == 0)
+		if (platform_defaults[i].drop &&
+		    strcmp(p->variant, platform_defaults[i].variant) == 0)
 			p->variant[0] = '\0';
 		else if (!platform_defaults[i].drop && p->variant[0] == '\0')
 			platform_put(p->variant, platform_defaults[i].variant);

@@ -39,7 +39,8 @@ static bool part_has_upper(struct reference_part p)
 	return part_has(p, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
 }
 
-/* reference_host_length() - A name or IPv4 address: letters, digits, hyphens within, dots between */
+/* reference_host_length() - A name or IPv4 address: letters, digits, hyphens within, dots between
+ */
 static size_t reference_host_length(const char *s)
 {
 	size_t n = 0, part;

@@ -132,7 +132,8 @@ static void test_write_new(void **state)
 	assert_string_equal(again.labels[0], "k=v=w");
 	image_config_free(&again);
 	comment[0] = '\xff';
-	text_refused(image_config_emit(&c, &text, &err), &err, -EINVAL, "not UTF-8, in history[0].comment");
+	text_refused(image_config_emit(&c, &text, &err), &err, -EINVAL,
+		     "not UTF-8, in history[0].comment");
 }
 
 #define ROOTFS "'rootfs':{'type':'layers','diff_ids':[]}"
@@ -161,14 +162,17 @@ static void test_bad(void **state)
 		  "config.Env: expected an array, got a string" },
 		{ "{" LINUX "," ROOTFS ",'config':{'Cmd':['a',1]}}", -EINVAL,
 		  "config.Cmd[1]: expected a string, got an integer" },
-		{ "{" LINUX "," ROOTFS ",'config':{'Cmd':[null]}}", -EINVAL, "config.Cmd[0]: missing" },
+		{ "{" LINUX "," ROOTFS ",'config':{'Cmd':[null]}}", -EINVAL,
+		  "config.Cmd[0]: missing" },
 		{ "{" LINUX "," ROOTFS ",'config':{'Volumes':['/a']}}", -EINVAL,
 		  "config.Volumes: expected an object" },
 		{ "{" LINUX "," ROOTFS ",'config':{'Labels':{'a':1}}}", -EINVAL,
 		  "config.Labels.a: expected a string" },
-		{ "{" LINUX "," ROOTFS ",'config':{'User':0}}", -EINVAL, "config.User: expected a string" },
+		{ "{" LINUX "," ROOTFS ",'config':{'User':0}}", -EINVAL,
+		  "config.User: expected a string" },
 		{ "{" LINUX "," ROOTFS ",'history':{}}", -EINVAL, "history: expected an array" },
-		{ "{" LINUX "," ROOTFS ",'history':[7]}", -EINVAL, "history[0]: expected an object" },
+		{ "{" LINUX "," ROOTFS ",'history':[7]}", -EINVAL,
+		  "history[0]: expected an object" },
 		{ "{" LINUX "," ROOTFS ",'history':[{'empty_layer':'yes'}]}", -EINVAL,
 		  "history[0].empty_layer: expected true or false" },
 		{ "{" LINUX "," ROOTFS ",'os':'x'}", -EINVAL, "a name twice in one object, in os" },
@@ -210,14 +214,16 @@ static void test_changes(void **state)
 		{ "CMD $A", "'Cmd':['/bin/sh','-c','$A']" },
 		{ "ENTRYPOINT ['/new']", "'Entrypoint':['/new'],'Volumes'" },
 		{ "ENV C=d", "'Env':['PATH=/usr/bin','A=b=c','C=d']" },
-		{ "ENV PATH=/x:$PATH B=\"1 $A\" C=\\\"", "'Env':['PATH=/x:/usr/bin','A=b=c','B=1 b=c','C=\\\"']" },
+		{ "ENV PATH=/x:$PATH B=\"1 $A\" C=\\\"",
+		  "'Env':['PATH=/x:/usr/bin','A=b=c','B=1 b=c','C=\\\"']" },
 		{ "ENV A=1 B=$A", "'Env':['PATH=/usr/bin','A=1','B=b=c']" },
 		{ "ENV A  x  y", "'Env':['PATH=/usr/bin','A=x  y']" },
 		{ "ENV A=", "'Env':['PATH=/usr/bin','A=']" },
 		{ "ENV B=${A}${N:-d}${A:+y}${N:+z}${N}", "'B=b=cdy']" },
 		{ "ENV B=\\$A$", "'B=$A$']" },
-		{ "EXPOSE 80 81 6000-6002/UDP", "'ExposedPorts':{'80/tcp':{},'53/udp':{},'81/tcp':{},"
-						"'6000/udp':{},'6001/udp':{},'6002/udp':{}}" },
+		{ "EXPOSE 80 81 6000-6002/UDP",
+		  "'ExposedPorts':{'80/tcp':{},'53/udp':{},'81/tcp':{},"
+		  "'6000/udp':{},'6001/udp':{},'6002/udp':{}}" },
 		{ "LABEL k=w \"a b\"=\"c d\"", "'Labels':{'k':'w','e':'','a b':'c d'}" },
 		{ "STOPSIGNAL SIGRTMIN+3", "'StopSignal':'SIGRTMIN+3'" },
 		{ "STOPSIGNAL 9", "'StopSignal':'9'" },
@@ -232,10 +238,10 @@ static void test_changes(void **state)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		autofree char *line = strncmp(rows[i].line, "ENV", 3) == 0 ||
-						      strncmp(rows[i].line, "LABEL", 5) == 0
-					  ? strdup(rows[i].line)
-					  : text_json(rows[i].line);
+		autofree char *line =
+		    strncmp(rows[i].line, "ENV", 3) == 0 || strncmp(rows[i].line, "LABEL", 5) == 0
+			? strdup(rows[i].line)
+			: text_json(rows[i].line);
 		autofree char *member = text_json(rows[i].member);
 		struct coffer_error err = COFFER_ERROR_INIT;
 		autobuf struct buf text = BUF_INIT(1 << 16);
@@ -343,16 +349,11 @@ static void test_chain_id(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_read),
-		cmocka_unit_test(test_least),
-		cmocka_unit_test(test_write_again),
-		cmocka_unit_test(test_write_new),
-		cmocka_unit_test(test_bad),
-		cmocka_unit_test(test_100_megabytes),
-		cmocka_unit_test(test_changes),
-		cmocka_unit_test(test_entrypoint_and_cmd),
-		cmocka_unit_test(test_bad_changes),
-		cmocka_unit_test(test_chain_id),
+		cmocka_unit_test(test_read),	    cmocka_unit_test(test_least),
+		cmocka_unit_test(test_write_again), cmocka_unit_test(test_write_new),
+		cmocka_unit_test(test_bad),	    cmocka_unit_test(test_100_megabytes),
+		cmocka_unit_test(test_changes),	    cmocka_unit_test(test_entrypoint_and_cmd),
+		cmocka_unit_test(test_bad_changes), cmocka_unit_test(test_chain_id),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,10 +6,10 @@
 
 #include "image/document.h"
 
-#define OCI	 "application/vnd.oci.image."
-#define DOCKER	 "application/vnd.docker."
-#define CONFIG	 "'config':{'mediaType':'" OCI "config.v1+json','digest':'" TEXT_DIGEST "','size':7}"
-#define LAYER(s) "{'mediaType':'" OCI "layer.v1.tar+gzip','digest':'" TEXT_OTHER "','size':" s "}"
+#define OCI		 "application/vnd.oci.image."
+#define DOCKER		 "application/vnd.docker."
+#define CONFIG		 "'config':{'mediaType':'" OCI "config.v1+json','digest':'" TEXT_DIGEST "','size':7}"
+#define LAYER(s)	 "{'mediaType':'" OCI "layer.v1.tar+gzip','digest':'" TEXT_OTHER "','size':" s "}"
 #define MANIFEST(layers) "{'schemaVersion':2," CONFIG ",'layers':[" layers "]}"
 
 static void test_media_types(void **state)
@@ -22,9 +22,10 @@ static void test_media_types(void **state)
 	} rows[] = {
 		{ OCI "index.v1+json", MEDIA_INDEX, MEDIA_PLAIN, false },
 		{ DOCKER "distribution.manifest.list.v2+json", MEDIA_INDEX, MEDIA_PLAIN, true },
-		{ DOCKER "distribution.manifest.v2+json; charset=utf-8", MEDIA_MANIFEST, MEDIA_PLAIN,
-		  true },
-		{ "Application/vnd.OCI.image.manifest.v1+json", MEDIA_MANIFEST, MEDIA_PLAIN, false },
+		{ DOCKER "distribution.manifest.v2+json; charset=utf-8", MEDIA_MANIFEST,
+		  MEDIA_PLAIN, true },
+		{ "Application/vnd.OCI.image.manifest.v1+json", MEDIA_MANIFEST, MEDIA_PLAIN,
+		  false },
 		{ OCI "layer.v1.tar", MEDIA_LAYER, MEDIA_PLAIN, false },
 		{ OCI "layer.v1.tar+zstd", MEDIA_LAYER, MEDIA_ZSTD, false },
 		{ OCI "layer.v1.tar+xz", MEDIA_LAYER, MEDIA_XZ, false },
@@ -50,10 +51,13 @@ static void test_media_types(void **state)
 
 static void test_manifest(void **state)
 {
-	autofree char *json = text_json(MANIFEST(
-	    LAYER("0") "," LAYER("5,'urls':['https://r.example/x'],'annotations':{'a':'b'}")
-		       ",{'mediaType':'application/vnd.in-toto+json','digest':'" TEXT_DIGEST
-		       "','size':9223372036854775800}"));
+	autofree char *json = text_json(MANIFEST(LAYER("0") "," LAYER(
+	    "5,'urls':['https://r.example/x'],'annotations':{'a':'b'}") ",{'mediaType':'"
+									"application/"
+									"vnd.in-toto+json','digest'"
+									":'" TEXT_DIGEST
+									"','size':"
+									"9223372036854775800}"));
 	struct coffer_error err = COFFER_ERROR_INIT;
 	autobuf struct buf text = BUF_INIT(1 << 16);
 	struct manifest m, again;
@@ -70,8 +74,8 @@ static void test_manifest(void **state)
 	text_refused(manifest_check_image(&m, &err), &err, -EOPNOTSUPP,
 		     "layers[2]: the media type \"application/vnd.in-toto+json\"");
 	assert_int_equal(manifest_emit(&m, &text, &err), 0);
-	assert_int_equal(manifest_parse(buf_data(&text), text.len, OCI "manifest.v1+json", &again, &err),
-			 0);
+	assert_int_equal(
+	    manifest_parse(buf_data(&text), text.len, OCI "manifest.v1+json", &again, &err), 0);
 	assert_int_equal(again.nlayers, 3);
 	assert_string_equal(again.layers[2].media_type, "application/vnd.in-toto+json");
 	assert_true(again.layers[2].size == m.layers[2].size);
@@ -112,28 +116,35 @@ static void test_bad_manifests(void **state)
 		{ "{'schemaVersion':2,'config':{'mediaType':''}}", NULL, -EINVAL,
 		  "config.mediaType: empty" },
 		{ "{'schemaVersion':2," CONFIG "}", NULL, -EINVAL, "manifest: layers: missing" },
-		{ "{'schemaVersion':2," CONFIG ",'layers':null}", NULL, -EINVAL, "layers: missing" },
+		{ "{'schemaVersion':2," CONFIG ",'layers':null}", NULL, -EINVAL,
+		  "layers: missing" },
 		{ MANIFEST("7"), NULL, -EINVAL, "layers[0]: expected an object, got an integer" },
 		{ MANIFEST(LAYER("1") ",{}"), NULL, -EINVAL, "layers[1].mediaType: missing" },
 		{ MANIFEST(LAYER("-1")), NULL, -EINVAL, "layers[0].size: negative" },
-		{ MANIFEST(LAYER("1.5")), NULL, -EINVAL, "layers[0].size: expected an integer, got a fr" },
-		{ MANIFEST(LAYER("9223372036854775807")), NULL, -EINVAL, "layers[0].size: too large" },
-		{ MANIFEST(LAYER("99999999999999999999")), NULL, -EINVAL, "64 bits, in layers[0].size" },
+		{ MANIFEST(LAYER("1.5")), NULL, -EINVAL,
+		  "layers[0].size: expected an integer, got a fr" },
+		{ MANIFEST(LAYER("9223372036854775807")), NULL, -EINVAL,
+		  "layers[0].size: too large" },
+		{ MANIFEST(LAYER("99999999999999999999")), NULL, -EINVAL,
+		  "64 bits, in layers[0].size" },
 		{ MANIFEST(LAYER("9223372036854775806") "," LAYER("2")), NULL, -EINVAL,
 		  "layers: together too large" },
-		{ MANIFEST(LAYER("1,'size':2")), NULL, -EINVAL, "twice in one object, in layers[0].size" },
+		{ MANIFEST(LAYER("1,'size':2")), NULL, -EINVAL,
+		  "twice in one object, in layers[0].size" },
 		{ MANIFEST(LAYER("1,'\\u0073ize':2")), NULL, -EINVAL, "a name twice" },
-		{ MANIFEST(LAYER("1,'annotations':[]")), NULL, -EINVAL, "annotations: expected an object" },
+		{ MANIFEST(LAYER("1,'annotations':[]")), NULL, -EINVAL,
+		  "annotations: expected an object" },
 		{ MANIFEST("{'mediaType':'x','digest':'sha256:1','size':1}"), NULL, -EINVAL,
 		  "layers[0].digest: digest: not 64 digits" },
 		{ MANIFEST("{'mediaType':'x','digest':'sha384:1','size':1}"), NULL, -EOPNOTSUPP,
 		  "layers[0].digest: digest: the algorithm sha384" },
-		{ MANIFEST("{'mediaType':'" OCI "config.v1+json','digest':'" TEXT_DIGEST "','size':1}"),
+		{ MANIFEST("{'mediaType':'" OCI "config.v1+json','digest':'" TEXT_DIGEST
+			   "','size':1}"),
 		  NULL, -EINVAL, "layers[0]: its media type is " OCI "config.v1+json" },
 		{ "{'schemaVersion':2,'config':" LAYER("1") ",'layers':[]}", NULL, -EINVAL,
 		  "config: its media type is" },
-		{ "{'schemaVersion':2,'config':{'mediaType':'" OCI "config.v1+json','digest':'" TEXT_DIGEST
-		  "','size':104857600},'layers':[]}",
+		{ "{'schemaVersion':2,'config':{'mediaType':'" OCI
+		  "config.v1+json','digest':'" TEXT_DIGEST "','size':104857600},'layers':[]}",
 		  NULL, -EINVAL, "config.size: 104857600 bytes, the limit is 8388608" },
 	};
 
@@ -152,13 +163,15 @@ static void test_bad_manifests(void **state)
 /* A chart or a signature is no image, but may be copied. */
 static void test_other_artifact(void **state)
 {
-	autofree char *json = text_json("{'schemaVersion':2,'config':{'mediaType':'application/x','digest':'"
-					TEXT_DIGEST "','size':2},'layers':[]}");
+	autofree char *json = text_json(
+	    "{'schemaVersion':2,'config':{'mediaType':'application/x','digest':'" TEXT_DIGEST
+	    "','size':2},'layers':[]}");
 	struct coffer_error err = COFFER_ERROR_INIT;
 	struct manifest m;
 
 	assert_int_equal(manifest_parse(json, strlen(json), NULL, &m, &err), 0);
-	text_refused(manifest_check_image(&m, &err), &err, -EOPNOTSUPP, "not an image of a container");
+	text_refused(manifest_check_image(&m, &err), &err, -EOPNOTSUPP,
+		     "not an image of a container");
 	manifest_free(&m);
 }
 
@@ -189,16 +202,17 @@ static void test_limits(void **state)
 	manifest_free(&m);
 	text_refused(manifest_parse(more, strlen(more), NULL, &m, &err), &err, -EINVAL,
 		     "layers: 1025 elements, the limit is 1024");
-	text_refused(manifest_parse(deep, strlen(deep), NULL, &m, &err), &err, -EINVAL, "manifest: JSON");
+	text_refused(manifest_parse(deep, strlen(deep), NULL, &m, &err), &err, -EINVAL,
+		     "manifest: JSON");
 	text_refused(manifest_parse(long_text, strlen(long_text), NULL, &m, &err), &err, -EINVAL,
 		     "the limit is 4194304");
 	text_refused(manifest_parse(objects, strlen(objects), NULL, &m, &err), &err, -EINVAL,
 		     "more than 65536 objects");
 }
 
-#define ENTRY(platform) \
+#define ENTRY(platform)                                                                            \
 	"{'mediaType':'" OCI "manifest.v1+json','digest':'" TEXT_DIGEST "','size':7" platform "}"
-#define FOR(os, arch, variant) \
+#define FOR(os, arch, variant)                                                                     \
 	ENTRY(",'platform':{'os':'" os "','architecture':'" arch "','variant':'" variant "'}")
 
 static void index_read(const char *entries, struct index *x)
@@ -261,8 +275,8 @@ static void test_choose_says_what_there_is(void **state)
 	struct platform want;
 	struct index x;
 
-	index_read(FOR("linux", "arm64", "v8") "," FOR("unknown", "unknown", "") "," FOR(
-		       "linux", "arm", "v7"),
+	index_read(FOR("linux", "arm64", "v8") "," FOR("unknown", "unknown",
+						       "") "," FOR("linux", "arm", "v7"),
 		   &x);
 	assert_int_equal(platform_parse("linux/s390x", &want, &err), 0);
 	text_refused(index_choose(&x, &want, &err), &err, -ENOENT,
@@ -276,15 +290,22 @@ static void test_platforms(void **state)
 	static const struct {
 		const char *text, *formatted;
 	} rows[] = {
-		{ "linux/amd64", "linux/amd64" },  { "arm64", "linux/arm64" },
-		{ "linux/aarch64", "linux/arm64" }, { "linux/arm64/v8", "linux/arm64" },
-		{ "linux/arm", "linux/arm/v7" },   { "linux/arm/6", "linux/arm/v6" },
-		{ "armhf", "linux/arm/v7" },	   { "Linux/X86_64", "linux/amd64" },
-		{ "linux/amd64/v1", "linux/amd64" }, { "macos/arm64", "darwin/arm64" },
+		{ "linux/amd64", "linux/amd64" },
+		{ "arm64", "linux/arm64" },
+		{ "linux/aarch64", "linux/arm64" },
+		{ "linux/arm64/v8", "linux/arm64" },
+		{ "linux/arm", "linux/arm/v7" },
+		{ "linux/arm/6", "linux/arm/v6" },
+		{ "armhf", "linux/arm/v7" },
+		{ "Linux/X86_64", "linux/amd64" },
+		{ "linux/amd64/v1", "linux/amd64" },
+		{ "macos/arm64", "darwin/arm64" },
 		{ "i386", "linux/386" },
 	};
-	static const char *const bad[] = { "",	"/",	  "linux/",   "linux//v8", "a/b/c/d",
-					   "a b", "linux/a?", "linux/0123456789012345678901234567890123" };
+	static const char *const bad[] = { "",	       "/",
+					   "linux/",   "linux//v8",
+					   "a/b/c/d",  "a b",
+					   "linux/a?", "linux/0123456789012345678901234567890123" };
 	struct coffer_error err = COFFER_ERROR_INIT;
 	struct platform p;
 	char text[100];
@@ -312,7 +333,8 @@ static void test_index_again(void **state)
 	assert_string_equal(x.list[1].ref_name, "a:b");
 	assert_false(x.list[1].has_platform);
 	assert_int_equal(index_emit(&x, &text, &err), 0);
-	assert_int_equal(index_parse(buf_data(&text), text.len, OCI "index.v1+json", &again, &err), 0);
+	assert_int_equal(index_parse(buf_data(&text), text.len, OCI "index.v1+json", &again, &err),
+			 0);
 	assert_int_equal(again.count, 2);
 	assert_string_equal(again.list[0].platform.variant, "v7");
 	assert_string_equal(again.list[1].ref_name, "a:b");
@@ -332,11 +354,11 @@ static void test_bad_indices(void **state)
 		  "manifests[0].platform: expected an object" },
 		{ "{'schemaVersion':2,'manifests':[" FOR("linux", "a/b", "") "]}",
 		  "manifests[0].platform.architecture: not a word" },
-		{ "{'schemaVersion':2,'manifests':["
-		  FOR("0123456789012345678901234567890123456789", "a", "") "]}",
+		{ "{'schemaVersion':2,'manifests':[" FOR("0123456789012345678901234567890123456789",
+							 "a", "") "]}",
 		  "manifests[0].platform.os: longer than 31" },
-		{ "{'schemaVersion':2,'manifests':[{'mediaType':'" OCI "manifest.v1+json','digest':'"
-		  TEXT_DIGEST "','size':4194305}]}",
+		{ "{'schemaVersion':2,'manifests':[{'mediaType':'" OCI
+		  "manifest.v1+json','digest':'" TEXT_DIGEST "','size':4194305}]}",
 		  "manifests[0].size: 4194305 bytes" },
 		{ "{'schemaVersion':2,'manifests':[" ENTRY(
 		      ",'annotations':{'org.opencontainers.image.ref.name':1}") "]}",

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Names of images and of content: docker's grammar, its defaults, and hashes as others compute them. */
+/* Names of images and of content: docker's grammar, its defaults, and hashes as others compute
+ * them. */
 #include "image_text.h"
 
 #include <pthread.h>
@@ -13,7 +14,8 @@ static void test_names(void **state)
 		const char *text, *registry, *canonical, *familiar;
 	} rows[] = {
 		{ "redis", NULL, "docker.io/library/redis:latest", "redis:latest" },
-		{ "redis:7.2-alpine", NULL, "docker.io/library/redis:7.2-alpine", "redis:7.2-alpine" },
+		{ "redis:7.2-alpine", NULL, "docker.io/library/redis:7.2-alpine",
+		  "redis:7.2-alpine" },
 		{ "a/b", NULL, "docker.io/a/b:latest", "a/b:latest" },
 		{ "a/b/c_d__e.f--g", NULL, "docker.io/a/b/c_d__e.f--g:latest",
 		  "a/b/c_d__e.f--g:latest" },
@@ -95,8 +97,8 @@ static void test_bad_names(void **state)
 		{ "x@", -EINVAL, "not a digest" },
 		{ "x@sha256", -EINVAL, "not a digest" },
 		{ "x@sha256:abc", -EINVAL, "64 digits" },
-		{ "x@sha256:E3B0C44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", -EINVAL,
-		  "lower case" },
+		{ "x@sha256:E3B0C44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+		  -EINVAL, "lower case" },
 		{ "x@" TEXT_DIGEST "0", -EINVAL, "64 digits" },
 		{ "x@" TEXT_DIGEST ":1", -EINVAL, "64 digits" },
 		{ "x@sha512:" TEXT_HASH, -EINVAL, "128 digits" },
@@ -144,7 +146,8 @@ static void test_long_names(void **state)
 	assert_int_equal(reference_parse(text, NULL, &ref, &err), 0);
 	text[2 + REFERENCE_TAG_MAX] = 'x';
 	text[3 + REFERENCE_TAG_MAX] = '\0';
-	text_refused(reference_parse(text, NULL, &ref, &err), &err, -EINVAL, "tag: longer than 128");
+	text_refused(reference_parse(text, NULL, &ref, &err), &err, -EINVAL,
+		     "tag: longer than 128");
 }
 
 static void test_digests(void **state)
@@ -202,10 +205,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		/* First, while nobody has loaded it. */
-		cmocka_unit_test(test_digests_at_once),
-		cmocka_unit_test(test_digests),
-		cmocka_unit_test(test_names),
-		cmocka_unit_test(test_bad_names),
+		cmocka_unit_test(test_digests_at_once), cmocka_unit_test(test_digests),
+		cmocka_unit_test(test_names),		cmocka_unit_test(test_bad_names),
 		cmocka_unit_test(test_long_names),
 	};
 
