@@ -23,7 +23,8 @@ int store_blob_open(struct store *s, const struct digest *d, uint64_t *size,
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_sys(err, "blob %s", d->text);
 	if (!S_ISREG(st.st_mode))
-		return err_set(err, COFFER_ERR_INTERNAL, EBADMSG, "blob %s: is not a file", d->text);
+		return err_set(err, COFFER_ERR_INTERNAL, EBADMSG, "blob %s: is not a file",
+			       d->text);
 	if (size)
 		*size = (uint64_t)st.st_size;
 	return steal_fd(&fd);

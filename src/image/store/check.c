@@ -162,8 +162,9 @@ static int check_missing(void *data, const char *fault, struct coffer_error *err
 /* check_follow() - What each name leads to; with @repair, names that lead nowhere are dropped */
 static int check_follow(struct check *c, struct index *x, struct coffer_error *err)
 {
-	struct reach reach = { .store = c->store, .missing = check_missing, .data = c,
-			       .repair = c->repair };
+	struct reach reach = {
+		.store = c->store, .missing = check_missing, .data = c, .repair = c->repair
+	};
 	size_t kept = 0, had = x->count;
 	int r = 0;
 
@@ -224,8 +225,9 @@ int store_check(struct store *s, bool repair, void (*found)(void *data, const ch
 		void *data, struct coffer_error *err)
 {
 	autofree char *chunk = malloc(CHECK_CHUNK);
-	struct check c = { .store = s, .repair = repair, .found = found, .data = data,
-			   .chunk = chunk };
+	struct check c = {
+		.store = s, .repair = repair, .found = found, .data = data, .chunk = chunk
+	};
 	int r = chunk ? check_all(&c, err) : err_nomem(err);
 
 	return r < 0 ? err_wrap(err, "check") : c.faults;

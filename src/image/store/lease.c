@@ -41,8 +41,8 @@ int store_lease_open(struct store *s, struct store_lease **out, struct coffer_er
 	lock = store_lock(s, LOCK_SH, err);
 	if (lock < 0)
 		return lock;
-	fd = openat(s->leases, l->name, O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-		    0600);
+	fd = openat(s->leases, l->name,
+		    O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return err_sys(err, "image store %s: make a lease", s->path);
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {

@@ -59,8 +59,7 @@ static bool part_is_named(int dir, const char *name, int fd)
 int store_hold(struct store *s, const char *name, int cancel_fd, struct coffer_error *err)
 {
 	for (;;) {
-		autoclose int fd = openat(s->parts, name,
-					  O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
+		autoclose int fd = openat(s->parts, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
 					  STORE_PART_MODE);
 
 		if (fd < 0)

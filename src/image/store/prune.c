@@ -32,8 +32,7 @@ static int prune_unlink(struct prune *p, const char *name, uint64_t *count,
 	uint64_t used;
 	struct stat st;
 
-	if (fstatat(p->dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-	    unlinkat(p->dir, name, 0) < 0)
+	if (fstatat(p->dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || unlinkat(p->dir, name, 0) < 0)
 		return errno == ENOENT ? 0 : err_sys(err, "remove %s", name);
 	/* Holes take no space, and the end of the last block is not worth mentioning. */
 	used = (uint64_t)st.st_blocks * 512;

@@ -92,7 +92,8 @@ static int reach_blob(struct reach *r, const struct descriptor *d, struct coffer
 	if (fd < 0)
 		return reach_missing(r, &d->digest, "cannot be opened", err);
 	if (size != d->size)
-		return reach_missing(r, &d->digest, "has another size than it is said to have", err);
+		return reach_missing(r, &d->digest, "has another size than it is said to have",
+				     err);
 	return 0;
 }
 

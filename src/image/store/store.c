@@ -55,12 +55,9 @@ static int store_open_dirs(struct store *s, struct coffer_error *err)
 		const char *name;
 		int *fd;
 	} dirs[] = {
-		{ &s->dir, "blobs", &blobs },
-		{ &blobs, "sha256", &s->sha256 },
-		{ &blobs, "sha512", &s->sha512 },
-		{ &s->dir, "parts", &s->parts },
-		{ &s->dir, "roots", &s->roots },
-		{ &s->dir, "leases", &s->leases },
+		{ &s->dir, "blobs", &blobs },	  { &blobs, "sha256", &s->sha256 },
+		{ &blobs, "sha512", &s->sha512 }, { &s->dir, "parts", &s->parts },
+		{ &s->dir, "roots", &s->roots },  { &s->dir, "leases", &s->leases },
 	};
 	int r = 0;
 
@@ -112,8 +109,9 @@ int store_open(const char *dir, struct store **out, struct coffer_error *err)
 	*out = NULL;
 	if (!s)
 		return err_nomem(err);
-	*s = (struct store){ .dir = -1, .sha256 = -1, .sha512 = -1, .parts = -1, .roots = -1,
-			     .leases = -1 };
+	*s = (struct store){
+		.dir = -1, .sha256 = -1, .sha512 = -1, .parts = -1, .roots = -1, .leases = -1
+	};
 	s->path = strdup(dir);
 	r = s->path ? store_open_all(s, err) : err_nomem(err);
 	if (r < 0) {

@@ -105,7 +105,8 @@ int store_name_drop(struct store *s, const struct digest *d, struct coffer_error
 /* store_names() - index.json as it is now: names are descriptor.ref_name, NULL for none */
 int store_names(struct store *s, struct index *out, struct coffer_error *err);
 
-/* store_root_open() - A built root: its path (malloc'd). Return: 0; -ENOENT without an error filled */
+/* store_root_open() - A built root: its path (malloc'd). Return: 0; -ENOENT without an error filled
+ */
 int store_root_open(struct store *s, const struct digest *chain, char **path,
 		    struct coffer_error *err);
 struct store_root; /* one that is being built */

@@ -25,8 +25,8 @@ struct store {
 	int parts, roots, leases;
 };
 
-/* store_lock() - Take the store's lock. @how: LOCK_SH, LOCK_EX. Return: descriptor whose close gives
- * it back, or negative errno */
+/* store_lock() - Take the store's lock. @how: LOCK_SH, LOCK_EX. Return: descriptor whose close
+ * gives it back, or negative errno */
 int store_lock(struct store *s, int how, struct coffer_error *err);
 
 /* store_blob_dir() - Where blobs of its algorithm are (borrowed) */
