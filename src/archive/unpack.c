@@ -34,7 +34,7 @@
 #define UNPACK_NAME_SHOWN 200
 #define UNPACK_ID_MAX	 0xfffffffeu
 #define UNPACK_TAIL_MAX	 (1u << 20) /* of padding, in an archive that is not trusted */
-#define UNPACK_ENTRIES_MAX (UINT64_C(1) << 24) /* likewise */
+#define UNPACK_ENTRIES_MAX (UINT64_C(1) << 22) /* likewise */
 /*
  * Likewise: that libarchive may take before an entry or data come of it.  Of a map of a
  * file's holes, which knows no limit, it keeps twelve times as much in memory.

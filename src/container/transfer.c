@@ -191,9 +191,11 @@ static int transfer_refused(int verdict_fd, struct coffer_error *err)
 	if (verdict.error.kind == COFFER_ERR_NONE)
 		return err_set(err, COFFER_ERR_INTERNAL, EPROTO,
 			       "the agent says it is done, but never connected");
+	/* As everything that is read from a socket. */
+	verdict.error.message[sizeof(verdict.error.message) - 1] = '\0';
 	if (err)
 		*err = verdict.error;
-	return verdict.error.err ? -verdict.error.err : -EIO;
+	return verdict.error.err > 0 ? -verdict.error.err : -EIO;
 }
 
 static int transfer_accept(struct coffer_container *c, int listen_fd, int cancel_fd,

@@ -44,6 +44,7 @@
 #define SHARE_JAIL_PROC	   "proc/self"
 #define SHARE_JAIL_NOTHING (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
 #define SHARE_JAIL_MAP_MAX 4096 /* what the kernel takes */
+#define SHARE_JAIL_FILES_MAX (1u << 18)
 
 static int share_jail_write_map(pid_t child, const char *file, const char *text,
 				struct coffer_error *err)
@@ -144,7 +145,10 @@ static int share_jail_view(const struct share_jail *j, struct coffer_error *err)
 	return r < 0 ? r : smallroot_enter(err);
 }
 
-/* A descriptor for every file that the guest knows. */
+/*
+ * A descriptor for every file that the guest knows, which is that many of the host's inodes held
+ * in memory: enough for a big tree, and an end to it.
+ */
 static int share_jail_limits(struct coffer_error *err)
 {
 	const struct rlimit no_core = { 0, 0 };
@@ -152,6 +156,8 @@ static int share_jail_limits(struct coffer_error *err)
 
 	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
 		return err_sys(err, "read the limit of open files");
+	if (files.rlim_max > SHARE_JAIL_FILES_MAX)
+		files.rlim_max = SHARE_JAIL_FILES_MAX;
 	files.rlim_cur = files.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &files) < 0 || setrlimit(RLIMIT_CORE, &no_core) < 0)
 		return err_sys(err, "set limits");
