@@ -5,8 +5,9 @@
  * The default document, changed as image-spec's conversion.md says.  Volumes
  * are left as they are in the root file system, which is the bundle's own.
  *
- * Where only one's own id is mapped there is no other user to run as, and no
- * groups can be set: the process is root, as all files are root's.
+ * In a user namespace the process has no additional groups: not every runtime
+ * is able to set them.  Where only one's own id is mapped there is no other user
+ * to run as: the process is root, as all files are root's.
  *
  * Callers: bundle.c; unit tests.
  */
@@ -27,6 +28,7 @@
 
 #define BUNDLE_CONFIG	  "config.json"
 #define BUNDLE_ANNOTATION "org.opencontainers.image."
+#define BUNDLE_VERSION	  "1.0.2" /* nothing newer is used, and some runtimes take no other */
 #define BUNDLE_PORTS_MAX  ((size_t)1 << 20)
 
 /* ---- process ---- */
@@ -87,6 +89,8 @@ static int bundle_set_user(struct oci_process *p, int rootfs_fd, const char *use
 	if (r < 0)
 		return r;
 	oci_str_set(&p->user.username, NULL, NULL);
+	if (ids)
+		p->user.additional_gids.n = 0;
 	if (!ids || ids->ranges)
 		return 0;
 	if (p->user.uid != 0 || p->user.gid != 0)
@@ -94,7 +98,6 @@ static int bundle_set_user(struct oci_process *p, int rootfs_fd, const char *use
 			    "are there for others",
 			    user);
 	p->user.uid = p->user.gid = 0;
-	p->user.additional_gids.n = 0;
 	return 0;
 }
 
@@ -194,6 +197,8 @@ int bundle_config_make(int rootfs_fd, const struct image_config *image, const st
 	auto_oci_spec struct oci_spec *spec = NULL;
 	int r = oci_spec_default(&spec, err);
 
+	if (r == 0)
+		r = oci_str_set(&spec->oci_version, BUNDLE_VERSION, err);
 	if (r == 0)
 		r = bundle_set_process(spec->process, rootfs_fd, image, ids, err);
 	if (r == 0)

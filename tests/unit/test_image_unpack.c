@@ -298,6 +298,7 @@ static void test_whiteouts(void **state)
 	assert_false(is_there("none"));
 	assert_true(is_there("a/two"));
 	assert_true(is_there("b"));
+	assert_int_equal(look("a").st_mtime, NOW);
 }
 
 /* Wherever in the layer they stand. */

@@ -23,6 +23,7 @@
 #include "base/path.h"
 #include "image/layer/unpack.h"
 
+#define UNPACK_KNOWN	 1   /* beside hashes of names: the directory's times are remembered */
 #define UNPACK_DEPTH_MAX 400 /* of directories; what is made has to be removable by path.c */
 
 static void unpack_free(struct unpack *u)
@@ -33,6 +34,42 @@ static void unpack_free(struct unpack *u)
 	close_fd(&u->parent_fd);
 	unpack_file_drop(u);
 	inode_map_free(&u->made);
+}
+
+/* ---- directories' times ---- */
+
+int unpack_remember(struct unpack *u, const char *path, int fd, const struct timespec *mtime,
+		    struct coffer_error *err)
+{
+	struct unpack_late *l;
+	struct stat st;
+	bool known;
+
+	if (fstat(fd, &st) < 0)
+		return err_sys(err, "stat");
+	known = inode_map_get(&u->made, st.st_ino, UNPACK_KNOWN);
+	if (known && !mtime)
+		return 0;
+	if (!known && inode_map_put(&u->made, st.st_ino, UNPACK_KNOWN, 1) < 0)
+		return err_nomem(err);
+	if (u->nlate == u->late_room) {
+		size_t room = u->late_room ? u->late_room * 2 : 256;
+
+		l = reallocarray(u->late, room, sizeof(*l));
+		if (!l)
+			return err_nomem(err);
+		u->late = l;
+		u->late_room = room;
+	}
+	l = &u->late[u->nlate];
+	*l = (struct unpack_late){ .path = strdup(path),
+				   .dev = st.st_dev,
+				   .ino = st.st_ino,
+				   .mtime = mtime ? *mtime : st.st_mtim };
+	if (!l->path)
+		return err_nomem(err);
+	u->nlate++;
+	return 0;
 }
 
 /* ---- parents ---- */
@@ -122,50 +159,8 @@ static int unpack_enter(struct unpack *u, const char *path, bool make, struct co
 		return err_sys(err, "stat %.200s", parent);
 	u->parent_ino = st.st_ino;
 	memcpy(u->parent, parent, strlen(parent) + 1);
-	return 0;
-}
-
-/* ---- directories' times ---- */
-
-int unpack_remember(struct unpack *u, const struct layer_entry *e, int fd, struct coffer_error *err)
-{
-	struct unpack_late *l;
-	struct stat st;
-
-	if (fstat(fd, &st) < 0)
-		return err_sys(err, "stat");
-	if (u->nlate == u->late_room) {
-		size_t room = u->late_room ? u->late_room * 2 : 256;
-
-		l = reallocarray(u->late, room, sizeof(*l));
-		if (!l)
-			return err_nomem(err);
-		u->late = l;
-		u->late_room = room;
-	}
-	l = &u->late[u->nlate];
-	*l = (struct unpack_late){
-		.path = strdup(e->path), .dev = st.st_dev, .ino = st.st_ino, .mtime = e->mtime
-	};
-	if (!l->path)
-		return err_nomem(err);
-	u->nlate++;
-	return 0;
-}
-
-/* A later entry may have taken it away: the same directory only. */
-static int unpack_set_late(const struct unpack *u, const struct unpack_late *l,
-			   struct coffer_error *err)
-{
-	autoclose int fd = unpack_open(u, l->path);
-	const struct timespec times[2] = { l->mtime, l->mtime };
-	struct stat st;
-
-	if (fd < 0 || fstat(fd, &st) < 0 || st.st_dev != l->dev || st.st_ino != l->ino)
-		return 0;
-	if (utimensat(fd, "", times, AT_EMPTY_PATH) < 0)
-		return err_sys(err, "%.200s: set the times", l->path);
-	return 0;
+	/* What changes in a directory that this layer does not name leaves its times alone. */
+	return unpack_remember(u, parent, fd, NULL, err);
 }
 
 /* ---- entries ---- */
@@ -213,6 +208,23 @@ static int unpack_entry(void *data, const struct layer_entry *e, struct coffer_e
 	return r < 0 ? r : unpack_hide_spare(u, err);
 }
 
+/* ---- the layer ---- */
+
+/* A later entry may have taken it away: the same directory only. */
+static int unpack_set_late(const struct unpack *u, const struct unpack_late *l,
+			   struct coffer_error *err)
+{
+	autoclose int fd = unpack_open(u, l->path);
+	const struct timespec times[2] = { l->mtime, l->mtime };
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || st.st_dev != l->dev || st.st_ino != l->ino)
+		return 0;
+	if (utimensat(fd, "", times, AT_EMPTY_PATH) < 0)
+		return err_sys(err, "%.200s: set the times", l->path);
+	return 0;
+}
+
 int layer_unpack(const struct layer_source *layer, int dir, bool chown,
 		 const struct settings_limits *limits, struct layer_used *used,
 		 const struct layer_watch *watch, struct coffer_error *err)
@@ -224,10 +236,8 @@ int layer_unpack(const struct layer_source *layer, int dir, bool chown,
 	struct unpack u = { .dir = dir, .chown = chown, .parent_fd = -1, .file_fd = -1 };
 	int r = layer_read(layer, limits, used, watch, &ops, &u, NULL, err);
 
-	/* From the bottom up: making something in a directory is over for all of them. */
-	while (r == 0 && u.nlate > 0) {
-		r = unpack_set_late(&u, &u.late[--u.nlate], err);
-		free(u.late[u.nlate].path);
-	}
+	/* In order, since the last word counts. */
+	for (size_t i = 0; r == 0 && i < u.nlate; i++)
+		r = unpack_set_late(&u, &u.late[i], err);
 	return r;
 }

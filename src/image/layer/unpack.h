@@ -70,8 +70,9 @@ int unpack_hide_below(struct unpack *u, int fd, struct coffer_error *err);
 
 /* ---- unpack.c ---- */
 
-/* unpack_remember() - The directory @fd gets its times at the end */
-int unpack_remember(struct unpack *u, const struct layer_entry *e, int fd,
+/* unpack_remember() - The directory @fd, called @path, gets its time at the end. @mtime: NULL: what
+ * it has now */
+int unpack_remember(struct unpack *u, const char *path, int fd, const struct timespec *mtime,
 		    struct coffer_error *err);
 
 #endif /* IMAGE_LAYER_UNPACK_H */

@@ -182,7 +182,7 @@ static int unpack_dress_dir(struct unpack *u, const struct layer_entry *e, int f
 		return err_sys(err, "set the mode");
 	if (r == 0)
 		r = unpack_set_xattrs(fd, e->xattrs.list, e->xattrs.count, err);
-	return r < 0 ? r : unpack_remember(u, e, fd, err);
+	return r < 0 ? r : unpack_remember(u, e->path, fd, &e->mtime, err);
 }
 
 static int unpack_make_dir(struct unpack *u, const struct layer_entry *e, struct coffer_error *err)
