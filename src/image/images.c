@@ -8,7 +8,6 @@
 #include "image/images.h"
 
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/path.h"
 #include "base/paths.h"
@@ -19,54 +18,18 @@
 	((docker) ? "application/vnd.docker.container.image.v1+json"                               \
 		  : "application/vnd.oci.image.config.v1+json")
 
-/* Nobody else may put images in a place that was not asked for. */
-static int images_make_own(const char *dir, struct coffer_error *err)
+static int images_find_dir(const char *wanted, char **dir, struct coffer_error *err)
 {
-	struct stat link, st;
-	int r = path_mkdirs(dir, 0700, err);
+	autofree char *home = NULL;
+	int r = 0;
 
-	if (r < 0)
-		return r;
-	if (lstat(dir, &link) < 0 || stat(dir, &st) < 0)
-		return err_sys(err, "%s", dir);
-	if (link.st_uid != geteuid() || st.st_uid != geteuid())
-		return err_sysn(err, EPERM, "%s is somebody else's", dir);
-	return 0;
-}
-
-/* Where data lives; a home that is missing or cannot be written to is no reason to fail. */
-static int images_find_dir(char **dir, struct coffer_error *err)
-{
-	autofree char *home = NULL, *path = NULL;
-	int r = paths_find_home(&home, err);
-
-	if (r < 0)
-		return r;
-	path = path_join(home, IMAGES_FOLDER);
-	if (!path)
-		return err_nomem(err);
-	r = images_make_own(path, err);
-	if (r < 0 && !paths_home_is_wanted()) {
-		free(path);
-		if (asprintf(&path, "%s/coffer-%s-%u", PATHS_HOME_FALLBACK, IMAGES_FOLDER,
-			     geteuid()) < 0) {
-			path = NULL;
-			return err_nomem(err);
-		}
-		r = images_make_own(path, err);
-	}
-	if (r == 0)
-		*dir = steal_ptr(path);
-	return r;
-}
-
-static int images_take_dir(const char *wanted, char **dir, struct coffer_error *err)
-{
-	if (!wanted)
-		return images_find_dir(dir, err);
-	if (*wanted != '/')
+	if (wanted && *wanted != '/')
 		return err_invalid(err, "%s: not an absolute path", wanted);
-	*dir = strdup(wanted);
+	if (!wanted)
+		r = paths_find_home(&home, err);
+	if (r < 0)
+		return r;
+	*dir = wanted ? strdup(wanted) : path_join(home, IMAGES_FOLDER);
 	return *dir ? 0 : err_nomem(err);
 }
 
@@ -85,7 +48,7 @@ int coffer_images_open(const struct coffer_images_config *config, struct coffer_
 	r = settings_load(c.settings, c.auth, &images->settings, err);
 	if (r < 0)
 		return r;
-	r = images_take_dir(c.dir, &images->dir, err);
+	r = images_find_dir(c.dir, &images->dir, err);
 	if (r == 0)
 		r = store_open(images->dir, &images->store, err);
 	if (r < 0)
