@@ -116,7 +116,8 @@ COFFER_PUBLIC int coffer_image_push(struct coffer_images *images, const char *na
  * @name:	Also its id, or the beginning of exactly one
  * @platform:	NULL: this machine's, else the only one that is here
  *
- * COFFER_IMAGE_BUILTIN is always found.
+ * COFFER_IMAGE_BUILTIN is always found, also with @images NULL: then nothing has to be
+ * opened, and the image is only to be asked what it says, and for its root.
  *
  * Errors: not-found, invalid-argument (several begin so)
  */

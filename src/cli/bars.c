@@ -212,6 +212,9 @@ static void bars_finish(struct bars *bars, const struct coffer_progress *p, bool
 	char id[BARS_ID + 1], size[32] = "", note[128];
 	uint64_t bytes = bar && bar->total ? bar->total : p->total;
 
+	/* Once is enough. */
+	if (!bar && p->kind == COFFER_PROGRESS_BLOB_DONE)
+		return;
 	if (bar) {
 		memmove(bar, bar + 1, (size_t)(bars->v + bars->n - (bar + 1)) * sizeof(*bar));
 		bars->n--;

@@ -42,7 +42,10 @@ static const struct cli_verb *const cli_verbs[] = {
 	&cli_verb_run,	   &cli_verb_exec,    &cli_verb_ps,   &cli_verb_logs,
 	&cli_verb_inspect, &cli_verb_stats,   &cli_verb_wait, &cli_verb_kill,
 	&cli_verb_stop,	   &cli_verb_pause,   &cli_verb_unpause, &cli_verb_rm,
-	&cli_verb_cp,	   &cli_verb_port_forward, &cli_verb_analyze,
+	&cli_verb_cp,	   &cli_verb_port_forward, &cli_verb_analyze, &cli_verb_pull,
+	&cli_verb_push,	   &cli_verb_images,  &cli_verb_rmi,  &cli_verb_tag,
+	&cli_verb_untag,   &cli_verb_history, &cli_verb_image, &cli_verb_login,
+	&cli_verb_logout,
 };
 
 void cli_put(const char *text, FILE *out)

@@ -164,8 +164,11 @@ static int run_container(struct run *run)
 
 static int run_with(struct run *run, char *args[])
 {
+	struct coffer_transfer how = COFFER_TRANSFER_INIT;
 	struct coffer_error err = COFFER_ERROR_INIT;
 	int code = 0, r = 0;
+
+	how.platform = run->opts->platform;
 
 	if (run->opts->detach) {
 		run->session.log = &run->log;
@@ -173,6 +176,8 @@ static int run_with(struct run *run, char *args[])
 	}
 	if (r > 0)
 		return code;
+	if (r == 0 && run->opts->detach && run->image.name)
+		r = run_image_open(&run->image, run->image.name, IMAGES_PULL_MISSING, &how, &err);
 	if (r == 0)
 		r = session_open(&run->session, &err);
 	if (r == 0)
@@ -185,27 +190,48 @@ static int run_with(struct run *run, char *args[])
 	return code;
 }
 
+/*
+ * The image, where people see how it is fetched and can end it.  What will own
+ * the container in the background opens it anew: it cannot be owned by both.
+ * Return: exit code
+ */
+static int run_fetch(struct run *run, const char *name)
+{
+	struct coffer_error err = COFFER_ERROR_INIT;
+	struct transfer t = TRANSFER_INIT;
+	int r;
+
+	t.how.platform = run->opts->platform;
+	r = transfer_begin(&t, run->opts->quiet, &err);
+	if (r == 0)
+		r = run_image_open(&run->image, name, images_pull_parse(run->opts->pull), &t.how,
+				   &err);
+	if (run->opts->detach)
+		run_image_close(&run->image);
+	return transfer_end(&t, r, CLI_EXIT_ERROR, &err);
+}
+
 static int cli_run(const struct cli *cli, const struct cli_verb *verb, int argc, char *argv[])
 {
 	CLEANUP(run_opts_free) struct run_opts opts = RUN_OPTS_INIT;
 	struct coffer_error err = COFFER_ERROR_INIT;
 	struct run run = { .cli = cli, .opts = &opts, .background = BACKGROUND_INIT,
 			   .log = { .dir_fd = -1, .fd = -1 } };
-	int rest, code, r;
+	int rest, code;
 
 	code = cli_options(verb, 0, argc, argv, &opts, &opts.help, 0, argc, &rest);
 	if (code >= 0)
 		return code;
-	r = run_check(&opts, cli, argc - rest, &err);
-	if (r == 0 && !run_rootfs(&opts, cli))
-		r = run_image_open(&run.image, cli, argv[rest++], &err);
-	if (r < 0)
+	if (run_check(&opts, cli, argc - rest, &err) < 0)
 		return cli_fail(&err);
-	code = run_with(&run, argv + rest);
-	session_close(&run.session);
+	code = run_rootfs(&opts, cli) ? CLI_EXIT_OK : run_fetch(&run, argv[rest++]);
+	if (code == CLI_EXIT_OK) {
+		code = run_with(&run, argv + rest);
+		session_close(&run.session);
+		if (opts.timing)
+			run_report(&run);
+	}
 	run_image_close(&run.image);
-	if (opts.timing)
-		run_report(&run);
 	return code;
 }
 

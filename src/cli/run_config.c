@@ -26,6 +26,10 @@ const struct opt_row run_rows[RUN_NROWS] = {
 	{ "cidfile", 0, OPT_STRING, FIELD(cidfile), "FILE", "Write the id to a new file" },
 	{ "interactive", 'i', OPT_FLAG, FIELD(interactive), NULL, "Pass stdin on" },
 	{ "tty", 't', OPT_FLAG, FIELD(tty), NULL, "Run on a terminal of its own; includes -i" },
+	{ "pull", 0, OPT_WORD, FIELD(pull), "WHEN",
+	  "Ask the registry for IMAGE: missing (default), always or never",
+	  .words = images_pull_words },
+	{ "quiet", 'q', OPT_FLAG, FIELD(quiet), NULL, "Tell nothing of the pull" },
 	{ "entrypoint", 0, OPT_STRING, FIELD(entrypoint), "PROGRAM",
 	  "Run this, with COMMAND as its arguments, instead of the image's" },
 	{ "env", 'e', OPT_LIST, FIELD(env), "KEY=VALUE",
@@ -82,8 +86,8 @@ const struct opt_row run_rows[RUN_NROWS] = {
 	{ "cpus", 0, OPT_COUNT, FIELD(cpus), "N", "CPUs of the machine (default: 1)", 1, 64 },
 	{ "memory", 'm', OPT_SIZE, FIELD(memory), "SIZE", "Memory of the machine (default: 256M)",
 	  COFFER_MEMORY_MIN, MAX_SIZE },
-	{ "platform", 0, OPT_STRING, FIELD(platform), "OS/ARCH",
-	  "Of the root's programs (default: this machine's)" },
+	{ "platform", 0, OPT_STRING, FIELD(platform), "OS/ARCH[/VARIANT]",
+	  "Of the image's or root's programs (default: this machine's)" },
 	{ "machine", 0, OPT_WORD, FIELD(machine), "NAME", "auto, qemu-kvm or qemu-tcg",
 	  .words = run_machines },
 	{ "kernel", 0, OPT_STRING, FIELD(kernel), "FILE", "Kernel to boot" },
@@ -127,10 +131,9 @@ static const char *run_pick(const char *option, const char *config)
 	return option ? option : config;
 }
 
-static int run_fill_root(const struct run_opts *opts, const struct cli *cli,
-			 struct coffer_container_config *cfg, struct coffer_error *err)
+static int run_fill_root(const struct run_opts *opts, struct coffer_container_config *cfg,
+			 struct coffer_error *err)
 {
-	cfg->rootfs = run_rootfs(opts, cli);
 	cfg->rootfs_share = opts->rootfs_share;
 	cfg->read_only = opts->read_only;
 	cfg->platform = opts->platform;
@@ -205,15 +208,22 @@ static int run_fill_process(const struct run_opts *opts, struct words *words,
 }
 
 /* @block: as coffer_image_apply() has it */
-static int run_fill_image(const struct run_opts *opts, const struct run_image *image,
-			  struct coffer_container_config *cfg, struct coffer_process_config *p,
-			  void **block, struct coffer_error *err)
+static int run_fill_image(const struct run_opts *opts, const struct cli *cli,
+			  const struct run_image *image, struct coffer_container_config *cfg,
+			  struct coffer_process_config *p, void **block, struct coffer_error *err)
 {
 	const char *entry = opts->entrypoint;
 	const char *const entrypoint[] = { entry && *entry ? entry : NULL, NULL };
 	int r;
 
-	cfg->image = image->name;
+	if (!image->name) {
+		cfg->rootfs = run_rootfs(opts, cli);
+	} else {
+		cfg->image = image->name;
+		cfg->image_id = image->id;
+		cfg->rootfs = image->rootfs;
+		cfg->platform = image->platform ? image->platform : opts->platform;
+	}
 	r = coffer_image_apply(&image->said, entry ? entrypoint : NULL, cfg, p, block, err);
 	return r < 0 && image->name ? err_wrap(err, "image %s", image->name) : r;
 }
@@ -229,7 +239,7 @@ int run_new(const struct run_opts *opts, const struct cli *cli, const struct run
 	int r;
 
 	run_fill_machine(opts, cli, &cfg);
-	r = run_fill_root(opts, cli, &cfg, err);
+	r = run_fill_root(opts, &cfg, err);
 	if (r == 0)
 		r = run_fill_container(opts, &cfg, err);
 	if (r == 0)
@@ -238,7 +248,7 @@ int run_new(const struct run_opts *opts, const struct cli *cli, const struct run
 		r = run_fill_process(opts, &words, &p, err);
 	p.args = (const char *const *)args;
 	if (r == 0)
-		r = run_fill_image(opts, image, &cfg, &p, &block, err);
+		r = run_fill_image(opts, cli, image, &cfg, &p, &block, err);
 	if (r < 0)
 		return r;
 	session_stdio(session, opts->interactive, opts->tty, true, &p);

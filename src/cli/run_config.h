@@ -10,9 +10,10 @@
 #include "cli/words.h"
 
 struct run_opts {
-	bool help, interactive, tty, read_only, timing, detach, rm, init, rootfs_share;
+	bool help, interactive, tty, read_only, timing, detach, rm, init, rootfs_share, quiet;
 	const char *rootfs, *name, *workdir, *user, *hostname, *machine, *kernel, *initrd;
-	const char *platform, *container_cpus, *layer, *journal, *stop_signal, *cidfile, *entrypoint;
+	const char *platform, *container_cpus, *layer, *journal, *stop_signal, *cidfile, *entrypoint,
+	    *pull;
 	struct opt_list env, env_file, mount, volume, tmpfs, cap_add, cap_drop, ulimit, security,
 	    add_host, dns, dns_search, dns_option, sysctl, group_add, socket_in, socket_out, label;
 	unsigned cpus, pids, stop_timeout;
@@ -22,7 +23,7 @@ struct run_opts {
 #define RUN_TIMEOUT_UNSET UINT32_MAX
 #define RUN_OPTS_INIT { .stop_timeout = RUN_TIMEOUT_UNSET }
 
-#define RUN_NROWS 48
+#define RUN_NROWS 50
 extern const struct opt_row run_rows[RUN_NROWS];
 
 void run_opts_free(struct run_opts *opts);

@@ -318,9 +318,14 @@ int coffer_image_find(struct coffer_images *images, const char *name, const char
 {
 	struct coffer_error why = COFFER_ERROR_INIT;
 	struct reference ref;
-	int parsed = images_reference(images, name, &ref, &why);
-	int r = parsed == 0 ? image_find_name(images, &ref, platform, out, err) : 0;
+	int parsed, r;
 
+	if (!images && strcmp(name, COFFER_IMAGE_BUILTIN) == 0)
+		return builtin_open(NULL, platform, out, err);
+	if (!images)
+		return err_set(err, COFFER_ERR_NOT_FOUND, 0, "image %s: no store was opened", name);
+	parsed = images_reference(images, name, &ref, &why);
+	r = parsed == 0 ? image_find_name(images, &ref, platform, out, err) : 0;
 	if (r == 0)
 		r = image_find_id(images, name, platform, out, err);
 	if (r != 0)

@@ -13,7 +13,9 @@ setup_file() {
 	export MAN="${COFFER_MAN:-man}"
 	export COFFER_RUN="$BATS_FILE_TMPDIR/run"
 	export XDG_CONFIG_HOME="$BATS_FILE_TMPDIR/config"
-	export COMMANDS="run exec ps logs inspect stats wait kill stop pause unpause rm cp port-forward analyze"
+	export COFFER_DATA="$BATS_FILE_TMPDIR/data"
+	export COMMANDS="run exec ps logs inspect stats wait kill stop pause unpause rm cp port-forward analyze \
+		pull push images rmi tag untag history image login logout"
 }
 
 setup() {
@@ -50,15 +52,19 @@ refused() {
 
 # No option without its paragraph, no paragraph without its option.
 @test "the manual has every option and command" {
-	for c in "" $COMMANDS; do
-		"$COFFER" $c --help | sed -nE 's/^ +(-., )?--([a-z0-9-]+).*/\2/p' | sort >"$T/has"
+	for c in "" $COMMANDS image_prune image_check image_inspect; do
+		"$COFFER" ${c/_/ } --help | sed -nE 's/^ +(-., )?--([a-z0-9-]+).*/\2/p' | sort >"$T/has"
 		[ -s "$T/has" ]
 		case "$c" in
 		"") sed -n '/^# OPTIONS/,/^# EXIT/p' "$MAN/coffer.1.scd" ;;
 		run) sed -n '/^# OPTIONS/,/^# EXIT/p' "$MAN/coffer-run.1.scd" ;;
+		image_inspect) sed -n '/^\*--platform/p' "$MAN/coffer.1.scd" ;;
 		*)
-			grep -qE "^## $c( |\$)" "$MAN/coffer.1.scd" || { echo "no section: $c" && false; }
-			sed -nE "/^## $c( |\$)/,/^#/{/^## $c( |\$)/p;/^#/!p}" "$MAN/coffer.1.scd"
+			c=${c/_/ }
+			[ "$c" != image ] || c="image COMMAND" # "image prune" is another's
+			cat "$MAN/coffer.1.scd" "$MAN/coffer-image.1.scd" >"$T/manual"
+			grep -qE "^## $c( |\$)" "$T/manual" || { echo "no section: $c" && false; }
+			sed -nE "/^## $c( |\$)/,/^#/{/^## $c( |\$)/p;/^#/!p}" "$T/manual"
 			;;
 		esac >"$T/section"
 		grep -E '^\*-' "$T/section" | grep -oE '\*--[a-z0-9-]+\*' | tr -d '*' | sed 's/^--//' |
@@ -77,7 +83,12 @@ refused() {
 		"port-forward x 80" "port-forward x 80:0" "port-forward x 70000:80" \
 		"port-forward x a:b" "port-forward x nowhere:80:80" "port-forward --stream /s x 1 2" \
 		"exec --privileged x true" "exec -d -i x true" "exec -t x true" "exec -e =x x true" \
-		"exec --env-file /no/such x true" "frobnicate" "--frobnicate" "rm --frobnicate x"; do
+		"exec --env-file /no/such x true" "frobnicate" "--frobnicate" "rm --frobnicate x" \
+		"pull" "pull a b" "pull --parallel 17 a" "pull --platform a/b --all-platforms a" "push" \
+		"rmi" "tag" "tag a" "tag a b c" "untag" "history" "history a b" "images a b" \
+		"images --format yaml" "image frobnicate" "image prune x" "image check x" \
+		"image inspect" "image tag a" "login a b" "login --password-stdin a" \
+		"login -u x -p y --password-stdin a" "logout a b" "inspect --type cake a"; do
 		refused $words
 	done
 }
@@ -117,10 +128,21 @@ refused() {
 		echo "$words: $status $stderr"
 		[ "$status" -eq "$([[ $words == exec* ]] && echo 125 || echo 1)" ]
 		one_line
-		[ "$stderr" = "coffer: no such container: nope" ]
+		[ "$stderr" = "coffer: no such container: nope" ] || [[ $words == inspect* ]]
 	done
 	coffer inspect nope
 	[ "$output" = "[]" ]
+	[ "$stderr" = "coffer: no such container or image: nope" ]
+	coffer inspect --type container nope
+	[ "$stderr" = "coffer: no such container: nope" ]
+	for words in "rmi nope" "untag nope" "tag nope x" "history nope" "inspect --type image nope" \
+		"image inspect nope" "run --pull never nope"; do
+		coffer $words
+		echo "$words: $status $stderr"
+		[ "$status" -eq "$([[ $words == run* ]] && echo 125 || echo 1)" ]
+		one_line
+		[[ "$stderr" == *nope* ]]
+	done
 	coffer ps -q
 	[ "$status" -eq 0 ]
 	[ -z "$output" ]

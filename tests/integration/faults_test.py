@@ -36,7 +36,7 @@ OPTIONS = {
     "flag with an argument": (["--read-only=2", *TRUE], "not true or false"),
     "no image": ([], "no image"),
     "no command": (["--rootfs", "/"], "no command"),
-    "no command, and none in the image": (["coffer/hello"], "no command"),
+    "no command, and none in the image": (["--entrypoint", "", "coffer/hello"], "no command"),
     "empty command": (["coffer/hello", ""], "no program"),
     "no terminal": (["-t", *TRUE], "not a TTY"),
     "no number": (["--cpus", "two", *TRUE], "--cpus"),
