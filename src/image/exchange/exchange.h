@@ -54,8 +54,8 @@ ssize_t stream_read(struct stream *s, void *out, size_t n, struct coffer_error *
 /* stream_put() - All that comes from @fd, which may be a pipe, as a blob */
 int stream_put(struct exchange *x, int fd, struct digest *out, uint64_t *size,
 	       struct coffer_error *err);
-void stream_free(struct stream *s);
-DEFINE_CLEANUP(struct stream *, stream_free);
+void stream_close(struct stream *s);
+DEFINE_CLEANUP(struct stream *, stream_close);
 
 /* ---- intake.c ---- */
 

@@ -397,7 +397,7 @@ static int intake_locale(struct intake_reader *reader, struct coffer_error *err)
 
 int intake_run(struct intake *in, int fd, struct coffer_error *err)
 {
-	CLEANUP(stream_freep) struct stream *stream = NULL;
+	CLEANUP(stream_closep) struct stream *stream = NULL;
 	autofree struct intake_reader *reader = calloc(1, sizeof(*reader));
 	int r = reader ? stream_open(in->x, fd, &stream, err) : err_nomem(err);
 	ssize_t n;

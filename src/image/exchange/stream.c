@@ -140,7 +140,7 @@ static int stream_begin(struct stream *s, struct coffer_error *err)
 
 int stream_open(struct exchange *x, int fd, struct stream **out, struct coffer_error *err)
 {
-	CLEANUP(stream_freep) struct stream *s = calloc(1, sizeof(*s));
+	CLEANUP(stream_closep) struct stream *s = calloc(1, sizeof(*s));
 	int r;
 
 	*out = NULL;
@@ -190,7 +190,7 @@ ssize_t stream_read(struct stream *s, void *out, size_t n, struct coffer_error *
 	return r < 0 ? r : got;
 }
 
-void stream_free(struct stream *s)
+void stream_close(struct stream *s)
 {
 	if (s->packed)
 		decompress_free(s->packed);
