@@ -62,3 +62,8 @@ uint64_t vm_control_pss(int dirfd)
 	protobuf_c_message_free_unpacked(reply, NULL);
 	return pss;
 }
+
+int vm_control_watch(int dirfd)
+{
+	return io_unix_connect(dirfd, VM_CONTROL_SOCKET, SOCK_STREAM | SOCK_NONBLOCK, NULL);
+}
