@@ -197,7 +197,7 @@ static void bars_go_on(struct bars *bars, const struct coffer_progress *p, bool 
 	if (bars->terminal) {
 		if (begins || now - bars->drawn_at >= BARS_INTERVAL)
 			bars_draw(bars, NULL);
-	} else if (begins && !build) {
+	} else if (begins && !build && p->total) {
 		doc_size(p->total, false, size, sizeof(size));
 		snprintf(note, sizeof(note), "%s: %s", bars_short(p->what, id), size);
 		bars_note(bars, note);

@@ -124,7 +124,9 @@ static const struct {
 	{ "pull", &cli_verb_pull },	    { "push", &cli_verb_push },
 	{ "rm", &cli_verb_rmi },	    { "tag", &cli_verb_tag },
 	{ "untag", &cli_verb_untag },	    { "history", &cli_verb_history },
-	{ "inspect", &cli_verb_image_inspect }, { "prune", &image_prune },
+	{ "inspect", &cli_verb_image_inspect },
+	{ "save", &cli_verb_save },	    { "load", &cli_verb_load },
+	{ "import", &cli_verb_import },	    { "prune", &image_prune },
 	{ "check", &image_check },
 };
 

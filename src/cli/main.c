@@ -44,8 +44,9 @@ static const struct cli_verb *const cli_verbs[] = {
 	&cli_verb_stop,	   &cli_verb_pause,   &cli_verb_unpause, &cli_verb_rm,
 	&cli_verb_cp,	   &cli_verb_port_forward, &cli_verb_analyze, &cli_verb_pull,
 	&cli_verb_push,	   &cli_verb_images,  &cli_verb_rmi,  &cli_verb_tag,
-	&cli_verb_untag,   &cli_verb_history, &cli_verb_image, &cli_verb_login,
-	&cli_verb_logout,
+	&cli_verb_untag,   &cli_verb_history, &cli_verb_image, &cli_verb_save,
+	&cli_verb_load,	   &cli_verb_import,  &cli_verb_export, &cli_verb_commit,
+	&cli_verb_bundle,  &cli_verb_login,   &cli_verb_logout,
 };
 
 void cli_put(const char *text, FILE *out)

@@ -268,6 +268,17 @@ static int change_user(struct image_config *c, const char *text, struct coffer_e
 	return r;
 }
 
+/* A person's name may have any quotes. */
+static int change_maintainer(struct image_config *c, const char *text, struct coffer_error *err)
+{
+	autofree char *author = strdup(text);
+
+	if (!author)
+		return err_nomem(err);
+	change_set(&c->author, &author);
+	return 0;
+}
+
 static int change_stopsignal(struct image_config *c, const char *text, struct coffer_error *err)
 {
 	autofree char *name = NULL;
@@ -326,9 +337,9 @@ static const struct {
 } change_rows[] = {
 	{ "CMD", change_cmd },	       { "ENTRYPOINT", change_entrypoint },
 	{ "ENV", change_env },	       { "EXPOSE", change_expose },
-	{ "LABEL", change_label },     { "STOPSIGNAL", change_stopsignal },
-	{ "USER", change_user },       { "VOLUME", change_volume },
-	{ "WORKDIR", change_workdir },
+	{ "LABEL", change_label },     { "MAINTAINER", change_maintainer },
+	{ "STOPSIGNAL", change_stopsignal }, { "USER", change_user },
+	{ "VOLUME", change_volume },   { "WORKDIR", change_workdir },
 };
 
 static int change_apply(struct image_config *c, const char *line, struct coffer_error *err)
@@ -354,8 +365,8 @@ static int change_apply(struct image_config *c, const char *line, struct coffer_
 		return r < 0 ? err_wrap(err, "%s", change_rows[i].name) : 0;
 	}
 	return err_unsupported(err,
-			       "only CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, STOPSIGNAL, USER, VOLUME "
-			       "and WORKDIR change a configuration");
+			       "only CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, MAINTAINER, STOPSIGNAL, "
+			       "USER, VOLUME and WORKDIR change a configuration");
 }
 
 int image_config_change(struct image_config *c, const char *line, struct coffer_error *err)

@@ -129,8 +129,8 @@ int image_config_parse(const void *text, size_t len, struct image_config *out,
 		       struct coffer_error *err);
 /* image_config_emit() - Text of one, with what else was said where it was read */
 int image_config_emit(const struct image_config *c, struct buf *out, struct coffer_error *err);
-/* image_config_change() - Apply a Dockerfile line: CMD ENTRYPOINT ENV EXPOSE LABEL STOPSIGNAL USER
- * VOLUME WORKDIR */
+/* image_config_change() - Apply a Dockerfile line: CMD ENTRYPOINT ENV EXPOSE LABEL MAINTAINER
+ * STOPSIGNAL USER VOLUME WORKDIR */
 int image_config_change(struct image_config *c, const char *line, struct coffer_error *err);
 /* image_config_view() - As the public struct, which borrows it all */
 void image_config_view(const struct image_config *c, struct coffer_image_config *out);

@@ -15,7 +15,8 @@ setup_file() {
 	export XDG_CONFIG_HOME="$BATS_FILE_TMPDIR/config"
 	export COFFER_DATA="$BATS_FILE_TMPDIR/data"
 	export COMMANDS="run exec ps logs inspect stats wait kill stop pause unpause rm cp port-forward analyze \
-		pull push images rmi tag untag history image login logout"
+		pull push images rmi tag untag history image save load import \
+		export commit bundle login logout"
 }
 
 setup() {
@@ -87,7 +88,9 @@ refused() {
 		"pull" "pull a b" "pull --parallel 17 a" "pull --platform a/b --all-platforms a" "push" \
 		"rmi" "tag" "tag a" "tag a b c" "untag" "history" "history a b" "images a b" \
 		"images --format yaml" "image frobnicate" "image prune x" "image check x" \
-		"image inspect" "image tag a" "login a b" "login --password-stdin a" \
+		"image inspect" "image tag a" "save" "save --format cake a" "save --format oci-dir a" \
+		"save --all-platforms a" "load a" "import" "import a b c" "export" "export a b" "commit" \
+		"commit a b c" "commit --pause=maybe a" "bundle" "bundle a" "bundle a b c" "login a b" "login --password-stdin a" \
 		"login -u x -p y --password-stdin a" "logout a b" "inspect --type cake a"; do
 		refused $words
 	done
@@ -136,7 +139,8 @@ refused() {
 	coffer inspect --type container nope
 	[ "$stderr" = "coffer: no such container: nope" ]
 	for words in "rmi nope" "untag nope" "tag nope x" "history nope" "inspect --type image nope" \
-		"image inspect nope" "run --pull never nope"; do
+		"image inspect nope" "save nope" "load -i nope" "import nope" "export nope" "commit nope" \
+		"bundle --pull never nope x" "run --pull never nope"; do
 		coffer $words
 		echo "$words: $status $stderr"
 		[ "$status" -eq "$([[ $words == run* ]] && echo 125 || echo 1)" ]
