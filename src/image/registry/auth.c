@@ -21,8 +21,7 @@
 
 #include "base/cleanup.h"
 
-#define AUTH_WORD                                                                                  \
-	"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+#define AUTH_WORD    "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 #define AUTH_SPACE   " \t"
 #define AUTH_TOKEN68 AUTH_WORD "/"
 

@@ -48,9 +48,9 @@ int endpoint_open(const struct settings *settings, const char *name, const char 
 		  struct endpoint *out, struct coffer_error *err)
 {
 	bool is_docker = strcmp(name, ENDPOINT_DOCKER) == 0;
-	int r = endpoint_fill(out, settings, strdup(name),
-			      strdup(is_docker ? ENDPOINT_DOCKER_HOST : name), strdup(repository),
-			      err);
+	int r =
+	    endpoint_fill(out, settings, strdup(name),
+			  strdup(is_docker ? ENDPOINT_DOCKER_HOST : name), strdup(repository), err);
 
 	if (r < 0)
 		return r;
@@ -66,7 +66,7 @@ int endpoint_open_mirror(const struct settings *settings, const char *url, const
 			 struct endpoint *out, struct coffer_error *err)
 {
 	const char *host = strstr(url, "://"), *scheme = "https";
-	autofree char *name = NULL, *path = NULL;
+	char *name, *path = NULL;
 	struct origin o;
 	size_t n;
 	int r;
@@ -89,8 +89,7 @@ int endpoint_open_mirror(const struct settings *settings, const char *url, const
 		n--;
 	if (asprintf(&path, "%.*s%s%s", (int)n, host, n > 0 ? "/" : "", repository) < 0)
 		path = NULL;
-	r = endpoint_fill(out, settings, name ? strdup(name) : NULL, steal_ptr(name),
-			  steal_ptr(path), err);
+	r = endpoint_fill(out, settings, name, name ? strdup(name) : NULL, path, err);
 	if (r < 0)
 		return err_wrap(err, "mirror %s", url);
 	out->schemes[out->nschemes++] = scheme;

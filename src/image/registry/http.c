@@ -28,7 +28,7 @@
 
 #define HTTP_HEADERS_MAX ((size_t)256 << 10)
 #define HTTP_BUFFER	 (256L << 10)
-#define HTTP_CONNECT	 30 /* seconds */
+#define HTTP_CONNECT	 30  /* seconds */
 #define HTTP_SPEED	 64L /* bytes a second: less is standing still */
 #define HTTP_AGENT	 "coffer/" COFFER_VERSION
 
@@ -127,9 +127,10 @@ static int http_on_seek(void *arg, curl_off_t offset, int whence)
 {
 	struct http_call *call = arg;
 
-	if (whence != SEEK_SET || offset < 0 || (uint64_t)offset > call->length)
-		return CURL_SEEKFUNC_CANTSEEK;
-	call->sent_bytes = (uint64_t)offset;
+	/* Of a piece of a blob, what has been sent may have been kept: that is asked first. */
+	if (whence != SEEK_SET || offset != 0 || (!call->body && call->sent_bytes > 0))
+		return CURL_SEEKFUNC_FAIL;
+	call->sent_bytes = 0;
 	return CURL_SEEKFUNC_OK;
 }
 
@@ -148,8 +149,10 @@ static CURLcode http_set_always(struct http_call *call)
 	HTTP_SET(CURLOPT_NOSIGNAL, 1L);
 	HTTP_SET(CURLOPT_USERAGENT, HTTP_AGENT);
 	HTTP_SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
-	HTTP_SET(CURLOPT_BUFFERSIZE, HTTP_BUFFER);
-	HTTP_SET(CURLOPT_UPLOAD_BUFFERSIZE, HTTP_BUFFER);
+	/* A handle that is used again may still have buffers, and then refuses, which is as well.
+	 */
+	lib->easy_setopt(call->easy, CURLOPT_BUFFERSIZE, HTTP_BUFFER);
+	lib->easy_setopt(call->easy, CURLOPT_UPLOAD_BUFFERSIZE, HTTP_BUFFER);
 	HTTP_SET(CURLOPT_CONNECTTIMEOUT,
 		 (long)(call->stall < HTTP_CONNECT ? call->stall : HTTP_CONNECT));
 	HTTP_SET(CURLOPT_LOW_SPEED_LIMIT, HTTP_SPEED);
@@ -242,7 +245,7 @@ int http_start(struct http *h, struct http_call *call, struct coffer_error *err)
 	int r;
 
 	call->http = h;
-	call->finished = call->read_failed = false;
+	call->finished = call->read_failed = call->stalled = false;
 	call->status = 0;
 	call->retry_after = 0;
 	call->sent_bytes = call->header_bytes = 0;
@@ -319,14 +322,13 @@ static void http_finish(struct http *h, struct http_call *call, CURLcode code)
 	h->lib->easy_getinfo(call->easy, CURLINFO_RETRY_AFTER, &after);
 	call->retry_after = after > INT32_MAX ? INT32_MAX : (unsigned)after;
 	call->end = http_end_of(call, code);
-	call->reason = h->lib->easy_strerror(code);
-	if (code == CURLE_OPERATION_TIMEDOUT)
-		call->reason = HTTP_REASON_STALL;
+	call->detail[strcspn(call->detail, "\r\n")] = '\0';
+	call->stalled = code == CURLE_OPERATION_TIMEDOUT;
+	call->reason = call->detail[0] ? call->detail : h->lib->easy_strerror(code);
 	if (call->header_bytes > HTTP_HEADERS_MAX)
 		call->reason = "it sends headers without end";
 	if (call->read_failed)
 		call->reason = "what is to be sent cannot be read";
-	call->detail[strcspn(call->detail, "\r\n")] = '\0';
 	call->finished = true;
 }
 

@@ -26,24 +26,22 @@ DEFINE_CLEANUP(struct http *, http_free);
 
 /* How it ended. */
 enum http_end {
-	HTTP_ANSWERED,	/* there is a status, and the whole body if the length was told */
-	HTTP_REFUSED,	/* nobody there: no such name, no connection */
-	HTTP_NOT_TLS,	/* what answers speaks something else */
-	HTTP_DISTRUST,	/* its certificate, or ours */
-	HTTP_BROKEN,	/* the connection broke off, or nothing came for too long */
-	HTTP_STOPPED,	/* data() said so */
+	HTTP_ANSWERED,	 /* there is a status, and the whole body if the length was told */
+	HTTP_REFUSED,	 /* nobody there: no such name, no connection */
+	HTTP_NOT_TLS,	 /* what answers speaks something else */
+	HTTP_DISTRUST,	 /* its certificate, or ours */
+	HTTP_BROKEN,	 /* the connection broke off, or nothing came for too long */
+	HTTP_STOPPED,	 /* data() said so */
 	HTTP_IMPOSSIBLE, /* libcurl refuses the question or the answer */
 };
-
-#define HTTP_REASON_STALL "nothing comes"
 
 /* One request and its answer. */
 struct http_call {
 	/* The question; all is borrowed until the call is finished */
 	const char *method, *url;
 	const struct trust *trust;
-	bool show_cert; /* ours, to this host */
-	unsigned stall; /* seconds without progress before it is given up */
+	bool show_cert;		    /* ours, to this host */
+	unsigned stall;		    /* seconds without progress before it is given up */
 	const char *const *headers; /* "Name: value", NULL-terminated */
 	/* The body: memory, or a piece of a file; none if @length is 0 */
 	const void *body;
@@ -56,16 +54,17 @@ struct http_call {
 	/* The answer */
 	bool finished;
 	enum http_end end;
-	long status; /* 0: none came */
+	long status;	      /* 0: none came */
 	unsigned retry_after; /* seconds, 0: not said */
-	const char *reason;   /* why there is no answer; static */
-	char detail[256];     /* the same in libcurl's words */
+	bool stalled;	      /* HTTP_BROKEN because nothing came any more */
+	const char *reason;   /* why there is no answer */
 	/* http.c's own */
 	struct http *http;
 	void *easy, *list; /* owned while it has not been ended */
 	uint64_t sent_bytes;
 	size_t header_bytes;
 	bool read_failed;
+	char detail[256]; /* libcurl's words */
 };
 
 int http_start(struct http *h, struct http_call *call, struct coffer_error *err);

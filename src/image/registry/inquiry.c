@@ -327,12 +327,12 @@ static int inquiry_judge_failure(struct inquiry *x, struct coffer_error *err)
 	};
 	const struct endpoint *e = inquiry_endpoint(x);
 	struct coffer_error why = COFFER_ERROR_INIT;
-	const char *detail = x->call.detail[0] ? x->call.detail : x->call.reason;
 	enum http_end end = x->call.end;
-	bool stalled = end == HTTP_BROKEN && strcmp(x->call.reason, HTTP_REASON_STALL) == 0;
 
-	err_set(&why, stalled ? COFFER_ERR_TIMEOUT : rows[end].kind, 0, "%s: %s",
-		stalled ? "it stalls" : rows[end].words, detail);
+	if (x->call.stalled)
+		err_timeout(&why, "it stalls: %s", x->call.reason);
+	else
+		err_set(&why, rows[end].kind, 0, "%s: %s", rows[end].words, x->call.reason);
 	if (e->plain_status && end == HTTP_NOT_TLS)
 		err_wrap(&why, "plain HTTP was answered with status %ld", e->plain_status);
 	/* Nobody there is seldom somebody a second later; and another endpoint can be asked. */
@@ -349,19 +349,27 @@ static int inquiry_judge_failure(struct inquiry *x, struct coffer_error *err)
 static bool inquiry_scheme(struct inquiry *x)
 {
 	struct endpoint *e = inquiry_endpoint(x);
-	bool plain_400 = e->schemes[x->scheme][4] == '\0' && x->call.status == 400;
+	bool plain = strcmp(e->schemes[x->scheme], "http") == 0;
+	const struct http_call *c = &x->call;
 
 	if (x->is_token || e->scheme_known)
 		return false;
-	if (x->call.status != 0 && !plain_400) {
+	if (c->status != 0 && !(plain && c->status == 400)) {
 		e->scheme_known = true;
 		return false;
 	}
 	if (x->scheme != e->scheme)
 		return true; /* another inquiry has seen it */
-	if (e->scheme + 1 >= e->nschemes || x->call.end == HTTP_DISTRUST)
+	if (c->end == HTTP_NOT_TLS && x->scheme == 1 && e->plain_status == 0) {
+		/* It had not been TLS that the plain connection broke off for. */
+		e->scheme = 0;
+		e->scheme_known = true;
+		return true;
+	}
+	if (e->scheme + 1 >= e->nschemes || c->end == HTTP_DISTRUST || c->stalled ||
+	    (plain && c->end == HTTP_REFUSED))
 		return false;
-	e->plain_status = x->call.status;
+	e->plain_status = c->status;
 	e->scheme++;
 	return true;
 }

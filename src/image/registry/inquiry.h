@@ -41,17 +41,18 @@ struct inquiry {
 	void *owner;
 	/* The question; url goes before tail */
 	const char *method;
-	const char *tail;    /* behind /v2/REPOSITORY/; borrowed */
-	char *url;	     /* owned; NULL: from @tail */
-	const char *accept;  /* header, or NULL */
-	char header[2][200]; /* more of them, "": none */
+	const char *tail;	   /* behind /v2/REPOSITORY/; borrowed */
+	char *url;		   /* owned; NULL: from @tail */
+	const char *accept;	   /* header, or NULL */
+	char header[2][200];	   /* more of them, "": none */
 	const char *authorization; /* header, to the first URL's origin; NULL: the endpoint's */
 	const void *body;
 	int fd;
 	uint64_t from, length; /* of the body */
 	/* Hooks; any may be NULL */
-	int (*ask)(struct inquiry *x, struct coffer_error *err);    /* before each try */
-	bool (*data)(struct inquiry *x, const void *data, size_t n); /* of 2xx; false: @error is set */
+	int (*ask)(struct inquiry *x, struct coffer_error *err); /* before each try */
+	bool (*data)(struct inquiry *x, const void *data,
+		     size_t n); /* of 2xx; false: @error is set */
 	void (*sent)(struct inquiry *x, uint64_t n);
 	void (*broken)(struct inquiry *x); /* before it is tried again */
 	int (*answered)(struct inquiry *x, struct coffer_error *err);
@@ -60,7 +61,7 @@ struct inquiry {
 	struct buf text; /* what came for nobody's data() */
 	struct coffer_error error;
 	bool is_passing; /* @error may not come again */
-	bool is_ours; /* @error is this machine's fault: nobody else need be asked */
+	bool is_ours;	 /* @error is this machine's fault: nobody else need be asked */
 	/* inquiry.c's own */
 	enum { INQUIRY_WAITING, INQUIRY_RUNNING, INQUIRY_ENDED } state;
 	size_t endpoint;
@@ -77,11 +78,14 @@ struct inquiry {
 };
 
 #define INQUIRY_TEXT_MAX ((size_t)64 << 10) /* of answers that are not asked for */
-#define INQUIRY_INIT(what_max) { .fd = -1, .text = BUF_INIT(what_max) }
+#define INQUIRY_INIT(what_max)                                                                     \
+	{                                                                                          \
+		.fd = -1, .text = BUF_INIT(what_max)                                               \
+	}
 
 /* inquiry_run() - Until all have ended, or one has failed; @parallel at once, in this order */
 int inquiry_run(struct registry *r, struct inquiry *list, size_t count, unsigned parallel,
-		 struct coffer_error *err);
+		struct coffer_error *err);
 void inquiry_free(struct inquiry *x);
 #define autoinquiry CLEANUP(inquiry_free)
 

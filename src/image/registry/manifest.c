@@ -22,10 +22,10 @@ struct manifest_question {
 	struct inquiry x;
 	char tail[REFERENCE_TAG_MAX + DIGEST_TEXT_MAX + 16];
 	char accept[MANIFEST_ACCEPT];
-	struct digest want;	 /* empty: whatever the tag stands for */
-	const char *type;	 /* it must be of this one; NULL: what it says */
-	struct descriptor *out;	 /* borrowed */
-	bool is_incomplete;	 /* HEAD has not said all */
+	struct digest want;	/* empty: whatever the tag stands for */
+	const char *type;	/* it must be of this one; NULL: what it says */
+	struct descriptor *out; /* borrowed */
+	bool is_incomplete;	/* HEAD has not said all */
 };
 
 static void manifest_question_free(struct manifest_question *q)
@@ -34,7 +34,7 @@ static void manifest_question_free(struct manifest_question *q)
 }
 
 static void manifest_question_init(struct manifest_question *q, struct registry *r,
-				  const struct descriptor *want, struct descriptor *out)
+				   const struct descriptor *want, struct descriptor *out)
 {
 	const struct digest *digest = want ? &want->digest : &r->ref->digest;
 	const char *name = digest_is_empty(digest) ? r->ref->tag : digest->text;

@@ -85,8 +85,8 @@ static int push_goto(struct inquiry *x, enum push_step step, struct coffer_error
 	x->method = rows[step].method;
 	x->from = p->have;
 	x->length = !rows[step].with_body ? 0 : left < PUSH_PIECE ? left : PUSH_PIECE;
-	snprintf(x->header[0], sizeof(x->header[0]), "%s", rows[step].with_body ? PUSH_TYPE
-								       : "Content-Type:");
+	snprintf(x->header[0], sizeof(x->header[0]), "%s",
+		 rows[step].with_body ? PUSH_TYPE : "Content-Type:");
 	x->header[1][0] = '\0';
 	if (step == PUSH_PIECES)
 		snprintf(x->header[1], sizeof(x->header[1]), "Content-Range: %llu-%llu",
@@ -103,8 +103,11 @@ static int push_goto(struct inquiry *x, enum push_step step, struct coffer_error
 	if (!rows[step].at_location)
 		return INQUIRY_NEXT;
 	if (asprintf(&x->url, "%s%s%s%s", p->location,
-		     !rows[step].with_digest ? "" : strchr(p->location, '?') ? "&" : "?",
-		     rows[step].with_digest ? "digest=" : "", rows[step].with_digest ? digest : "") < 0) {
+		     !rows[step].with_digest	? ""
+		     : strchr(p->location, '?') ? "&"
+						: "?",
+		     rows[step].with_digest ? "digest=" : "",
+		     rows[step].with_digest ? digest : "") < 0) {
 		x->url = NULL;
 		return err_nomem(err);
 	}
@@ -249,9 +252,9 @@ static int push_status(struct inquiry *x, struct coffer_error *err)
 
 static int push_answered(struct inquiry *x, struct coffer_error *err)
 {
-	static int (*const rows[PUSH_STEP_COUNT])(struct inquiry *x, struct coffer_error *err) = {
-		[PUSH_LOOK] = push_looked,   [PUSH_MOUNT] = push_begun,
-		[PUSH_BEGIN] = push_begun,   [PUSH_WHOLE] = push_put,
+	static int (*const rows[PUSH_STEP_COUNT])(struct inquiry * x, struct coffer_error * err) = {
+		[PUSH_LOOK] = push_looked,    [PUSH_MOUNT] = push_begun,
+		[PUSH_BEGIN] = push_begun,    [PUSH_WHOLE] = push_put,
 		[PUSH_PIECES] = push_patched, [PUSH_COMMIT] = push_put,
 		[PUSH_STATUS] = push_status,
 	};

@@ -68,7 +68,7 @@ int registry_fetch(struct registry *r, const struct registry_blob *blobs, size_t
 
 struct registry_upload {
 	const struct descriptor *desc;
-	int fd;		       /* of the blob */
+	int fd;			/* of the blob */
 	const char *mount_from; /* repository of this registry that may have it, or NULL */
 };
 /* registry_push() - Blobs that it does not have yet, side by side */

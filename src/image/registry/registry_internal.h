@@ -27,10 +27,10 @@ struct endpoint {
 	/* Authorization */
 	bool who_known;
 	struct credentials who;
-	char *authorization; /* owned; the header, or NULL: none needed so far */
-	usec_t expires;	     /* of a token */
+	char *authorization;		 /* owned; the header, or NULL: none needed so far */
+	usec_t expires;			 /* of a token */
 	struct auth_challenge challenge; /* that it was got for */
-	unsigned generation; /* how often it has changed */
+	unsigned generation;		 /* how often it has changed */
 };
 
 struct registry {
@@ -40,7 +40,7 @@ struct registry {
 	struct http *http;
 	struct endpoint *endpoints; /* owned */
 	size_t count;
-	size_t current;	    /* the endpoint that has last answered */
+	size_t current;	     /* the endpoint that has last answered */
 	const char **mounts; /* owned; repositories to read from while pushing, borrowed */
 	size_t nmounts;
 };

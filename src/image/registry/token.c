@@ -32,7 +32,7 @@
 static int token_add_escaped(struct buf *out, const char *text)
 {
 	static const char plain[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~:/,";
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~:/,";
 	int r = 0;
 
 	for (; *text && r == 0; text++)

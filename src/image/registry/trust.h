@@ -15,8 +15,8 @@
 #include "image/settings.h"
 
 struct trust {
-	bool insecure;	 /* nothing is verified */
-	struct buf ca;	 /* PEM, beside the system's; empty: none */
+	bool insecure;	  /* nothing is verified */
+	struct buf ca;	  /* PEM, beside the system's; empty: none */
 	char *cert, *key; /* owned; files, both or neither */
 };
 
