@@ -278,26 +278,42 @@ COFFER_PUBLIC int coffer_images_logout(struct coffer_images *images, const char 
  * @dir:	Made; must not exist, or be empty
  *
  * As an ordinary user within a user namespace of its own, with the ids of
- * /etc/subuid, else all files are the caller's.
+ * /etc/subuid and /etc/subgid; without them, or without newuidmap, all files are
+ * the caller's and the program runs as root.  config.json asks for the same
+ * namespace.  Volumes are directories of the root.  On failure nothing stays.
+ *
+ * Errors: already-exists (@dir is not empty), invalid-argument (an entry of a
+ * layer is refused), unsupported (an owner that is none of the ids), cancelled
  */
 COFFER_PUBLIC int coffer_image_bundle(struct coffer_image *image, const char *dir,
 				      const struct coffer_transfer *how, struct coffer_error *err);
 
 struct coffer_container;
 
-/* coffer_container_export() - Its root as a tar, to @fd, while started */
+/**
+ * coffer_container_export() - Its root as a tar, to @fd, while started
+ *
+ * What is mounted there is not part of it.  Byte for byte as it comes out of the
+ * container: unpack it like any archive of a stranger.  Progress tells bytes,
+ * with a total of 0.
+ */
 COFFER_PUBLIC int coffer_container_export(struct coffer_container *container, int fd,
 					  const struct coffer_transfer *how,
 					  struct coffer_error *err);
 /**
  * coffer_container_commit() - What it has written as a new layer on the image it was made of
- * @base:	That image; NULL: the layer is the whole image
+ * @base:	That image. NULL, or the built-in one, which has no layers: its whole root is the
+ *		only layer
  * @name:	May be NULL
+ * @changes:	As for coffer_images_import()
+ * @message:	The comment of the layer in the history; may be NULL
  * @pause:	Have its processes stand still meanwhile
  *
- * While started. Mounts are not part of it.
+ * While started.  Mounts are not part of it, and of /etc/hosts, hostname and
+ * resolv.conf a layer has nothing: they are the container's.
  *
- * Errors: invalid-state, unsupported (it has no layer of its own)
+ * Errors: invalid-state, unsupported (it has no layer of its own; names that
+ * begin with ".wh.", which layers cannot have), invalid-argument (@changes)
  */
 COFFER_PUBLIC int coffer_container_commit(struct coffer_container *container,
 					  struct coffer_images *images, struct coffer_image *base,
