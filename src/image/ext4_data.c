@@ -213,7 +213,9 @@ int ext4_map_store(struct ext4_writer *w, const struct ext4_map *map, ext2_ino_t
 	errcode_t code;
 
 	inode->i_flags |= EXT4_EXTENTS_FL;
-	ext2fs_iblk_set(w->fs, EXT2_INODE(inode), map->blocks);
+	/* A block of attributes counts, too. */
+	ext2fs_iblk_set(w->fs, EXT2_INODE(inode),
+			map->blocks + (ext2fs_file_acl_block(w->fs, EXT2_INODE(inode)) != 0));
 	if (map->count <= EXT4_TREE_INLINE) {
 		ext4_map_store_inline(map, inode);
 		return 0;
