@@ -116,7 +116,7 @@ static int config_read_layers(const struct json_node *node, struct image_config 
 	struct json_node type = json_node_member(node, "type");
 	struct json_node ids = json_node_member(node, "diff_ids");
 	const char *text;
-	size_t n;
+	size_t n = 0;
 	int r = json_node_expect(node, json_type_object, err);
 
 	if (r == 0)

@@ -245,7 +245,7 @@ static int change_text(const struct image_config *c, const char *text, char **ou
 {
 	int r = config_word(&text, true, c->env, out, err);
 
-	if (r == 0 && **out == '\0') {
+	if (r == 0 && (!*out || **out == '\0')) {
 		free(steal_ptr(*out));
 		return err_invalid(err, "nothing is left of it");
 	}

@@ -360,7 +360,7 @@ int credentials_keep(const char *file, const char *registry, const struct creden
 {
 	CLEANUP(credentials_edit_free) struct credentials_edit e = { .dir = -1 };
 	struct json_node root, auths;
-	const char *helper;
+	const char *helper = NULL;
 	int r = credentials_check(c, err);
 
 	if (r == 0)

@@ -99,7 +99,7 @@ static int document_read_descriptor(const struct json_node *node, struct descrip
 static int document_read_list(const struct json_node *node, size_t max, struct descriptor **list,
 			      size_t *count, struct coffer_error *err)
 {
-	size_t n;
+	size_t n = 0;
 	int r = json_node_expect(node, json_type_array, err);
 
 	if (r == 0)

@@ -111,7 +111,7 @@ int json_twice_check(const char *what, const char *text, size_t len, struct json
 	twice_walk(&w, text, len);
 	if (w.count == twice_count_tree(tree))
 		return 0;
-	names = calloc(w.count, sizeof(*names));
+	names = calloc(w.count + 1, sizeof(*names));
 	if (!names)
 		return err_nomem(err);
 	w = (struct twice_walk){ .names = names };

@@ -238,7 +238,7 @@ int reference_parse(const char *text, const char *registry, struct reference *ou
 	r = reference_parse_text(text, registry ? registry : REFERENCE_DEFAULT_REGISTRY, out, err);
 	if (r == 0)
 		return 0;
-	for (n = 0; text[n] && n < sizeof(shown) - 1; n++)
+	for (n = 0; n < sizeof(shown) - 1 && text[n]; n++)
 		shown[n] = isprint((unsigned char)text[n]) ? text[n] : '?';
 	shown[n] = '\0';
 	*out = (struct reference){ 0 };

@@ -83,7 +83,7 @@ static int settings_read_mirrors(const struct json_node *node, void *dst, struct
 		const char *url = (*list)[i];
 
 		if (strncmp(url, "https://", 8) != 0 && strncmp(url, "http://", 7) != 0)
-			r = json_node_fail(&here, err, "not an URL of http or https");
+			return json_node_fail(&here, err, "not an URL of http or https");
 	}
 	return r;
 }
