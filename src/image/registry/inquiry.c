@@ -231,7 +231,7 @@ static int inquiry_now(struct inquiry *x)
 static int inquiry_redirect(struct inquiry *x, const char *location, struct coffer_error *err)
 {
 	struct endpoint *e = inquiry_endpoint(x);
-	struct origin from, to;
+	struct origin from = { 0 }, to = { 0 };
 	int r = 0;
 
 	if (++x->redirects > INQUIRY_REDIRECTS)
@@ -313,17 +313,17 @@ static int inquiry_judge_status(struct inquiry *x, struct coffer_error *err)
 static int inquiry_judge_failure(struct inquiry *x, struct coffer_error *err)
 {
 	static const struct {
-		enum coffer_error_kind kind;
 		const char *words;
+		enum coffer_error_kind kind;
 		bool again;
 	} rows[] = {
-		[HTTP_REFUSED] = { COFFER_ERR_INTERRUPTED, "cannot be reached", true },
-		[HTTP_NOT_TLS] = { COFFER_ERR_INTERRUPTED, "TLS fails", false },
-		[HTTP_DISTRUST] = { COFFER_ERR_INVALID_STATE, "it is not trusted", false },
-		[HTTP_BROKEN] = { COFFER_ERR_INTERRUPTED, "the connection broke off", true },
-		[HTTP_STOPPED] = { COFFER_ERR_INVALID_ARGUMENT, "an answer without end", false },
-		[HTTP_IMPOSSIBLE] = { COFFER_ERR_INVALID_ARGUMENT, "it is not spoken HTTP with",
-				      false },
+		[HTTP_REFUSED] = { "cannot be reached", COFFER_ERR_INTERRUPTED, true },
+		[HTTP_NOT_TLS] = { "TLS fails", COFFER_ERR_INTERRUPTED, false },
+		[HTTP_DISTRUST] = { "it is not trusted", COFFER_ERR_INVALID_STATE, false },
+		[HTTP_BROKEN] = { "the connection broke off", COFFER_ERR_INTERRUPTED, true },
+		[HTTP_STOPPED] = { "an answer without end", COFFER_ERR_INVALID_ARGUMENT, false },
+		[HTTP_IMPOSSIBLE] = { "it does not speak HTTP as it should",
+				      COFFER_ERR_INVALID_ARGUMENT, false },
 	};
 	const struct endpoint *e = inquiry_endpoint(x);
 	struct coffer_error why = COFFER_ERROR_INIT;

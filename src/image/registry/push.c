@@ -321,12 +321,11 @@ int registry_push(struct registry *r, const struct registry_upload *list, size_t
 
 	if (!pushes || !inquiries)
 		return err_nomem(err);
-	bad = push_set_mounts(r, list, count, err);
-	if (bad < 0)
-		return bad;
 	for (size_t i = 0; i < count; i++)
 		push_init(r, &pushes[i], &inquiries[i], &list[i]);
-	bad = inquiry_run(r, inquiries, count, r->how.parallel, err);
+	bad = push_set_mounts(r, list, count, err);
+	if (bad == 0)
+		bad = inquiry_run(r, inquiries, count, r->how.parallel, err);
 	for (size_t i = 0; i < count; i++) {
 		inquiry_free(&inquiries[i]);
 		free(pushes[i].location);
