@@ -25,7 +25,6 @@
 #include "base/log.h"
 #include "container/remote.h"
 #include "sandbox/rundir.h"
-#include "sandbox/vm_control.h"
 
 #define RECORD_MAX	   (8u << 20)
 #define RECORD_ASK_BUDGET  (2 * USEC_PER_SEC)  /* for an owner to tell of its container */
@@ -304,26 +303,8 @@ static void record_kill_owner(const char *run_dir, const char *id)
 	io_wait(pidfd, POLLIN, deadline_in(RECORD_KILL_BUDGET));
 }
 
-/* Before the directory is ours, which empties it. Return: descriptor, or -1 */
-static int record_watch_machine(const char *run_dir, const char *id)
-{
-	autorundir struct rundir *dir = NULL;
-
-	if (rundir_open(run_dir, id, false, &dir, NULL) < 0 || dir->vm_fd < 0)
-		return -1;
-	return vm_control_watch(dir->vm_fd);
-}
-
-/* The machine of an owner that was killed ends by itself, a moment later. */
-static void record_await_machine(int watch, const char *id)
-{
-	if (watch >= 0 && io_wait(watch, POLLHUP, deadline_in(RECORD_KILL_BUDGET)) <= 0)
-		log_warning("the machine of container %s does not end", id);
-}
-
 int coffer_record_remove(const char *run_dir, const char *id, bool force, struct coffer_error *err)
 {
-	autoclose int machine = record_watch_machine(run_dir, id);
 	struct rundir *dir;
 	int r = rundir_open(run_dir, id, true, &dir, err);
 
@@ -344,7 +325,6 @@ int coffer_record_remove(const char *run_dir, const char *id, bool force, struct
 	}
 	if (r < 0)
 		return r;
-	record_await_machine(machine, id);
 	rundir_remove(dir);
 	return 0;
 }

@@ -21,14 +21,19 @@
 #include "sandbox/rundir.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
+#include "base/io.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "sandbox/vm_control.h"
 
-#define RUNDIR_LOCK "lock"
+#define RUNDIR_LOCK	      "lock"
+#define RUNDIR_MACHINE_BUDGET (2 * USEC_PER_SEC)
 
 /* What there may be in a directory. */
 static const struct {
@@ -172,6 +177,18 @@ static bool rundir_is_kept(int fd)
 	return faccessat(fd, RUNDIR_RECORD, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+/* The machine of an owner that was killed ends by itself, but a moment later. */
+static void rundir_await_machine(int fd)
+{
+	autoclose int vm =
+		openat(fd, RUNDIR_VM, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	autoclose int monitor = vm < 0 ? -1 : vm_control_watch(vm);
+
+	if (monitor >= 0 && io_wait(monitor, POLLIN,
+				    deadline_in(clock_budget(RUNDIR_MACHINE_BUDGET))) <= 0)
+		log_warning("a machine without an owner does not end");
+}
+
 /* Remove what goes with the owner; with @all, everything but what has to go last. */
 static int rundir_clean(int fd, bool all, struct coffer_error *err)
 {
@@ -181,6 +198,7 @@ static int rundir_clean(int fd, bool all, struct coffer_error *err)
 
 	if (!d)
 		return err_sys(err, "read the run directory");
+	rundir_await_machine(fd);
 	while (r == 0 && (e = readdir(d))) {
 		int i = rundir_is_dot(e->d_name) ? -1 : rundir_find_name(e->d_name);
 
@@ -437,6 +455,7 @@ int rundir_clear_vm(struct rundir *dir, struct coffer_error *err)
 	int r;
 
 	close_fd(&dir->vm_fd);
+	rundir_await_machine(dir->fd);
 	r = path_remove_tree(dir->fd, RUNDIR_VM, err);
 	if (r < 0)
 		return r;

@@ -8,6 +8,13 @@
  */
 #include "sandbox/vm_control.h"
 
+#include <errno.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
 #include "base/io.h"
 #include "monitor.pb-c.h"
 #include "rpc/grpc_client.h"
@@ -65,5 +72,19 @@ uint64_t vm_control_pss(int dirfd)
 
 int vm_control_watch(int dirfd)
 {
-	return io_unix_connect(dirfd, VM_CONTROL_SOCKET, SOCK_STREAM | SOCK_NONBLOCK, NULL);
+	autoclose int fd = io_unix_connect(dirfd, VM_CONTROL_SOCKET, SOCK_STREAM | SOCK_NONBLOCK,
+					   NULL);
+	autoclose int pidfd = -1;
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	if (fd < 0)
+		return fd;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+		return -errno;
+	pidfd = (int)syscall(SYS_pidfd_open, peer.pid, 0);
+	if (pidfd < 0)
+		return -errno;
+	/* As long as it listens the number was nobody else's. */
+	return io_wait(fd, POLLHUP, 0) == 0 ? steal_fd(&pidfd) : -ESRCH;
 }

@@ -23,9 +23,9 @@ int vm_control(int dirfd, enum vm_control_call call, struct coffer_error *err);
 uint64_t vm_control_pss(int dirfd);
 
 /*
- * vm_control_watch() - A connection that hangs up when the monitor is gone
+ * vm_control_watch() - The monitor as a pidfd, for who is not its parent
  *
- * For who is not its parent.  Return: descriptor, or negative errno: it is gone, or hears nobody
+ * Return: descriptor, or negative errno: it is gone, or hears nobody
  */
 int vm_control_watch(int dirfd);
 
