@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/json_text.h"
+#include "base/path.h"
 #include "base/spawn.h"
 #include "image/config_words.h"
 #include "image/document.h"
@@ -322,10 +323,9 @@ static int change_workdir(struct image_config *c, const char *text, struct coffe
 
 	if (r < 0)
 		return r;
-	if (asprintf(&path, "%s/%s", *dir == '/' || !c->workdir ? "" : c->workdir, dir) < 0) {
-		path = NULL;
+	path = path_join(*dir == '/' || !c->workdir ? "/" : c->workdir, dir);
+	if (!path)
 		return err_nomem(err);
-	}
 	change_clean(path);
 	change_set(&c->workdir, &path);
 	return 0;
