@@ -91,10 +91,28 @@ static const char *layout_name(struct exchange *x, const char *said, char out[RE
 	return out;
 }
 
+/* layout_choose() - Of an index the one image that was asked for; NULL when it is not there */
+static const struct descriptor *layout_choose(struct exchange *x, const struct descriptor *d,
+					      const struct index *manifests,
+					      struct coffer_error *err)
+{
+	const char *wanted = x->progress->how.platform;
+	struct platform platform;
+	int r;
+
+	if (!wanted || !d->type || d->type->kind != MEDIA_INDEX)
+		return d;
+	r = platform_parse(wanted, &platform, err);
+	if (r == 0)
+		r = index_choose(manifests, &platform, err);
+	return r < 0 ? NULL : &manifests->list[r];
+}
+
 static int layout_adopt_one(struct exchange *x, const struct descriptor *d, struct index *out,
 			    struct coffer_error *err)
 {
 	CLEANUP(index_free) struct index manifests = { 0 };
+	const struct descriptor *chosen;
 	char name[REFERENCE_TEXT_MAX];
 	int r = layout_check_blob(x, d, err);
 
@@ -104,7 +122,12 @@ static int layout_adopt_one(struct exchange *x, const struct descriptor *d, stru
 		r = err_invalid(err, "index %s: none of its images is there", d->digest.text);
 	for (size_t i = 0; r == 0 && i < manifests.count; i++)
 		r = layout_check_image(x, &manifests.list[i], err);
-	return r < 0 ? r : exchange_append(out, d, layout_name(x, d->ref_name, name), err);
+	if (r < 0)
+		return r;
+	chosen = layout_choose(x, d, &manifests, err);
+	if (!chosen)
+		return err_wrap(err, "index %s", d->digest.text);
+	return exchange_append(out, chosen, layout_name(x, d->ref_name, name), err);
 }
 
 int layout_adopt(struct exchange *x, const void *index, size_t len, struct index *out,
