@@ -43,22 +43,28 @@ void credentials_free(struct credentials *c)
 	*c = (struct credentials){ 0 };
 }
 
-static bool credentials_is_hub(const char *registry)
+/* credentials_is_hub() - Docker's own registry, by one of its names; the first @n bytes are it */
+static bool credentials_is_hub(const char *registry, size_t n)
 {
-	return strcmp(registry, REFERENCE_DEFAULT_REGISTRY) == 0;
+	static const char *const names[] = { REFERENCE_DEFAULT_REGISTRY, "index.docker.io",
+					     "registry-1.docker.io" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (strlen(names[i]) == n && strncasecmp(registry, names[i], n) == 0)
+			return true;
+	return false;
 }
 
 /* credentials_key() - What docker calls it */
 static const char *credentials_key(const char *registry)
 {
-	return credentials_is_hub(registry) ? CREDENTIALS_HUB : registry;
+	return credentials_is_hub(registry, strlen(registry)) ? CREDENTIALS_HUB : registry;
 }
 
 /* credentials_is_key() - @key is a way to write @registry: "https://r.example/v2/". What has a
  * path but no scheme is a part of a registry, which is not the whole of it */
 static bool credentials_is_key(const char *key, const char *registry)
 {
-	static const char *const hub[] = { "index.docker.io", "registry-1.docker.io" };
 	const char *host = strncmp(key, "https://", 8) == 0  ? key + 8
 			   : strncmp(key, "http://", 7) == 0 ? key + 7
 							     : key;
@@ -66,10 +72,7 @@ static bool credentials_is_key(const char *key, const char *registry)
 
 	if (strlen(registry) == n && strncasecmp(host, registry, n) == 0)
 		return true;
-	for (size_t i = 0; credentials_is_hub(registry) && i < ARRAY_SIZE(hub); i++)
-		if (strlen(hub[i]) == n && strncasecmp(host, hub[i], n) == 0)
-			return true;
-	return false;
+	return credentials_is_hub(registry, strlen(registry)) && credentials_is_hub(host, n);
 }
 
 /* ---- the file ---- */
@@ -200,6 +203,21 @@ static int credentials_read_auths(const struct json_node *root, const char *regi
 	return 0;
 }
 
+/* credentials_settle() - A user without a password has an empty one; a password alone is nothing */
+static int credentials_settle(struct credentials *c, struct coffer_error *err)
+{
+	if (!c->user) {
+		credentials_wipe(steal_ptr(c->password));
+		return 0;
+	}
+	if (!c->password)
+		c->password = strdup("");
+	if (c->password)
+		return 0;
+	credentials_free(c);
+	return err_nomem(err);
+}
+
 int credentials_find(const char *file, const char *registry, struct credentials *out,
 		     struct coffer_error *err)
 {
@@ -220,7 +238,7 @@ int credentials_find(const char *file, const char *registry, struct credentials 
 		r = credentials_helper_get(helper, credentials_key(registry), out, err);
 	if (r == 0 && !out->user && !out->token)
 		r = credentials_read_auths(&root, registry, out, err);
-	return r;
+	return r == 0 ? credentials_settle(out, err) : r;
 }
 
 /* ---- changing it ---- */

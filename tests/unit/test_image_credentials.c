@@ -148,10 +148,12 @@ static void test_auths(void **state)
 	    "{'auths':{'https://index.docker.io/v1/':{'auth':'dTpw'},"
 	    "'r.example':{'auth':'dTpwOnE='},'https://s.example:5000/v2/':{'auth':'czp0'},"
 	    "'http://t.example':{'username':'tu','password':'tp'},'u.example/part':{'auth':'dTpw'},"
-	    "'v.example':{'auth':'dTo=','identitytoken':'tok'},'w.example':{},"
+	    "'v.example':{'auth':'dTo=','identitytoken':'tok'},'w.example':{},'y.example':{'"
+	    "username':'y'},'z.example':{'password':'z'},"
 	    "'https://x.example/':{'auth':'b2xkOnA='},'x.example':{'auth':'bmV3OnA='}},"
 	    "'HttpHeaders':{'a':'b'}}");
 	find("docker.io", "u", "p", NULL);
+	find("index.docker.io", "u", "p", NULL);
 	find("r.example", "u", "p:q", NULL);
 	find("R.EXAMPLE", "u", "p:q", NULL);
 	find("s.example:5000", "s", "t", NULL);
@@ -163,6 +165,8 @@ static void test_auths(void **state)
 	find("w.example", NULL, NULL, NULL);
 	find("x.example", "new", "p", NULL);
 	find("nobody.example", NULL, NULL, NULL);
+	find("y.example", "y", "", NULL);
+	find("z.example", NULL, NULL, NULL);
 }
 
 static void test_no_file(void **state)
