@@ -45,8 +45,9 @@ struct commit {
 static void commit_free(struct commit *m)
 {
 	layer_writer_free(m->writer);
+	/* It is still ours when there is no image. */
 	if (m->lease)
-		store_lease_close(m->lease);
+		store_lease_end(m->lease, NULL);
 	descriptor_free(&m->layer);
 	image_config_free(&m->config);
 	manifest_free(&m->manifest);
@@ -134,11 +135,8 @@ static int commit_change(struct commit *m, struct coffer_error *err)
 {
 	int r = 0;
 
-	for (const char *const *line = m->changes; r == 0 && line && *line; line++) {
+	for (const char *const *line = m->changes; r == 0 && line && *line; line++)
 		r = image_config_change(&m->config, *line, err);
-		if (r < 0)
-			err_wrap(err, "change \"%.200s\"", *line);
-	}
 	return r;
 }
 
@@ -251,9 +249,12 @@ static int commit_make_manifest(struct commit *m, struct coffer_error *err)
 static int commit_run(struct commit *m, const char *name, struct coffer_image **out,
 		      struct coffer_error *err)
 {
+	struct reference ref;
 	/* What may be refused at once comes before what takes long. */
-	int r = commit_make_config(m, err);
+	int r = name ? images_reference_new(m->images, name, &ref, err) : 0;
 
+	if (r == 0)
+		r = commit_make_config(m, err);
 	if (r == 0)
 		r = store_lease_open(m->images->store, &m->lease, err);
 	if (r == 0)
