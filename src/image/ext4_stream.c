@@ -97,7 +97,7 @@ static ssize_t ext4_file_some(struct ext4_writer *w, struct ext4_file *file, con
 			      size_t len, uint64_t off, struct coffer_error *err)
 {
 	size_t tail = ext4_file_tail(file), gap = (size_t)(off % EXT4_BLOCK), room;
-	struct ext4_extent run;
+	struct ext4_extent run = { 0 };
 	int r;
 
 	if (off - file->pos < tail) {

@@ -43,8 +43,8 @@ static struct ext4_meta stack_meta(const struct layer_entry *e)
 static int stack_place(struct layer_stack *s, const struct layer_entry *e, uint32_t *node,
 		       struct coffer_error *err)
 {
-	const char *name;
-	uint32_t dir;
+	const char *name = NULL;
+	uint32_t dir = 0;
 	int r;
 
 	if (!*e->path) {
@@ -157,8 +157,8 @@ static int stack_add_node(struct layer_stack *s, const struct layer_entry *e, ui
 static uint32_t stack_find(struct layer_stack *s, const char *path, int *r,
 			   struct coffer_error *err)
 {
-	const char *name;
-	uint32_t dir;
+	const char *name = NULL;
+	uint32_t dir = 0;
 
 	*r = stack_dir(s, path, false, &dir, &name, err);
 	if (*r == -ENOENT)
@@ -170,7 +170,7 @@ static uint32_t stack_find(struct layer_stack *s, const char *path, int *r,
 
 static int stack_link(struct layer_stack *s, const struct layer_entry *e, struct coffer_error *err)
 {
-	uint32_t target, node, ino;
+	uint32_t target, node = 0, ino;
 	mode_t mode;
 	int r;
 
@@ -226,7 +226,7 @@ static int stack_entry(void *data, const struct layer_entry *e, struct coffer_er
 		[LAYER_NODE] = stack_add_node,
 	};
 	struct layer_stack *s = data;
-	uint32_t node;
+	uint32_t node = 0;
 	int r;
 
 	if (e->kind == LAYER_WHITEOUT || e->kind == LAYER_OPAQUE)

@@ -292,6 +292,7 @@ int layer_read(const struct layer_source *layer, const struct settings_limits *l
 	r->watch = watch;
 	r->ops = ops;
 	r->data = data;
+	r->chunk = (const uint8_t *)"";
 	r->error = (struct coffer_error)COFFER_ERROR_INIT;
 	n = hasher_new(digest_is_empty(&layer->diff_id) ? NULL : &layer->diff_id, &r->hasher, err);
 	if (n == 0)
