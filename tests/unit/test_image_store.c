@@ -523,6 +523,23 @@ static void test_check_index(void **state)
 	descriptor_free(&d);
 }
 
+/* A pull would take it for whole. */
+static void test_check_without_name(void **state)
+{
+	struct fixture *f = *state;
+	static struct material m;
+
+	material_make(&m, 1);
+	OK(material_pull(f->store, NULL, &m, NULL, e));
+	assert_int_equal(fixture_faults(f->store, false, false), 0);
+	drop(f, &m.layers[1]);
+	assert_int_equal(fixture_faults(f->store, false, true), 1);
+	assert_int_equal(fixture_faults(f->store, true, true), 1);
+	assert_false(has(f->store, &m.digest));
+	assert_true(has(f->store, &m.config_digest));
+	assert_int_equal(fixture_faults(f->store, false, false), 0);
+}
+
 static void test_check_damage(void **state)
 {
 	struct fixture *f = *state;
@@ -622,6 +639,7 @@ int main(void)
 		TEST(test_lease_end),
 		TEST(test_prune_parts),
 		TEST(test_check_index),
+		TEST(test_check_without_name),
 		TEST(test_check_damage),
 		TEST(test_index_of_many),
 	};

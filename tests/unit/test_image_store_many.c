@@ -161,9 +161,20 @@ static void pull_once(const struct fixture *f, const struct material *m)
 	store_close(s);
 }
 
-/* Run a pull in a child, and kill it at its system call number @k, before or after that is done.
+static void prune_once(const struct fixture *f, const struct material *m)
+{
+	struct store *s;
+
+	(void)m;
+	OK(store_open(f->dir, &s, e));
+	OK(store_prune(s, true, NULL, e));
+	store_close(s);
+}
+
+/* Run @work in a child, and kill it at its system call number @k, before or after that is done.
  * Return: whether it got that far; -1: nobody may trace here */
-static int pull_killed_at(const struct fixture *f, const struct material *m, int k)
+static int killed_at(const struct fixture *f, const struct material *m,
+		     void (*work)(const struct fixture *f, const struct material *m), int k)
 {
 	pid_t child = fork();
 	int status;
@@ -173,7 +184,7 @@ static int pull_killed_at(const struct fixture *f, const struct material *m, int
 		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
 			_exit(77);
 		raise(SIGSTOP);
-		pull_once(f, m);
+		work(f, m);
 		_exit(0);
 	}
 	assert_int_equal(waitpid(child, &status, 0), child);
@@ -203,7 +214,7 @@ static void test_killed_anywhere(void **state)
 	for (int k = 1; n == 1; k++) {
 		OK(store_prune(f->store, true, &out, e));
 		OK(store_prune(f->store, true, &out, e));
-		n = pull_killed_at(f, &m, k);
+		n = killed_at(f, &m, pull_once, k);
 		if (n < 0)
 			skip();
 		/* What is there is whole, and no prune harms what comes next. */
@@ -220,6 +231,26 @@ static void test_killed_anywhere(void **state)
 		if (n == 0)
 			print_message("killed at each of %d stops\n", k - 1);
 	}
+}
+
+/* A manifest that is left has all that it refers to. */
+static void test_prune_killed_anywhere(void **state)
+{
+	struct fixture *f = *state;
+	static struct material m;
+	int n = 1;
+
+	material_make(&m, 1);
+	for (int k = 1; n == 1; k++) {
+		OK(material_pull(f->store, NULL, &m, "name", e));
+		n = killed_at(f, &m, prune_once, k);
+		if (n < 0)
+			skip();
+		assert_int_equal(fixture_faults(f->store, false, false), 0);
+		if (n == 0)
+			print_message("killed at each of %d stops\n", k - 1);
+	}
+	assert_int_equal(fixture_count(f, "blobs/sha256"), 0);
 }
 
 /* Bytes that are there are not fetched again, wherever it broke off. */
@@ -265,6 +296,7 @@ int main(void)
 		TEST(test_prune_all_beside_lease),
 		TEST(test_killed_resumes),
 		TEST(test_killed_anywhere),
+		TEST(test_prune_killed_anywhere),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

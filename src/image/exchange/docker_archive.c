@@ -26,7 +26,7 @@ static int docker_layer(struct exchange *x, const struct intake *in, const char 
 			const struct digest *diff_id, struct descriptor *out,
 			struct coffer_error *err)
 {
-	struct intake_blob blob;
+	struct intake_blob blob = { 0 };
 	autoclose int fd = -1;
 	int r = intake_find(in, name, &blob, err);
 
@@ -80,7 +80,7 @@ static int docker_config(struct exchange *x, const struct intake *in, const stru
 			 struct coffer_error *err)
 {
 	autobuf struct buf text = BUF_INIT(0);
-	struct intake_blob blob;
+	struct intake_blob blob = { 0 };
 	const char *name = NULL;
 	int r = json_node_text(node, true, &name, err);
 

@@ -5,10 +5,19 @@
  * Callers: the rest of image/.
  */
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/io.h"
 #include "image/store/store_internal.h"
+
+bool store_blob_digest(const char *algorithm, const char *name, struct digest *out)
+{
+	char text[DIGEST_TEXT_MAX];
+
+	return snprintf(text, sizeof(text), "%s:%s", algorithm, name) < (int)sizeof(text) &&
+	       digest_parse(text, out, NULL) == 0;
+}
 
 int store_blob_open(struct store *s, const struct digest *d, uint64_t *size,
 		    struct coffer_error *err)

@@ -32,6 +32,7 @@ struct check {
 	bool told;	       /* of that name */
 	const char *algorithm; /* of the blobs that are gone through */
 	char *chunk;
+	struct reach reach;
 };
 
 __attribute__((format(printf, 2, 3))) static void check_fault(struct check *c, const char *fmt, ...)
@@ -81,13 +82,11 @@ static int check_hash(struct check *c, int fd, const struct digest *like, struct
 static int check_blob(void *data, const char *name, struct coffer_error *err)
 {
 	struct check *c = data;
-	char text[NAME_MAX + 16];
 	struct digest d, is;
 	autoclose int fd = -1;
 	int dir, r;
 
-	snprintf(text, sizeof(text), "%s:%s", c->algorithm, name);
-	if (digest_parse(text, &d, NULL) < 0) {
+	if (!store_blob_digest(c->algorithm, name, &d)) {
 		check_fault(c, "blobs/%s/%s: is not named as a blob", c->algorithm, name);
 		dir = strcmp(c->algorithm, "sha512") == 0 ? c->store->sha512 : c->store->sha256;
 		return check_remove(c, dir, name, err);
@@ -159,31 +158,59 @@ static int check_missing(void *data, const char *fault, struct coffer_error *err
 	return 0;
 }
 
+/* Who pulls takes a manifest that is there for a whole image, with a name or without. */
+static int check_manifest(void *data, const char *name, struct coffer_error *err)
+{
+	struct check *c = data;
+	struct digest d;
+
+	if (!store_blob_digest(c->algorithm, name, &d) || !store_blob_is_manifest(c->store, &d))
+		return 0;
+	c->name = "an image without a name";
+	return reach_from_digest(&c->reach, &d, err);
+}
+
+static int check_manifests(struct check *c, struct coffer_error *err)
+{
+	int r;
+
+	c->algorithm = "sha256";
+	r = store_each(c->store->sha256, "blobs/sha256", check_manifest, c, err);
+	c->algorithm = "sha512";
+	return r < 0 ? r : store_each(c->store->sha512, "blobs/sha512", check_manifest, c, err);
+}
+
+/* Return: 0; 1: it leads to what is missing; negative errno */
+static int check_name(struct check *c, const struct descriptor *d, struct coffer_error *err)
+{
+	int r;
+
+	c->name = d->ref_name ? d->ref_name : d->digest.text;
+	c->told = false;
+	r = reach_from(&c->reach, d, err);
+	if (r == 1 && !c->told)
+		check_fault(c, "%s: leads to what is missing", c->name);
+	return r;
+}
+
 /* check_follow() - What each name leads to; with @repair, names that lead nowhere are dropped */
 static int check_follow(struct check *c, struct index *x, struct coffer_error *err)
 {
-	struct reach reach = {
-		.store = c->store, .missing = check_missing, .data = c, .repair = c->repair
-	};
 	size_t kept = 0, had = x->count;
 	int r = 0;
 
-	for (size_t i = 0; r >= 0 && i < had; i++) {
-		c->name = x->list[i].ref_name ? x->list[i].ref_name : x->list[i].digest.text;
-		c->told = false;
-		r = reach_from(&reach, &x->list[i], err);
-		if (r == 1 && !c->told)
-			check_fault(c, "%s: leads to what is missing", c->name);
+	for (size_t i = 0; i < had; i++) {
+		if (r >= 0)
+			r = check_name(c, &x->list[i], err);
 		if (r == 1 && c->repair)
 			descriptor_free(&x->list[i]);
 		else
 			x->list[kept++] = x->list[i];
 	}
-	reach_free(&reach);
-	if (r < 0)
-		return r;
 	x->count = kept;
-	return kept < had ? store_index_write(c->store, x, err) : 0;
+	if (r >= 0)
+		r = check_manifests(c, err);
+	return r == 0 && kept < had ? store_index_write(c->store, x, err) : r;
 }
 
 static int check_names(struct check *c, struct coffer_error *err)
@@ -191,14 +218,23 @@ static int check_names(struct check *c, struct coffer_error *err)
 	CLEANUP(index_free) struct index x = { 0 };
 	struct coffer_error why = COFFER_ERROR_INIT;
 	autoclose int lock = store_lock(c->store, c->repair ? LOCK_EX : LOCK_SH, err);
+	int r = 0;
 
 	if (lock < 0)
 		return steal_fd(&lock);
-	if (store_index_read(c->store, &x, &why) == 0)
-		return check_follow(c, &x, err);
-	check_fault(c, "%s", why.message);
-	/* Without it the store is of no use to anybody; blobs stay until they are pruned. */
-	return c->repair ? store_index_write(c->store, &x, err) : 0;
+	if (store_index_read(c->store, &x, &why) < 0) {
+		check_fault(c, "%s", why.message);
+		/* Without it the store is of no use to anybody; blobs stay until a prune. */
+		if (c->repair)
+			r = store_index_write(c->store, &x, err);
+	}
+	c->reach = (struct reach){
+		.store = c->store, .missing = check_missing, .data = c, .repair = c->repair
+	};
+	if (r == 0)
+		r = check_follow(c, &x, err);
+	reach_free(&c->reach);
+	return r;
 }
 
 static int check_all(struct check *c, struct coffer_error *err)

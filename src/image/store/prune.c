@@ -93,11 +93,21 @@ static bool prune_stays(const struct prune *p, const struct digest *d)
 static int prune_blob(void *data, const char *name, struct coffer_error *err)
 {
 	struct prune *p = data;
-	char text[DIGEST_TEXT_MAX];
 	struct digest d;
 
-	if (snprintf(text, sizeof(text), "%s:%s", p->algorithm, name) >= (int)sizeof(text) ||
-	    digest_parse(text, &d, NULL) < 0 || prune_stays(p, &d))
+	if (!store_blob_digest(p->algorithm, name, &d) || prune_stays(p, &d))
+		return 0;
+	return prune_unlink(p, name, &p->out->blobs, err);
+}
+
+/* First: below a manifest that is there all has to be, also when we are killed on the way. */
+static int prune_manifest(void *data, const char *name, struct coffer_error *err)
+{
+	struct prune *p = data;
+	struct digest d;
+
+	if (!store_blob_digest(p->algorithm, name, &d) || prune_stays(p, &d) ||
+	    !store_blob_is_manifest(p->store, &d))
 		return 0;
 	return prune_unlink(p, name, &p->out->blobs, err);
 }
@@ -145,6 +155,8 @@ static int prune_rest(struct prune *p, struct coffer_error *err)
 		const char *name, *algorithm;
 		int (*fn)(void *data, const char *name, struct coffer_error *err);
 	} dirs[] = {
+		{ p->store->sha256, "blobs/sha256", "sha256", prune_manifest },
+		{ p->store->sha512, "blobs/sha512", "sha512", prune_manifest },
 		{ p->store->sha256, "blobs/sha256", "sha256", prune_blob },
 		{ p->store->sha512, "blobs/sha512", "sha512", prune_blob },
 		{ p->store->roots, "roots", NULL, prune_root },

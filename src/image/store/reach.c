@@ -204,17 +204,33 @@ int reach_from(struct reach *r, const struct descriptor *d, struct coffer_error 
 	return n != 0 ? n : reach_document(r, &d->digest, d->media_type, 0, err);
 }
 
-int reach_from_digest(struct reach *r, const struct digest *d, struct coffer_error *err)
+/* What is to be read for this: a layer begins otherwise, and is larger. */
+static bool reach_is_document(struct store *s, const struct digest *d)
 {
 	uint64_t size = 0;
-	autoclose int fd = store_blob_open(r->store, d, &size, NULL);
-	int n = reach_add(r, d, NULL, err);
+	autoclose int fd = store_blob_open(s, d, &size, NULL);
 	char first = 0;
 
-	/* A layer, which is not to be read for this, begins otherwise. */
-	if (n < 0 || fd < 0 || size > DOCUMENT_MANIFEST_MAX || pread(fd, &first, 1, 0) != 1 ||
-	    first != '{')
+	return fd >= 0 && size <= DOCUMENT_MANIFEST_MAX && pread(fd, &first, 1, 0) == 1 &&
+	       first == '{';
+}
+
+int reach_from_digest(struct reach *r, const struct digest *d, struct coffer_error *err)
+{
+	int n = reach_add(r, d, NULL, err);
+
+	if (n < 0 || !reach_is_document(r->store, d))
 		return n;
 	n = reach_document(r, d, NULL, 0, err);
 	return n < 0 ? n : 0;
+}
+
+bool store_blob_is_manifest(struct store *s, const struct digest *d)
+{
+	CLEANUP(manifest_free) struct manifest m = { 0 };
+	autobuf struct buf text = BUF_INIT(0);
+
+	return reach_is_document(s, d) &&
+	       store_blob_read(s, d, DOCUMENT_MANIFEST_MAX, &text, NULL) == 0 &&
+	       manifest_parse(buf_data(&text), text.len, NULL, &m, NULL) == 0;
 }

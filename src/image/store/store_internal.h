@@ -31,6 +31,8 @@ int store_lock(struct store *s, int how, struct coffer_error *err);
 
 /* store_blob_dir() - Where blobs of its algorithm are (borrowed) */
 int store_blob_dir(const struct store *s, const struct digest *d);
+/* store_blob_digest() - Of blobs/@algorithm/@name. Return: whether it is one */
+bool store_blob_digest(const char *algorithm, const char *name, struct digest *out);
 /* store_file_name() - "ALGORITHM-HEX" between @prefix and @suffix */
 void store_file_name(const char *prefix, const struct digest *d, const char *suffix,
 		     char out[static STORE_FILE_MAX]);
@@ -80,6 +82,8 @@ int reach_from(struct reach *r, const struct descriptor *d, struct coffer_error 
 /* reach_from_digest() - The same for a blob, or chain id, of which only the digest is known; that
  * anything is missing is no fault */
 int reach_from_digest(struct reach *r, const struct digest *d, struct coffer_error *err);
+/* store_blob_is_manifest() - As its text says; it is read for that */
+bool store_blob_is_manifest(struct store *s, const struct digest *d);
 bool reach_has(const struct reach *r, const struct digest *d);
 void reach_free(struct reach *r);
 
