@@ -8,8 +8,8 @@ set -eu
 build="gcc make meson ninja-build pkgconf binutils protobuf-c-compiler protobuf-compiler
  libprotobuf-dev libprotobuf-c-dev libnghttp2-dev libjson-c-dev libseccomp-dev libcap-dev
  libarchive-dev libext2fs-dev comerr-dev zlib1g-dev libzstd-dev liblzma-dev scdoc
- libcurl4-openssl-dev libssl-dev"
-run="qemu-system-x86 qemu-system-common e2fsprogs ca-certificates libcurl4 libssl3"
+ libcurl4-openssl-dev libssl-dev libisal-dev"
+run="qemu-system-x86 qemu-system-common e2fsprogs ca-certificates libcurl4 libssl3 libisal2"
 test="libcmocka-dev bats g++ clang clang-tidy clang-format cppcheck libclang-rt-14-dev
  python3-grpcio python3-protobuf strace procps util-linux debootstrap attr libcap2-bin socat
  iproute2 xz-utils zstd busybox-static cpio jq uidmap qemu-utils qemu-user-static
