@@ -189,13 +189,16 @@ COFFER_PUBLIC int coffer_image_rootfs(struct coffer_image *image, const struct c
 /*
  * JSON texts, freed by the caller with free(3).
  */
-/* coffer_images_list() - Array of objects: names, id, digest, created, size, platform */
+/* coffer_images_list() - Array of objects, newest first: names, id, digest, manifest (the digest
+ * of the one for this platform), created, size (of its blobs), platform, builtin */
 COFFER_PUBLIC int coffer_images_list(struct coffer_images *images, char **json,
 				     struct coffer_error *err);
-/* coffer_image_inspect() - What docker image inspect says, and the paths of what is built */
+/* coffer_image_inspect() - One object: what docker image inspect says, and as Rootfs the path of
+ * what is built, or null */
 COFFER_PUBLIC int coffer_image_inspect(struct coffer_image *image, char **json,
 				       struct coffer_error *err);
-/* coffer_image_history() - Array, newest first: id, created, created_by, size, comment */
+/* coffer_image_history() - Array, newest first: id, created, created_by, size (of the layer's
+ * blob), comment */
 COFFER_PUBLIC int coffer_image_history(struct coffer_image *image, char **json,
 				       struct coffer_error *err);
 

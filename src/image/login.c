@@ -2,6 +2,7 @@
 /*
  * image/login.c - passwords for registries, asked about and kept
  */
+#include <stdint.h>
 #include <string.h>
 
 #include "image/credentials.h"
@@ -37,19 +38,17 @@ static int login_registry(struct coffer_images *images, const char *registry, ch
 int coffer_images_login(struct coffer_images *images, const char *registry, const char *user,
 			const char *password, struct coffer_error *err)
 {
-	CLEANUP(credentials_free) struct credentials c = { 0 };
+	/* Only looked at. */
+	const struct credentials c = {
+		.user = (char *)(uintptr_t)user,
+		.password = (char *)(uintptr_t)password,
+	};
 	autofree char *host = NULL;
 	int r = login_registry(images, registry, &host, err);
 
 	if (r == 0)
 		r = registry_ping(host, &images->settings, user, password, err);
-	if (r < 0)
-		return r;
-	c.user = strdup(user);
-	c.password = strdup(password);
-	if (!c.user || !c.password)
-		return err_nomem(err);
-	return credentials_keep(images->settings.auth, host, &c, err);
+	return r < 0 ? r : credentials_keep(images->settings.auth, host, &c, err);
 }
 
 int coffer_images_logout(struct coffer_images *images, const char *registry,

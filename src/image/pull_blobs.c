@@ -231,7 +231,7 @@ static void pull_fail(struct pull_state *s)
 
 static int pull_fetch_and_build(struct pull_state *s, struct coffer_error *err)
 {
-	pthread_t builder;
+	pthread_t builder = { 0 };
 	int r = s->p->main >= 0 ? thread_start(&builder, 0, pull_build_thread, s) : 0;
 
 	if (r < 0)

@@ -107,7 +107,7 @@ class Made(Image):
     def __init__(self, *raws, arch="amd64", ids=None):
         super().__init__()
         self.blobs = {}
-        self.layers = [self.add(gzip.compress(raw, 1), LAYER) for raw in raws]
+        self.layers = [self.add(gzip.compress(raw, 1, mtime=0), LAYER) for raw in raws]
         ids = ids or [sha256(raw) for raw in raws]
         self.config = self.add(json.dumps({
             "architecture": arch, "os": "linux", "config": {"Cmd": ["/bin/sh"]},
