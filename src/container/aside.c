@@ -15,6 +15,7 @@
  */
 #include "container/aside.h"
 
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -74,8 +75,12 @@ static _Noreturn void aside_child(const struct aside_args *args, int fd, pid_t p
 {
 	struct aside_message m = { .kind = ASIDE_ENDS };
 	struct aside a = { .fd = fd };
+	sigset_t all;
 
+	/* Those of a terminal are for our parent, who ends us when it has had enough. */
 	spawn_reset_signals();
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
 	umask(0);
 	if (args->ids)
 		m.result = aside_enter(&a, &m.err);
@@ -99,13 +104,28 @@ static int aside_map(const struct aside_args *args, int fd, const struct child *
 	return r;
 }
 
+/* Return: 0 when there is a message, or the end */
+static int aside_wait(const struct aside_args *args, int fd, struct coffer_error *err)
+{
+	struct pollfd fds[] = { { .fd = fd, .events = POLLIN },
+				{ .fd = args->cancel_fd, .events = POLLIN } };
+	int r;
+
+	do
+		r = poll(fds, ARRAY_SIZE(fds), -1);
+	while (r < 0 && errno == EINTR);
+	if (r < 0)
+		return err_sys(err, "poll");
+	return fds[1].revents ? err_set(err, COFFER_ERR_CANCELLED, 0, "given up") : 0;
+}
+
 static int aside_listen(const struct aside_args *args, int fd, const struct child *child,
 			struct coffer_error *err)
 {
 	struct aside_message m;
-	int r = 0;
+	int r;
 
-	while (r == 0) {
+	while ((r = aside_wait(args, fd, err)) == 0) {
 		ssize_t n = recv(fd, &m, sizeof(m), 0);
 
 		if (n < 0 && errno == EINTR)
@@ -117,6 +137,8 @@ static int aside_listen(const struct aside_args *args, int fd, const struct chil
 		else if (m.kind == ASIDE_TELLS && args->told)
 			args->told(args->data, m.number);
 		else if (m.kind == ASIDE_ENDS)
+			break;
+		if (r < 0)
 			break;
 	}
 	if (r == 0 && m.result < 0 && err)

@@ -18,13 +18,14 @@ struct aside_args {
 	void *data; /* as it was at the fork */
 	/* Here, for what fn() tells; may be NULL. */
 	void (*told)(void *data, uint64_t number);
+	int cancel_fd; /* readable: the child is killed; -1: never */
 };
 
 /**
  * aside_run() - Run args->fn() in a child
  *
- * There its user is root, if there is a namespace; it has no umask and no
- * signal handlers, and dies with this thread.
+ * There its user is root, if there is a namespace; it has no umask, gets no
+ * signals, and dies with this thread.
  *
  * Return: what fn() did, with its error
  */

@@ -168,9 +168,7 @@ static int bundle_unpack(struct aside *a, void *data, struct coffer_error *err)
 						.keep_owners = b->root || b->subids.ranges,
 						.root = "",
 						.distrust = true };
-	const struct layer_watch watch = { .cancel_fd = b->progress.cancel_fd,
-					   .progress = bundle_count,
-					   .data = a };
+	const struct layer_watch watch = { .cancel_fd = -1, .progress = bundle_count, .data = a };
 	struct layer_used used = { 0 };
 	int r = 0;
 
@@ -198,7 +196,7 @@ static void bundle_told(void *data, uint64_t done)
 	progress_tell(&b->progress, COFFER_PROGRESS_BUILD, b->image->what, done, b->packed);
 }
 
-static int bundle_aside(struct bundle *b,
+static int bundle_aside(struct bundle *b, int cancel_fd,
 			int (*fn)(struct aside *a, void *data, struct coffer_error *err),
 			struct coffer_error *err)
 {
@@ -227,7 +225,7 @@ static int bundle_fill(struct bundle *b, struct coffer_error *err)
 	int r = bundle_make_rootfs(b, err);
 
 	if (r == 0)
-		r = bundle_aside(b, bundle_unpack, err);
+		r = bundle_aside(b, b->progress.cancel_fd, bundle_unpack, err);
 	if (r == 0)
 		r = bundle_config_write(b->fd, b->rootfs_fd, &b->image->config,
 					b->root ? NULL : &b->subids, err);
@@ -241,7 +239,7 @@ static int bundle_fill(struct bundle *b, struct coffer_error *err)
 static void bundle_undo(struct bundle *b)
 {
 	if (b->rootfs_fd >= 0)
-		bundle_aside(b, bundle_remove, NULL);
+		bundle_aside(b, -1, bundle_remove, NULL);
 	if (b->made)
 		rmdir(b->dir);
 }
