@@ -200,9 +200,11 @@ static int bundle_aside(struct bundle *b, int cancel_fd,
 			int (*fn)(struct aside *a, void *data, struct coffer_error *err),
 			struct coffer_error *err)
 {
-	const struct aside_args args = {
-		.ids = b->root ? NULL : &b->ids, .fn = fn, .data = b, .told = bundle_told
-	};
+	const struct aside_args args = { .ids = b->root ? NULL : &b->ids,
+					 .fn = fn,
+					 .data = b,
+					 .told = bundle_told,
+					 .cancel_fd = cancel_fd };
 
 	return aside_run(&args, err);
 }
