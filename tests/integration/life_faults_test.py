@@ -133,6 +133,8 @@ class Round:
         wait_until(told, BOOT)
         end = self.finish(self.coffer("rm", "-f", self.name), REMOVED)
         expect(end.code == 0 or (end.code == 1 and "no such container" in end.err), f"rm -f: {end}")
+        machines = [pid for pid, name in self.box.processes().items() if name == COMMANDS["monitor"]]
+        expect(self.victim != "owner" or not machines, f"machines after rm -f: {machines}")
         left = self.finish(self.coffer("ps", "-a", "-q"), REMOVED)
         expect(left.code == 0 and left.out == "", f"ps after rm -f: {left}")
 
