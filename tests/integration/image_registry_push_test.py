@@ -86,6 +86,23 @@ def push_elsewhere(box):
 
 
 @case
+def push_kept_nothing(box):
+    """A registry that takes pieces and says that it has nothing: not for ever."""
+    image = Image(70 << 20)
+    source, target, client = box.fake(image), box.fake(), box.client()
+    pull_ok(client, source, image)
+
+    @target.rule("PATCH", "/up/")
+    def nothing(q):
+        q.body()
+        q.reply(202, Location=q.path, Range="0-0")
+
+    _, end = client.run(f"{target.host}/c:t", "push", f"from={source.host}/a/b:t")
+    expect(end.startswith("error interrupted blob " + image.layer()) and "kept 0 of" in end, end)
+    expect(len(target.asked("PATCH", "/up/")) < 10, len(target.log))
+
+
+@case
 def push_refused(box):
     image = Image(5000)
     source, target, client = box.fake(image), box.fake(), box.client()

@@ -8,6 +8,7 @@ import base64
 import email.utils
 import json
 import os
+import shutil
 import sys
 import threading
 import time
@@ -680,6 +681,57 @@ def token_in_the_clear(box):
     fake = box.fake(Image(10))
     token_rules(fake, "http://192.0.2.1/token", [])
     pull_fails(box.client(auths=auths(fake.host)), fake, "invalid-state", "plain HTTP")
+
+
+@case
+def proxies(box):
+    """As the environment says, but not for this machine; no password in the clear through one."""
+    image = Image(1000)
+    proxy, fake = box.fake(image), box.fake(image)
+
+    @proxy.rule("CONNECT", "")
+    def no_tunnel(q):
+        q.reply(405)
+
+    def through(client):
+        client.env.update(http_proxy=f"http://{proxy.host}", https_proxy=f"http://{proxy.host}",
+                          no_proxy="")
+        return client
+
+    pull_ok(through(box.client()), fake, image)
+    expect(proxy.log == [], proxy.log)
+    client = through(box.client(settings={"far.test:5000": {"insecure": True}}))
+    _, end = client.run("far.test:5000/a/b:t", "pull")
+    expect(end.startswith("ok " + image.digest), end)
+    expect(proxy.log[-1][1].startswith("http://far.test:5000/v2/a/b/blobs/"), proxy.log[-1])
+    del proxy.log[:]
+
+    @proxy.rule("HEAD|GET", "http://mirror.test/v2/")
+    def guard(q):
+        q.reply(401, WWW_Authenticate='Basic realm="here"')
+
+    client = through(box.client(settings={fake.host: {"mirrors": ["http://mirror.test"]}},
+                                auths=auths("mirror.test")))
+    lines = pull_ok(client, fake, image)
+    expect(len(proxy.log) == 1 and "Authorization" not in proxy.log[0][2], proxy.log)
+    expect(any("password over plain HTTP" in line for line in lines), lines)
+
+
+@case
+def client_certificate(box):
+    """Shown to who asks for it, if there is one."""
+    image = Image(1000)
+    fake = box.fake(image, tls=True, mutual=True)
+    settings = {"ca": box.tls.ca, "cert": box.tls.cert, "key": box.tls.key}
+    pull_ok(box.client(settings={fake.host: settings}), fake, image)
+    certs = f"{box.dir}/xdg/containers/certs.d/{fake.host}"
+    os.makedirs(certs)
+    for source, name in ((box.tls.ca, "ca.crt"), (box.tls.cert, "me.cert"), (box.tls.key, "me.key")):
+        shutil.copy(source, f"{certs}/{name}")
+    pull_ok(box.client(xdg=f"{box.dir}/xdg"), fake, image)
+    del fake.log[:]
+    _, end = box.client(settings={fake.host: {"ca": box.tls.ca}}).run(f"{fake.host}/a/b:t", "pull")
+    expect(end.startswith("error ") and fake.host in end and fake.log == [], end)
 
 
 @case

@@ -136,7 +136,7 @@ class Request(http.server.BaseHTTPRequestHandler):
         except (BrokenPipeError, ConnectionResetError, ssl.SSLError):
             self.close_connection = True
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = handle_any
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_CONNECT = handle_any
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -152,7 +152,7 @@ class Server(http.server.ThreadingHTTPServer):
 class Fake:
     """A registry; its rules are asked first and say whether they have answered."""
 
-    def __init__(self, image=None, tls=None):
+    def __init__(self, image=None, tls=None, mutual=False):
         self.image, self.rules, self.log, self.lock = image, [], [], threading.Lock()
         self.got, self.uploads, self.begun = {}, {}, 0
         self.server = Server(("127.0.0.1", 0), Request)
@@ -162,6 +162,9 @@ class Fake:
         if tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(tls.cert, tls.key)
+            if mutual:
+                context.verify_mode = ssl.CERT_REQUIRED
+                context.load_verify_locations(tls.ca)
             self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
         self.host = f"127.0.0.1:{self.port}"
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
@@ -367,8 +370,8 @@ class Box:
         self.n += 1
         return f"{self.dir}/{word}{self.n}"
 
-    def fake(self, image=None, tls=False):
-        self.things.append(Fake(image, self.tls if tls else None))
+    def fake(self, image=None, tls=False, mutual=False):
+        self.things.append(Fake(image, self.tls if tls else None, mutual))
         return self.things[-1]
 
     def debian(self, **args):

@@ -58,7 +58,7 @@ static int get_manifest(struct registry *r, const struct descriptor *want, struc
 /* get_blobs() - The manifest's configuration and layers */
 static int get_blobs(struct registry *r, const struct buf *text, struct coffer_error *err)
 {
-	struct manifest m;
+	CLEANUP(manifest_free) struct manifest m = { 0 };
 	size_t n = 0;
 	int bad = manifest_parse(buf_data(text), text->len, NULL, &m, err);
 
@@ -89,8 +89,8 @@ static int pull(struct registry *r, const char *name, struct descriptor *top,
 		struct coffer_error *err)
 {
 	autobuf struct buf text = BUF_INIT(DOCUMENT_MANIFEST_MAX);
-	struct descriptor d;
-	struct index x;
+	autodescriptor struct descriptor d = { 0 };
+	CLEANUP(index_free) struct index x = { 0 };
 	int bad = registry_resolve(r, top, err);
 
 	if (bad >= 0)
@@ -98,6 +98,7 @@ static int pull(struct registry *r, const char *name, struct descriptor *top,
 	if (bad >= 0 && d.type && d.type->kind == MEDIA_INDEX) {
 		bad = index_parse(buf_data(&text), text.len, d.media_type, &x, err);
 		buf_consume(&text, text.len);
+		descriptor_free(&d);
 		if (bad >= 0)
 			bad = get_manifest(r, &x.list[0], &d, &text, err);
 	}
@@ -110,7 +111,7 @@ static int push(struct registry *r, const struct reference *ref, struct descript
 		struct coffer_error *err)
 {
 	autobuf struct buf text = BUF_INIT(DOCUMENT_MANIFEST_MAX);
-	struct manifest m = { 0 };
+	CLEANUP(manifest_free) struct manifest m = { 0 };
 	int bad = store_name_get(store, from, top, err);
 
 	if (bad >= 0)
@@ -173,7 +174,7 @@ int main(int argc, char **argv)
 {
 	struct coffer_error err = COFFER_ERROR_INIT;
 	struct descriptor out = { 0 };
-	struct settings settings;
+	struct settings settings = { 0 };
 	bool login;
 	int r;
 
@@ -196,6 +197,9 @@ int main(int argc, char **argv)
 	else
 		printf("ok %s %" PRIu64 " %s\n", out.digest.text, out.size,
 		       out.media_type ? out.media_type : "");
+	descriptor_free(&out);
+	settings_free(&settings);
+	close(how.cancel_fd);
 	store_lease_close(lease);
 	store_close(store);
 	return r < 0;

@@ -288,6 +288,7 @@ static enum http_end http_end_of(const struct http_call *call, CURLcode code)
 	case CURLE_COULDNT_RESOLVE_HOST:
 	case CURLE_COULDNT_RESOLVE_PROXY:
 	case CURLE_COULDNT_CONNECT:
+	case CURLE_PROXY:
 		return HTTP_REFUSED;
 	case CURLE_SSL_CONNECT_ERROR:
 		return HTTP_NOT_TLS;

@@ -84,6 +84,13 @@ static int inquiry_place(struct inquiry *x, struct coffer_error *err)
 	return 0;
 }
 
+static unsigned inquiry_stall(const struct inquiry *x)
+{
+	unsigned stall = x->registry->how.stall ? x->registry->how.stall : REGISTRY_STALL;
+
+	return x->is_slow ? stall * 10 : stall;
+}
+
 /* inquiry_start() - Ask */
 static int inquiry_start(struct inquiry *x, struct coffer_error *err)
 {
@@ -123,7 +130,7 @@ static int inquiry_start(struct inquiry *x, struct coffer_error *err)
 		.url = x->asked,
 		.trust = &e->trust,
 		.show_cert = origin_is_equal(&to, &x->home) && !x->is_token,
-		.stall = x->registry->how.stall ? x->registry->how.stall : REGISTRY_STALL,
+		.stall = inquiry_stall(x),
 		.headers = headers,
 		.body = x->body,
 		.fd = x->fd,
@@ -183,16 +190,20 @@ int inquiry_refuse(const struct inquiry *x, struct coffer_error *err)
 		{ 0, 999, COFFER_ERR_INVALID_ARGUMENT, "an answer that does not fit" },
 	};
 	long status = x->call.status;
-	char words[300];
+	char words[300], at[sizeof(x->home.host) + 8] = "";
+	struct origin there;
 	size_t i = 0;
 
 	while (status < rows[i].from || status > rows[i].to)
 		i++;
 	inquiry_words(x, words, sizeof(words));
+	if (origin_parse(x->asked, &there, NULL) == 0 && !origin_is_equal(&there, &x->home))
+		snprintf(at, sizeof(at), " at %s", there.host);
 	if (status == 429 && x->call.retry_after > 0)
-		return err_set(err, rows[i].kind, 0, "%s; it says to come back in %u s%s",
-			       rows[i].words, x->call.retry_after, words);
-	return err_set(err, rows[i].kind, 0, "%s: status %ld%s", rows[i].words, status, words);
+		return err_set(err, rows[i].kind, 0, "%s; it says to come back in %u s%s%s",
+			       rows[i].words, x->call.retry_after, at, words);
+	return err_set(err, rows[i].kind, 0, "%s: status %ld%s%s", rows[i].words, status, at,
+		       words);
 }
 
 /* inquiry_again() - After a pause, if it has not been tried too often; else @why stays the error */

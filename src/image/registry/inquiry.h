@@ -41,6 +41,7 @@ struct inquiry {
 	void *owner;
 	/* The question; url goes before tail */
 	const char *method;
+	bool is_slow;		   /* there is much to do before it is answered */
 	const char *tail;	   /* behind /v2/REPOSITORY/; borrowed */
 	char *url;		   /* owned; NULL: from @tail */
 	const char *accept;	   /* header, or NULL */

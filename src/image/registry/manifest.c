@@ -256,9 +256,12 @@ int registry_manifest(struct registry *r, const struct descriptor *want, struct 
 		return bad;
 	r->current = q.x.endpoint;
 	if (want && want->size > 0 && want->size != out->size)
-		return err_invalid(err, "%s of %s has %llu bytes instead of %llu", q.x.what,
-				   r->endpoints[r->current].host, (unsigned long long)out->size,
-				   (unsigned long long)want->size);
-	bad = buf_append(body, buf_data(&q.x.text), q.x.text.len);
-	return bad < 0 ? err_sysn(err, bad, "%s", q.x.what) : 0;
+		bad = err_invalid(err, "%s of %s has %llu bytes instead of %llu", q.x.what,
+				  r->endpoints[r->current].host, (unsigned long long)out->size,
+				  (unsigned long long)want->size);
+	else if (buf_append(body, buf_data(&q.x.text), q.x.text.len) < 0)
+		bad = err_sysn(err, ENOBUFS, "%s", q.x.what);
+	if (bad < 0)
+		descriptor_free(out);
+	return bad;
 }

@@ -83,6 +83,7 @@ static int push_goto(struct inquiry *x, enum push_step step, struct coffer_error
 
 	p->step = step;
 	x->method = rows[step].method;
+	x->is_slow = step == PUSH_COMMIT; /* all of it is read once more to see its digest */
 	x->from = p->have;
 	x->length = !rows[step].with_body ? 0 : left < PUSH_PIECE ? left : PUSH_PIECE;
 	snprintf(x->header[0], sizeof(x->header[0]), "%s",
@@ -204,18 +205,24 @@ static int push_patched(struct inquiry *x, struct coffer_error *err)
 	uint64_t sent = x->from + x->length, told = sent;
 	int r;
 
-	if (x->call.status == 416)
-		return push_goto(x, PUSH_STATUS, err);
-	if (x->call.status < 200 || x->call.status > 299)
+	if (x->call.status != 416 && (x->call.status < 200 || x->call.status > 299))
 		return inquiry_refuse(x, err);
-	if (push_told(x, &told) && (told > sent || told < x->from))
+	if (x->call.status == 416)
+		told = x->from;
+	else if (push_told(x, &told) && (told > sent || told < x->from))
 		return err_invalid(err, "the registry says that it has %llu bytes of %llu sent",
 				   (unsigned long long)told, (unsigned long long)sent);
-	if (told > p->have)
-		retry_achieved(&x->retry);
-	p->have = told;
 	r = push_take_location(x, false, err);
-	return r < 0 ? r : push_goto_body(x, err);
+	if (r < 0)
+		return r;
+	p->have = told;
+	if (told > x->from)
+		retry_achieved(&x->retry);
+	if (told == sent)
+		return push_goto_body(x, err);
+	err_set(&x->error, COFFER_ERR_INTERRUPTED, 0, "it has kept %llu of %llu bytes sent",
+		(unsigned long long)(told - x->from), (unsigned long long)x->length);
+	return INQUIRY_AGAIN;
 }
 
 static int push_put(struct inquiry *x, struct coffer_error *err)

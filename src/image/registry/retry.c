@@ -14,11 +14,11 @@
 
 usec_t retry_next(struct retry *r, unsigned after)
 {
-	usec_t pause = RETRY_FIRST << r->tries;
+	usec_t pause;
 
 	if (after > RETRY_AFTER_MAX || r->tries >= RETRY_TRIES || r->all >= RETRY_ALL)
 		return USEC_INFINITY;
-	r->tries++;
+	pause = RETRY_FIRST << r->tries++;
 	r->all++;
 	pause += clock_now() % (pause / 4);
 	return after * USEC_PER_SEC > pause ? after * USEC_PER_SEC : pause;
