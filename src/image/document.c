@@ -19,7 +19,8 @@
 #include "image/json_node.h"
 #include "image/platform.h"
 
-#define DOCUMENT_REF_NAME "org.opencontainers.image.ref.name"
+#define DOCUMENT_REF_NAME  "org.opencontainers.image.ref.name"
+#define DOCUMENT_FULL_NAME "io.containerd.image.name" /* where the other is a tag only */
 #define DOCUMENT_SCHEMA_1 "application/vnd.docker.distribution.manifest.v1+"
 
 void descriptor_free(struct descriptor *d)
@@ -71,6 +72,7 @@ static int document_read_descriptor(const struct json_node *node, struct descrip
 	struct json_node platform = json_node_member(node, "platform");
 	struct json_node notes = json_node_member(node, "annotations");
 	struct json_node name = json_node_member(&notes, DOCUMENT_REF_NAME);
+	struct json_node full = json_node_member(&notes, DOCUMENT_FULL_NAME);
 	const char *text;
 	int r = json_node_expect(node, json_type_object, err);
 
@@ -92,7 +94,7 @@ static int document_read_descriptor(const struct json_node *node, struct descrip
 	d->has_platform = d->platform.os[0] && d->platform.arch[0];
 	if (r == 0)
 		r = json_node_object(&notes, err);
-	return r == 0 ? json_node_copy(&name, &d->ref_name, err) : r;
+	return r == 0 ? json_node_copy(full.json ? &full : &name, &d->ref_name, err) : r;
 }
 
 /* document_read_list() - Descriptors; what was read is the caller's to free, also on failure */

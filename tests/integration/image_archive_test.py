@@ -65,9 +65,9 @@ class Layout:
             "schemaVersion": 2, "mediaType": OCI + "manifest.v1+json", "config": config,
             "layers": packed}, platform={"os": "linux", "architecture": arch}, **more)
 
-    def name(self, descriptor, name):
+    def name(self, descriptor, name, **more):
         self.entries.append({**descriptor,
-                             "annotations": {"org.opencontainers.image.ref.name": name}})
+                             "annotations": {"org.opencontainers.image.ref.name": name, **more}})
         self.write("index.json", json.dumps({"schemaVersion": 2,
                                              "manifests": self.entries}).encode())
 
@@ -109,7 +109,9 @@ def from_skopeo(_box):
         layout = Layout(p.path("in"))
         config, manifest = layout.image(LAYERS)
         layout.name(manifest, "example.com/a:1")
-        p.coffer.do("load", "-i", p.path("in"))
+        # As docker 25 has it, with only the tag in the specification's place.
+        layout.name(manifest, "7", **{"io.containerd.image.name": "example.com/full:7"})
+        expect_text(p.coffer.do("load", "-i", p.path("in")), "example.com/a:1", "example.com/full:7")
         expect_equal(p.image("example.com/a:1")["Id"], config["digest"])
         for kind, name in (("docker-archive", "example.com/b:2"), ("oci-archive", "example.com/c:3")):
             p.skopeo.do("copy", f"oci:{p.path('in')}:example.com/a:1",
