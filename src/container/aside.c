@@ -122,28 +122,24 @@ static int aside_wait(const struct aside_args *args, int fd, struct coffer_error
 static int aside_listen(const struct aside_args *args, int fd, const struct child *child,
 			struct coffer_error *err)
 {
-	struct aside_message m;
-	int r;
+	struct aside_message m = { .kind = ASIDE_TELLS };
+	int r = 0;
 
-	while ((r = aside_wait(args, fd, err)) == 0) {
-		ssize_t n = recv(fd, &m, sizeof(m), 0);
+	while (r == 0 && m.kind != ASIDE_ENDS) {
+		ssize_t n;
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n != sizeof(m))
-			return err_internal(err, "the child that works on the files died");
-		if (m.kind == ASIDE_MAP)
+		r = aside_wait(args, fd, err);
+		n = r < 0 ? 0 : recv(fd, &m, sizeof(m), 0);
+		if (r == 0 && n != sizeof(m))
+			r = err_internal(err, "the child that works on the files died");
+		else if (r == 0 && m.kind == ASIDE_MAP)
 			r = aside_map(args, fd, child, err);
-		else if (m.kind == ASIDE_TELLS && args->told)
+		else if (r == 0 && m.kind == ASIDE_TELLS && args->told)
 			args->told(args->data, m.number);
-		else if (m.kind == ASIDE_ENDS)
-			break;
-		if (r < 0)
-			break;
 	}
 	if (r == 0 && m.result < 0 && err)
 		*err = m.err;
-	return r < 0 ? r : m.result;
+	return r == 0 ? m.result : r;
 }
 
 int aside_run(const struct aside_args *args, struct coffer_error *err)

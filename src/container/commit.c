@@ -240,9 +240,10 @@ static int commit_make_manifest(struct commit *m, struct coffer_error *err)
 		if (r == 0 && descriptor_copy(&m->manifest.layers[m->manifest.nlayers], d) < 0)
 			r = err_nomem(err);
 	}
-	if (r == 0)
+	if (r == 0) {
 		m->manifest.layers[m->manifest.nlayers++] = m->layer;
-	m->layer = r == 0 ? (struct descriptor){ 0 } : m->layer;
+		m->layer = (struct descriptor){ 0 };
+	}
 	return r;
 }
 

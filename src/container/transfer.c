@@ -38,7 +38,8 @@
 
 struct transfer_call {
 	struct agent *agent; /* owned */
-	int verdict_fd;      /* owned */
+	struct agent *thaw;  /* owned; one that nobody calls off. NULL: there is no need */
+	int verdict_fd;	     /* owned */
 	struct transfer_request request;
 	char container[COFFER_ID_MAX + 1];
 	uint32_t port;
@@ -48,6 +49,8 @@ struct transfer_call {
 static void transfer_call_free(struct transfer_call *call)
 {
 	agent_close(call->agent);
+	if (call->thaw)
+		agent_close(call->thaw);
 	close(call->verdict_fd);
 	free(call);
 }
@@ -79,16 +82,13 @@ static void transfer_thaw(struct transfer_call *call)
 	struct coffer_error err = COFFER_ERROR_INIT;
 	Ax__ThawRequest req = AX__THAW_REQUEST__INIT;
 
-	/* Also when nobody waits for the archive any more. */
-	call->agent->ops->set_cancel(call->agent, -1);
 	req.container_id = call->container;
-	if (agent_call(call->agent, AGENT_EXTRAS, "Thaw", &req.base, AGENT_CALL_BUDGET, NULL,
-		       &err) < 0)
+	if (agent_call(call->thaw, AGENT_EXTRAS, "Thaw", &req.base, AGENT_CALL_BUDGET, NULL, &err) <
+	    0)
 		log_warning("continue container %s: %s", call->container, err.message);
 }
 
-static int transfer_get_still(struct transfer_call *call, uint64_t *count,
-			      struct coffer_error *err)
+static int transfer_get_still(struct transfer_call *call, uint64_t *count, struct coffer_error *err)
 {
 	Ax__FreezeRequest req = AX__FREEZE_REQUEST__INIT;
 	int r;
@@ -150,13 +150,15 @@ static int transfer_call_start(struct coffer_container *c, const struct transfer
 {
 	size_t len = strlen(request->path) + 1;
 	struct transfer_call *call = calloc(1, sizeof(*call) + len);
-	autoagent struct agent *agent = NULL;
+	autoagent struct agent *agent = NULL, *thaw = NULL;
 	int sv[2] = { -1, -1 }, r;
 
 	if (!call)
 		return err_nomem(err);
 	call->verdict_fd = -1;
 	r = container_agent_open(c, &agent, err);
+	if (r == 0 && request->pause)
+		r = container_agent_open(c, &thaw, err);
 	if (r == 0 && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0)
 		r = err_sys(err, "socketpair");
 	if (r < 0) {
@@ -168,6 +170,7 @@ static int transfer_call_start(struct coffer_container *c, const struct transfer
 	memcpy(call->container, c->id, sizeof(call->container));
 	call->port = port;
 	call->agent = steal_ptr(agent);
+	call->thaw = steal_ptr(thaw);
 	call->verdict_fd = sv[1];
 	/* Readable for us it is only when the other end is closed. */
 	call->agent->ops->set_cancel(call->agent, call->verdict_fd);
@@ -240,9 +243,8 @@ static int transfer_place(struct coffer_container *c, struct transfer_request *r
 	return request->path ? 0 : err_unsupported(err, "it has no layer of its own");
 }
 
-static int transfer_open_entered(struct coffer_container *c,
-				 const struct transfer_request *request, int cancel_fd,
-				 struct transfer *out, struct coffer_error *err)
+static int transfer_open_entered(struct coffer_container *c, const struct transfer_request *request,
+				 int cancel_fd, struct transfer *out, struct coffer_error *err)
 {
 	struct transfer_request placed = *request;
 	autotransfer struct transfer t = TRANSFER_INIT;

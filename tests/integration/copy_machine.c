@@ -567,6 +567,48 @@ static void test_from_outside(void **state)
 }
 
 /* A stop is the end of a copy, too, and soon. */
+/* By the container's own process; image_commit_test.py has the other way, and images below. */
+static void test_export_and_commit(void **state)
+{
+	struct coffer_images_config config = COFFER_IMAGES_CONFIG_INIT;
+	struct coffer_image_config said = { .size = sizeof(said) };
+	struct coffer_transfer how = COFFER_TRANSFER_INIT;
+	struct coffer_process_config again = COFFER_PROCESS_CONFIG_INIT;
+	struct coffer_process *process;
+	struct coffer_images *images;
+	struct coffer_image *image;
+	int fd = open(at("export.tar"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	again.args = WORDS("/bin/true");
+	assert_int_equal(run("echo exported > /exported"), 0);
+	if (coffer_container_export(box, fd, NULL, &error) < 0)
+		fail_msg("%s", error.message);
+	close(fd);
+	assert_int_equal(host("tar xOf export.tar exported | grep -qx exported"), 0);
+	assert_int_equal(host("tar tf export.tar | grep -qx bin/busybox"), 0);
+	assert_int_not_equal(host("tar tf export.tar | grep -q '^proc/.'"), 0);
+	config.dir = at("images");
+	assert_int_equal(coffer_images_open(&config, &images, &error), 0);
+	if (coffer_container_commit(box, images, NULL, "made", WORDS("CMD [\"echo\", \"hi\"]"), "why",
+				    true, &how, &image, &error) < 0)
+		fail_msg("%s", error.message);
+	coffer_image_get_config(image, &said);
+	assert_string_equal(said.cmd[1], "hi");
+	coffer_image_free(image);
+	how.cancel_fd = eventfd(1, EFD_CLOEXEC);
+	assert_int_equal(coffer_container_commit(box, images, NULL, "never", NULL, NULL, true, &how,
+						 NULL, &error),
+			 -ECANCELED);
+	close(how.cancel_fd);
+	assert_int_equal(coffer_image_find(images, "never", NULL, &image, &error), -ENOENT);
+	assert_int_equal(coffer_images_check(images, false, NULL, NULL, &error), 0);
+	coffer_images_close(images);
+	/* Its processes go on; after one that was called off, soon. */
+	for (int i = 0; i < 100 && coffer_container_exec(box, NULL, &again, &process, &error) < 0; i++)
+		usleep(100000);
+	assert_int_equal(run("true"), 0);
+}
+
 static void test_stop_meanwhile(void **state)
 {
 	pthread_t thread;
@@ -634,7 +676,8 @@ int main(void)
 		cmocka_unit_test(test_archives),     cmocka_unit_test(test_meanwhile),
 		cmocka_unit_test(test_relay_into),   cmocka_unit_test(test_relay_out_of),
 		cmocka_unit_test(test_forward),	     cmocka_unit_test(test_streams),
-		cmocka_unit_test(test_from_outside), cmocka_unit_test(test_stop_meanwhile),
+		cmocka_unit_test(test_from_outside), cmocka_unit_test(test_export_and_commit),
+		cmocka_unit_test(test_stop_meanwhile),
 	};
 
 	if (geteuid() != 0) {
