@@ -12,6 +12,8 @@
 
 #include "base/log.h"
 
+#define CATALOG_DOCUMENTS_MAX 4096
+
 int catalog_append(struct index *x, const struct descriptor *d, struct coffer_error *err)
 {
 	struct descriptor *list = reallocarray(x->list, x->count + 1, sizeof(*list));
@@ -33,8 +35,9 @@ static int catalog_append_manifest(struct coffer_images *images, const struct de
 	return fd < 0 ? fd : catalog_append(out, d, err);
 }
 
+/* @documents: read so far. A small index can name another a thousand times, which does the same */
 static int catalog_collect(struct coffer_images *images, const struct descriptor *d, unsigned depth,
-			   struct index *out, struct coffer_error *err)
+			   unsigned *documents, struct index *out, struct coffer_error *err)
 {
 	autobuf struct buf text = BUF_INIT(DOCUMENT_MANIFEST_MAX);
 	CLEANUP(index_free) struct index x = { 0 };
@@ -49,11 +52,14 @@ static int catalog_collect(struct coffer_images *images, const struct descriptor
 		return 0;
 	if (depth == DOCUMENT_INDEX_DEPTH)
 		return err_invalid(err, "index %s: indices in indices, too deep", d->digest.text);
+	if (++*documents > CATALOG_DOCUMENTS_MAX || out->count > CATALOG_DOCUMENTS_MAX)
+		return err_invalid(err, "index %s: leads to more than %d others", d->digest.text,
+				   CATALOG_DOCUMENTS_MAX);
 	r = store_blob_read(images->store, &d->digest, DOCUMENT_MANIFEST_MAX, &text, err);
 	if (r == 0)
 		r = index_parse(buf_data(&text), text.len, d->media_type, &x, err);
 	for (size_t i = 0; i < x.count && r == 0; i++) {
-		r = catalog_collect(images, &x.list[i], depth + 1, out, err);
+		r = catalog_collect(images, &x.list[i], depth + 1, documents, out, err);
 		if (r == -ENOENT)
 			r = 0;
 	}
@@ -63,7 +69,9 @@ static int catalog_collect(struct coffer_images *images, const struct descriptor
 int catalog_manifests(struct coffer_images *images, const struct descriptor *top, struct index *out,
 		      struct coffer_error *err)
 {
-	return catalog_collect(images, top, 0, out, err);
+	unsigned documents = 0;
+
+	return catalog_collect(images, top, 0, &documents, out, err);
 }
 
 static int catalog_visit(struct coffer_images *images, const struct descriptor *top,

@@ -6,6 +6,7 @@
 
 import json
 import os
+import subprocess
 import sys
 import tarfile
 
@@ -78,14 +79,22 @@ def coffer_to_docker(_box):
     expect_equal(len(found), len(set(found)))
     expect_text(client.do("load", "-i", archive + ".out"), "example.com/fresh:5", "base:4")
     expect_equal(ids(client, ["example.com/fresh:5"]), wanted)
-    # One that it has never seen, whose layer is packed.
-    store.do("import", "-c", 'CMD ["cat", "/etc/passwd"]', f"{WHERE}/busybox.tar.gz", "packed:1")
-    store.do("save", "-o", archive + ".packed", "packed:1")
-    client.do("load", "-i", archive + ".packed")
-    expect_equal(ids(client, ["packed:1"]), [json.loads(store.do("image", "inspect",
-                                                                 "packed:1"))[0]["Id"]])
-    for name, text in (("example.com/fresh:5", "three"), ("packed:1", "root:x:0:0")):
-        expect_text(client.do("run", "--rm", "--network", "none", name), text)
+    expect_text(client.do("run", "--rm", "--network", "none", "example.com/fresh:5"), "three")
+
+
+def packed_to_docker(_box):
+    """Images that docker has never seen, whose layers are packed."""
+    store, client = coffer("packed"), docker()
+    for tool in ("gzip", "xz", "zstd"):
+        tar, name = os.path.join(WHERE, tool + ".tar"), f"packed:{tool}"
+        with open(f"{WHERE}/busybox.tar", "rb") as source, open(tar, "wb") as f:
+            subprocess.run([tool, "-1"], stdin=source, stdout=f, check=True)
+        store.do("import", "-c", 'CMD ["cat", "/etc/passwd"]', tar, name)
+        store.do("save", "-o", tar + ".saved", name)
+        client.do("load", "-i", tar + ".saved")
+        expect_equal(ids(client, [name]),
+                     [json.loads(store.do("image", "inspect", name))[0]["Id"]])
+        expect_text(client.do("run", "--rm", "--network", "none", name), "root:x:0:0")
 
 
 def main():
@@ -93,9 +102,9 @@ def main():
         f.write("{}")
     daemon = start()
     try:
-        os.system(f"gzip -1 < {WHERE}/busybox.tar > {WHERE}/busybox.tar.gz")
         return run_all({"docker to coffer": docker_to_coffer,
-                        "coffer to docker": coffer_to_docker}, RUNTIME)
+                        "coffer to docker": coffer_to_docker,
+                        "packed to docker": packed_to_docker}, RUNTIME)
     finally:
         daemon.stop()
 

@@ -479,6 +479,34 @@ static void test_hostile_content(void **state)
 	}
 }
 
+/* Indices that name the next one a thousand times each, and no image at all. */
+static void test_hostile_index(void **state)
+{
+	static struct tar t;
+	static char text[200 << 10];
+	struct digest d;
+	size_t size = 7;
+	char name[100];
+
+	OK(digest_of("nothing", 7, &d, e));
+	for (int depth = 0; depth < 4; depth++) {
+		size_t n = (size_t)snprintf(text, sizeof(text),
+					    "{\"schemaVersion\":2,\"manifests\":[");
+
+		for (int i = 0; i < 100; i++)
+			n += (size_t)snprintf(text + n, sizeof(text) - n,
+					      "%s{\"mediaType\":\"application/vnd.oci.image.index."
+					      "v1+json\",\"digest\":\"%s\",\"size\":%zu}",
+					      i ? "," : "", d.text, size);
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "]}");
+		OK(digest_of(text, n, &d, e));
+		size = n;
+		snprintf(name, sizeof(name), "blobs/sha256/%s", digest_hex(&d));
+		tar_text(&t, depth < 3 ? name : "index.json", text);
+	}
+	load_fails(&t, "leads to more than");
+}
+
 /* ---- import ---- */
 
 static void test_import(void **state)
@@ -537,6 +565,7 @@ int main(void)
 		cmocka_unit_test(test_docker_without_name),
 		cmocka_unit_test(test_hostile_names),
 		cmocka_unit_test(test_hostile_content),
+		cmocka_unit_test(test_hostile_index),
 		cmocka_unit_test(test_import),
 	};
 

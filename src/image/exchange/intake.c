@@ -175,17 +175,26 @@ static int intake_copy(struct archive *a, struct intake_reader *reader, struct s
 		       const char *name, uint64_t size, struct coffer_error *err)
 {
 	struct exchange *x = reader->in->x;
-	la_ssize_t n;
-	int r;
+	const void *block;
+	int64_t off;
+	size_t n;
+	int ar, r;
 
-	while ((n = archive_read_data(a, x->chunk, EXCHANGE_CHUNK)) > 0) {
-		r = store_part_write(part, x->chunk, (size_t)n, err);
+	while ((ar = archive_read_data_block(a, &block, &n, &off)) != ARCHIVE_EOF) {
+		if (ar != ARCHIVE_OK && ar != ARCHIVE_WARN)
+			return intake_damaged(a, reader, err);
+		if (n == 0)
+			continue;
+		/* A few bytes would be as many as they say, on the disk. */
+		if (off < 0 || (uint64_t)off != store_part_offset(part))
+			return err_invalid(err, "is a file with holes");
+		r = store_part_write(part, block, n, err);
 		if (r < 0)
 			return r;
 		progress_tell(x->progress, COFFER_PROGRESS_BLOB, name, store_part_offset(part),
 			      size);
 	}
-	return n < 0 ? intake_damaged(a, reader, err) : 0;
+	return 0;
 }
 
 /* intake_blob_name() - Whether it is one whose name says its digest */
@@ -264,13 +273,36 @@ static int intake_small(struct archive *a, struct intake_reader *reader,
 	return 0;
 }
 
+static bool intake_has(struct intake *in, const struct descriptor *d)
+{
+	autoclose int fd = store_blob_open(in->x->images->store, &d->digest, NULL, NULL);
+
+	return fd >= 0;
+}
+
+/* What builders add about images need not be whole; then it is left out, as the store wants it.
+ * That an image is not is said when it is asked for. */
+static bool intake_is_wanted(struct intake *in, const struct intake_held *held)
+{
+	CLEANUP(manifest_free) struct manifest m = { 0 };
+	bool whole;
+
+	if (manifest_parse(buf_data(&held->text), held->text.len, NULL, &m, NULL) < 0)
+		return false;
+	whole = intake_has(in, &m.config);
+	for (size_t i = 0; whole && i < m.nlayers; i++)
+		whole = intake_has(in, &m.layers[i]);
+	return whole || manifest_check_image(&m, NULL) == 0;
+}
+
 static int intake_put_held(struct intake *in, struct coffer_error *err)
 {
 	int r = 0;
 
 	for (struct intake_held *h = in->held; r == 0 && h; h = h->next)
-		r = store_blob_put(in->x->images->store, in->x->lease, buf_data(&h->text),
-				   h->text.len, NULL, err);
+		if (intake_is_wanted(in, h))
+			r = store_blob_put(in->x->images->store, in->x->lease, buf_data(&h->text),
+					   h->text.len, NULL, err);
 	return r;
 }
 

@@ -60,9 +60,14 @@ int store_lease_add(struct store_lease *l, const struct digest *d, struct coffer
 	autoclose int lock = store_lock(l->store, LOCK_SH, err);
 	char line[DIGEST_TEXT_MAX + 1];
 	int n = snprintf(line, sizeof(line), "%s\n", d->text), r;
+	struct stat st;
 
 	if (lock < 0)
 		return steal_fd(&lock);
+	/* A prune has to be able to read it. */
+	if (fstat(l->fd, &st) == 0 && st.st_size + n > (off_t)LEASE_MAX)
+		return err_set(err, COFFER_ERR_INVALID_ARGUMENT, ENOSPC,
+			       "more than %zu blobs at once", LEASE_MAX / (size_t)n);
 	r = io_write_full(l->fd, line, (size_t)n);
 	return r < 0 ? err_sysn(err, r, "image store %s: write a lease", l->store->path) : 0;
 }
