@@ -322,9 +322,9 @@ def not_there(box):
 
     @fake.rule("GET", image.layer())
     def lost(q):
-        q.error(404, "BLOB_UNKNOWN", "lost\r\nin\x1bspace")
+        q.error(404, "BLOB_UNKNOWN", "lost\r\nin\x1bspace\x9b5m")
 
-    pull_fails(client, fake, "not-found", "blob " + image.layer(), "BLOB_UNKNOWN: lost??in?space")
+    pull_fails(client, fake, "not-found", "blob " + image.layer(), "BLOB_UNKNOWN: lost??in?space??5m")
 
 
 @case
@@ -498,7 +498,8 @@ def redirect_loop(box):
 @case
 def redirect_astray(box):
     for where, word in (("file:///etc/passwd", "not an URL"), ("gopher://127.0.0.1/", "URL"),
-                        ("http://user:pw@127.0.0.1/", "not an URL"), ("http://[::1", "URL")):
+                        ("http://user:pw@127.0.0.1/", "not an URL"), ("http://[::1", "URL"),
+                        ("http://a\x1b[31m/", "a?[31m")):
         image = Image(1000)
         fake, client = box.fake(image), box.client()
 

@@ -149,6 +149,10 @@ static CURLcode http_set_always(struct http_call *call)
 	HTTP_SET(CURLOPT_NOSIGNAL, 1L);
 	HTTP_SET(CURLOPT_USERAGENT, HTTP_AGENT);
 	HTTP_SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+#if LIBCURL_VERSION_NUM >= 0x075700
+	/* Who gives up does not wait for a name server that does not answer. */
+	lib->easy_setopt(call->easy, CURLOPT_QUICK_EXIT, 1L);
+#endif
 	/* A handle that is used again may still have buffers, and then refuses, which is as well.
 	 */
 	lib->easy_setopt(call->easy, CURLOPT_BUFFERSIZE, HTTP_BUFFER);

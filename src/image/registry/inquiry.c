@@ -63,24 +63,29 @@ int inquiry_own_url(const struct inquiry *x, char **out, struct coffer_error *er
 	return *out ? 0 : err_nomem(err);
 }
 
-/* inquiry_place() - Where it is asked this time, and whose the authorization is */
-static int inquiry_place(struct inquiry *x, struct coffer_error *err)
+/* inquiry_place() - Where it is asked this time, who gets the authorization, and our certificate */
+static int inquiry_place(struct inquiry *x, bool *is_home, bool *is_own, struct coffer_error *err)
 {
-	struct endpoint *e = inquiry_endpoint(x);
-	autofree char *own = NULL, *root = NULL;
-	int r = inquiry_own_url(x, &own, err);
+	autofree char *first = NULL, *root = NULL;
+	struct origin to = { 0 }, own = { 0 };
+	int r = inquiry_own_url(x, &first, err);
 
-	if (r < 0)
-		return r;
+	if (r == 0)
+		r = endpoint_url(inquiry_endpoint(x), "", &root, err);
+	if (r == 0)
+		r = origin_parse(root, &own, err);
 	/* An upload's URL comes from the registry and may be elsewhere. */
-	if (x->is_token)
-		r = origin_parse(own, &x->home, err);
-	else if ((r = endpoint_url(e, "", &root, err)) == 0)
-		r = origin_parse(root, &x->home, err);
+	x->home = own;
+	if (r == 0 && x->is_token)
+		r = origin_parse(first, &x->home, err);
+	free(x->asked);
+	x->asked = x->moved ? steal_ptr(x->moved) : steal_ptr(first);
+	if (r == 0)
+		r = origin_parse(x->asked, &to, err);
 	if (r < 0)
 		return r;
-	free(x->asked);
-	x->asked = x->moved ? steal_ptr(x->moved) : steal_ptr(own);
+	*is_home = origin_is_equal(&to, &x->home);
+	*is_own = origin_is_equal(&to, &own);
 	return 0;
 }
 
@@ -96,16 +101,14 @@ static int inquiry_start(struct inquiry *x, struct coffer_error *err)
 {
 	struct endpoint *e = inquiry_endpoint(x);
 	const char *headers[6] = { NULL };
-	struct origin to;
+	bool is_home = false, is_own = false;
 	size_t n = 0;
 	int r = x->ask ? x->ask(x, err) : 0;
 
 	if (r == 0 && !x->is_token)
 		r = token_renew(x->registry, e, err);
 	if (r == 0)
-		r = inquiry_place(x, err);
-	if (r == 0)
-		r = origin_parse(x->asked, &to, err);
+		r = inquiry_place(x, &is_home, &is_own, err);
 	if (r < 0)
 		return r;
 	if (x->accept)
@@ -113,7 +116,7 @@ static int inquiry_start(struct inquiry *x, struct coffer_error *err)
 	for (size_t i = 0; i < ARRAY_SIZE(x->header); i++)
 		if (x->header[i][0])
 			headers[n++] = x->header[i];
-	if (origin_is_equal(&to, &x->home)) {
+	if (is_home) {
 		const char *who = x->is_token ? x->authorization : e->authorization;
 
 		if (who)
@@ -129,7 +132,7 @@ static int inquiry_start(struct inquiry *x, struct coffer_error *err)
 		.method = x->method,
 		.url = x->asked,
 		.trust = &e->trust,
-		.show_cert = origin_is_equal(&to, &x->home) && !x->is_token,
+		.show_cert = is_own,
 		.stall = inquiry_stall(x),
 		.headers = headers,
 		.body = x->body,
@@ -148,13 +151,12 @@ static int inquiry_start(struct inquiry *x, struct coffer_error *err)
 	return 0;
 }
 
-/* inquiry_words() - What the registry says about its refusal, as one line of printable text */
+/* inquiry_words() - What the registry says about its refusal */
 static void inquiry_words(const struct inquiry *x, char *out, size_t size)
 {
 	autotokener struct json_tokener *tok = json_tokener_new_ex(INQUIRY_DEPTH);
 	autojson struct json_object *top = NULL;
 	struct json_object *list = NULL, *message = NULL, *code = NULL, *first;
-	int n;
 
 	out[0] = '\0';
 	if (!tok || x->text.len == 0)
@@ -166,11 +168,8 @@ static void inquiry_words(const struct inquiry *x, char *out, size_t size)
 		return;
 	json_object_object_get_ex(first, "code", &code);
 	json_object_object_get_ex(first, "message", &message);
-	n = snprintf(out, size, " (%.60s: %.200s)", code ? json_object_get_string(code) : "",
-		     message ? json_object_get_string(message) : "");
-	for (int i = 0; i < n && out[i]; i++)
-		if (out[i] < ' ' || out[i] == 0x7f)
-			out[i] = '?';
+	snprintf(out, size, " (%.60s: %.200s)", code ? json_object_get_string(code) : "",
+		 message ? json_object_get_string(message) : "");
 }
 
 int inquiry_refuse(const struct inquiry *x, struct coffer_error *err)
@@ -206,6 +205,18 @@ int inquiry_refuse(const struct inquiry *x, struct coffer_error *err)
 		       words);
 }
 
+/* inquiry_clean() - What others have said is shown on terminals: one line, nothing that moves a
+ * cursor, be it a control character of ASCII or, in UTF-8, of the other set */
+static void inquiry_clean(char *text)
+{
+	for (unsigned char *p = (unsigned char *)text; *p; p++) {
+		if (*p < ' ' || *p == 0x7f)
+			*p = '?';
+		else if (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)
+			p[0] = p[1] = '?';
+	}
+}
+
 /* inquiry_again() - After a pause, if it has not been tried too often; else @why stays the error */
 static int inquiry_again(struct inquiry *x, const struct coffer_error *why,
 			 struct coffer_error *err)
@@ -220,6 +231,7 @@ static int inquiry_again(struct inquiry *x, const struct coffer_error *why,
 	}
 	snprintf(text, sizeof(text), "%s: %.400s; again in %.1f s", x->what, why->message,
 		 (double)pause / (double)USEC_PER_SEC);
+	inquiry_clean(text);
 	registry_tell(x->registry, COFFER_PROGRESS_RETRY, text, 0, 0);
 	if (x->broken)
 		x->broken(x);
@@ -415,6 +427,7 @@ static bool inquiry_next_endpoint(struct inquiry *x, const struct coffer_error *
 		return false;
 	snprintf(text, sizeof(text), "%s of %s: %.400s; asking the next", x->what,
 		 inquiry_endpoint(x)->host, why->message);
+	inquiry_clean(text);
 	registry_tell(x->registry, COFFER_PROGRESS_RETRY, text, 0, 0);
 	x->endpoint++;
 	x->retry = (struct retry){ 0 };
@@ -432,8 +445,10 @@ static int inquiry_fail(struct inquiry *x, const struct coffer_error *why, struc
 
 	if (inquiry_next_endpoint(x, why))
 		return inquiry_now(x);
-	if (err)
+	if (err) {
 		*err = *why;
+		inquiry_clean(err->message);
+	}
 	if (why->kind == COFFER_ERR_CANCELLED)
 		return -why->err;
 	if (x->is_token)

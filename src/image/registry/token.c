@@ -248,17 +248,19 @@ int token_answer(struct registry *r, struct endpoint *e, const struct http_call 
 	if (ret < 0)
 		return err_wrap(err, "who we are to %s", e->name);
 	e->who_known = true;
+	ret = origin_parse(call->url, &at, err);
+	if (ret < 0)
+		return ret;
+	/* Anybody may have written what came over plain HTTP, also which server to send it to. */
+	if ((e->who.user || e->who.token) && !endpoint_is_safe(e, &at))
+		return err_state(err, "it wants a password over plain HTTP");
 	if (c.scheme == AUTH_BEARER) {
 		e->challenge = c;
 		return token_fetch(r, e, &e->challenge, err);
 	}
 	if (!e->who.user)
 		return err_state(err, "it wants a user and a password: log in first");
-	ret = origin_parse(call->url, &at, err);
-	if (ret == 0 && !endpoint_is_safe(e, &at))
-		ret = err_state(err, "it wants a password over plain HTTP");
-	if (ret == 0)
-		ret = token_basic(&e->who, &basic, err);
+	ret = token_basic(&e->who, &basic, err);
 	if (ret == 0)
 		token_keep(e, basic, USEC_INFINITY);
 	return ret;
