@@ -48,15 +48,19 @@ static ssize_t stream_read_fd(struct exchange *x, int fd, void *out, size_t n,
 static int stream_put_all(struct exchange *x, int fd, struct store_part *part,
 			  struct coffer_error *err)
 {
+	uint64_t total = 0; /* not known */
+	struct stat st;
 	ssize_t n;
 
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+		total = (uint64_t)st.st_size;
 	while ((n = stream_read_fd(x, fd, x->chunk, EXCHANGE_CHUNK, err)) > 0) {
 		int r = store_part_write(part, x->chunk, (size_t)n, err);
 
 		if (r < 0)
 			return r;
 		progress_tell(x->progress, COFFER_PROGRESS_BLOB, "input", store_part_offset(part),
-			      0);
+			      total);
 	}
 	return (int)n;
 }
@@ -72,6 +76,7 @@ int stream_put(struct exchange *x, int fd, struct digest *out, uint64_t *size,
 	if (r < 0)
 		return r;
 	*size = store_part_offset(part);
+	progress_tell(x->progress, COFFER_PROGRESS_BLOB_DONE, "input", *size, *size);
 	return store_part_commit(part, x->lease, out, err);
 }
 
