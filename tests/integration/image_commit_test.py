@@ -118,7 +118,7 @@ class Commits(unittest.TestCase):
         self.assertEqual(members["home/app"].mode, 0o700)
 
     def test_refused(self):
-        before = self.well("images", "-aq")
+        before = self.well("images", "-q")
         blobs = set(os.listdir(self.store.dir + "/blobs/sha256"))
         for args, words in ((("-c", "NONSENSE x", self.box, "bad"), "NONSENSE"), ((self.box, "Bad:Name:x"), "Bad"),
                             (("nobody", "bad"), "nobody")):
@@ -130,7 +130,7 @@ class Commits(unittest.TestCase):
         self.well("exec", self.box, "rm", "/tmp/.wh.x")
         self.assertNotEqual(done.returncode, 0)
         self.assertIn("tmp/.wh.x", done.stdout)
-        self.assertEqual(self.well("images", "-aq"), before)
+        self.assertEqual(self.well("images", "-q"), before)
         self.assertEqual(set(os.listdir(self.store.dir + "/blobs/sha256")), blobs)
         self.assertEqual(os.listdir(self.store.dir + "/parts"), [])
 
