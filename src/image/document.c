@@ -78,11 +78,13 @@ static int document_read_descriptor(const struct json_node *node, struct descrip
 
 	if (r == 0)
 		r = json_node_text(&type, true, &text, err);
-	if (r == 0)
-		r = json_node_copy(&type, &d->media_type, err);
 	if (r < 0)
 		return r;
-	d->type = media_type_find(d->media_type);
+	/* By its name in our table: parameters mean nothing, but would go into headers. */
+	d->type = media_type_find(text);
+	d->media_type = strdup(d->type ? d->type->name : text);
+	if (!d->media_type)
+		return err_nomem(err);
 	r = json_node_digest(&digest, &d->digest, err);
 	if (r == 0)
 		r = document_read_size(&size, d, err);

@@ -83,6 +83,20 @@ static void test_manifest(void **state)
 	manifest_free(&again);
 }
 
+/* Of a type that is known nothing is kept but its name. */
+static void test_media_type_with_parameters(void **state)
+{
+	autofree char *json = text_json(
+	    "{'schemaVersion':2,'manifests':[{'mediaType':'" OCI
+	    "manifest.v1+json;\\r\\nX-More: 1','digest':'" TEXT_DIGEST "','size':1}]}");
+	struct coffer_error err = COFFER_ERROR_INIT;
+	struct index x;
+
+	assert_int_equal(index_parse(json, strlen(json), NULL, &x, &err), 0);
+	assert_string_equal(x.list[0].media_type, OCI "manifest.v1+json");
+	index_free(&x);
+}
+
 static void test_bad_manifests(void **state)
 {
 	static const struct {
@@ -381,6 +395,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_media_types),
 		cmocka_unit_test(test_manifest),
+		cmocka_unit_test(test_media_type_with_parameters),
 		cmocka_unit_test(test_bad_manifests),
 		cmocka_unit_test(test_other_artifact),
 		cmocka_unit_test(test_limits),
