@@ -118,6 +118,29 @@ def push_refused(box):
     expect("t" not in target.got, "a manifest without its blobs")
 
 
+@case
+def challenge_in_the_clear(box):
+    """Who we are is not told to a token server that plain HTTP names, whatever that one speaks."""
+    image = Image(1000)
+    proxy, fake = box.fake(), box.fake(image)
+
+    @proxy.rule("CONNECT", "")
+    def no_tunnel(q):
+        q.reply(405)
+
+    @proxy.rule("HEAD|GET", "http://mirror.test/v2/")
+    def guard(q):
+        q.reply(401, WWW_Authenticate='Bearer realm="https://elsewhere.test/token"')
+
+    client = box.client(settings={fake.host: {"mirrors": ["http://mirror.test"]}},
+                        auths=auths("mirror.test"))
+    client.env.update(http_proxy=f"http://{proxy.host}", https_proxy=f"http://{proxy.host}",
+                      no_proxy="")
+    lines = pull_ok(client, fake, image)
+    expect([e[0] for e in proxy.log] == ["HEAD"], proxy.log)
+    expect(any("password over plain HTTP" in line for line in lines), lines)
+
+
 # --- Debian's registry, and skopeo ---
 
 def skopeo(*args, **env):
