@@ -479,6 +479,21 @@ static void test_hostile_content(void **state)
 	}
 }
 
+/* One byte, a mebibyte in: with a few digits more it would fill the disk. */
+static void test_hole(void **state)
+{
+	static const char head[] = "22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n"
+				   "31 GNU.sparse.realsize=1048577\n25 GNU.sparse.name=holey\n";
+	char data[513] = "1\n1048576\n1\n";
+	struct tar *t = &tar_b;
+
+	memset(t, 0, sizeof(*t));
+	data[512] = 'x';
+	tar_entry(t, "head", 'x', NULL, head, sizeof(head) - 1);
+	tar_entry(t, "holey", '0', NULL, data, sizeof(data));
+	load_fails(t, "entry \"holey\": is a file with holes");
+}
+
 /* Indices that name the next one a thousand times each, and no image at all. */
 static void test_hostile_index(void **state)
 {
@@ -565,6 +580,7 @@ int main(void)
 		cmocka_unit_test(test_docker_without_name),
 		cmocka_unit_test(test_hostile_names),
 		cmocka_unit_test(test_hostile_content),
+		cmocka_unit_test(test_hole),
 		cmocka_unit_test(test_hostile_index),
 		cmocka_unit_test(test_import),
 	};
