@@ -190,7 +190,9 @@ static int ext4_writer_format(struct ext4_writer *w, const struct ext4_format *f
 	if (r < 0)
 		return r;
 	ext4_reserve_inodes(w);
-	size = (off_t)(format->grow || format->layers ? ext2fs_blocks_count(w->fs->super) : format->blocks);
+	if (format->layers)
+		return ext4_inode_reach(w, EXT2_ROOT_INO, err);
+	size = (off_t)(format->grow ? ext2fs_blocks_count(w->fs->super) : format->blocks);
 	if (ftruncate(w->fd, size * EXT4_BLOCK) < 0)
 		return err_sys(err, "size the image file");
 	return 0;

@@ -60,6 +60,7 @@ struct ext4_writer {
 	bool reproducible;
 	int64_t epoch;
 	bool layers;
+	ext2_ino_t reached; /* with layers: up to this one the file is long enough for inodes */
 	uint64_t final_blocks; /* to which the file is cut in the end; 0: it is not */
 	/* Blocks of inodes that are no more, which the library may still have to write. */
 	ext2fs_block_bitmap late; /* owned; NULL: none */
@@ -93,6 +94,8 @@ int ext4_map_store(struct ext4_writer *w, const struct ext4_map *map, ext2_ino_t
 		   struct ext2_inode_large *inode, struct coffer_error *err);
 void ext4_map_free(struct ext4_map *map);
 
+/* ext4_inode_reach() - With layers: make the file as long as reading @ino takes */
+int ext4_inode_reach(struct ext4_writer *w, ext2_ino_t ino, struct coffer_error *err);
 /* ext4_inode_new() - Number of a fresh inode, marked used. Return: 0 or negative errno */
 int ext4_inode_new(struct ext4_writer *w, bool is_dir, ext2_ino_t *ino, struct coffer_error *err);
 /* ext4_inode_init() - An inode with @meta and @links, nothing else */

@@ -23,6 +23,25 @@
 
 #define EXT4_DIR_BYTES_MAX ((size_t)1 << 30)
 
+int ext4_inode_reach(struct ext4_writer *w, ext2_ino_t ino, struct coffer_error *err)
+{
+	ext2_ino_t each = w->fs->super->s_inodes_per_group;
+	dgrp_t group = (ino - 1) / each;
+	struct stat st;
+	off_t end;
+
+	if (!w->layers || ino <= w->reached)
+		return 0;
+	end = (off_t)((ext2fs_inode_table_loc(w->fs, group) + w->fs->inode_blocks_per_group) *
+		      EXT4_BLOCK);
+	if (fstat(w->fd, &st) < 0)
+		return err_sys(err, "stat the image file");
+	if (st.st_size < end && ftruncate(w->fd, end) < 0)
+		return err_sys(err, "size the image file");
+	w->reached = (group + 1) * each;
+	return 0;
+}
+
 int ext4_inode_new(struct ext4_writer *w, bool is_dir, ext2_ino_t *ino, struct coffer_error *err)
 {
 	errcode_t code = ENOENT;
@@ -37,7 +56,7 @@ int ext4_inode_new(struct ext4_writer *w, bool is_dir, ext2_ino_t *ino, struct c
 		return ext4_fail(err, code, "find a free inode");
 	w->last = *ino;
 	ext2fs_inode_alloc_stats2(w->fs, *ino, 1, is_dir);
-	return 0;
+	return ext4_inode_reach(w, *ino, err);
 }
 
 /* Seconds since 1970 with two bits beyond 32, and nanoseconds, as ext4 splits them. */
