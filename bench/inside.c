@@ -203,7 +203,7 @@ static int carry(int fd, const int *others, unsigned n)
 static int verb_pipes(char **argv)
 {
 	unsigned n = (unsigned)atoi(argv[1]);
-	int fds[16], failed, status;
+	int fds[16] = { 0 }, failed, status;
 
 	for (unsigned i = 0; i < n; i++)
 		fds[i] = carry(dial(VMADDR_CID_HOST, (unsigned)atoi(argv[0])), fds, i);
