@@ -78,10 +78,12 @@ static int login_ask(const char *what, bool hidden, int signal_fd, char out[stat
 	quiet = before;
 	if (hidden)
 		quiet.c_lflag &= ~(tcflag_t)ECHO;
+	/* Before we ask: it drops what was typed and shown already. */
+	if (hidden)
+		tcsetattr(tty, TCSAFLUSH, &quiet);
 	dprintf(tty, "%s: ", what);
-	tcsetattr(tty, TCSAFLUSH, &quiet);
 	r = login_read_line(tty, signal_fd, out, err);
-	tcsetattr(tty, TCSAFLUSH, &before);
+	tcsetattr(tty, TCSADRAIN, &before);
 	if (hidden || r < 0)
 		dprintf(tty, "\n");
 	return r < 0 ? err_wrap(err, "%s", what) : 0;
