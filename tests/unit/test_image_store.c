@@ -412,6 +412,7 @@ static void test_lease_end(void **state)
 	struct fixture *f = *state;
 	static struct material m, n;
 	struct store_lease *l;
+	struct store_part *p;
 	struct digest d;
 
 	material_make(&m, 1);
@@ -422,7 +423,16 @@ static void test_lease_end(void **state)
 	OK(material_pull(f->store, l, &n, NULL, e));
 	OK(store_blob_put(f->store, l, "else", 4, &d, e));
 	assert_int_equal(fixture_count(f, "blobs/sha256"), 8);
+	/* A part of ours, and one of somebody else's. */
+	d = of("part", 4);
+	OK(store_lease_add(l, &d, e));
+	OK(store_part_open(f->store, &d, 4, -1, &p, e));
+	store_part_close(p);
+	d = of("prat", 4);
+	OK(store_part_open(f->store, &d, 4, -1, &p, e));
+	store_part_close(p);
 	OK(store_lease_end(l, e));
+	assert_int_equal(fixture_count(f, "parts"), 1);
 	assert_int_equal(fixture_count(f, "blobs/sha256"), 4);
 	assert_int_equal(fixture_count(f, "leases"), 0);
 	assert_true(has(f->store, &m.layers[0]));

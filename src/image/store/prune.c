@@ -131,7 +131,7 @@ static int prune_part(void *data, const char *name, struct coffer_error *err)
 	struct digest d;
 
 	/* Somebody is about to go on with it. */
-	if (p->only || (store_file_digest(name, "", &d) && reach_has(&p->reach, &d)))
+	if (store_file_digest(name, "", &d) ? prune_stays(p, &d) : p->only != NULL)
 		return 0;
 	fd = store_try_hold(p->dir, name);
 	return fd < 0 ? 0 : prune_unlink(p, name, &p->out->parts, err);
