@@ -192,14 +192,18 @@ class Bundles(unittest.TestCase):
         outside = self.new("outside")
         os.mkdir(outside)
         bad = {
-            "through": layer(link("out", outside), entry("out/file", b"x")),
+            "through": layer(entry("gone/file", b"x")),
             "up": layer(entry("../file", b"x")),
             "hard": layer(entry("hard", type=HARD, linkname="../../etc/passwd")),
         }
         for name, content in bad.items():
             with self.subTest(layer=name):
                 self.store.add(name, [BASE, content], Cmd=["sh"])
-                self.refused(name, ["sha256:", {"through": "out/file", "up": "../file", "hard": "hard"}[name]])
+                self.refused(name, ["sha256:", {"through": "gone/file", "up": "../file", "hard": "hard"}[name]])
+        # Links lead as in a container, and so not there.
+        self.store.add("links", [BASE, layer(link("out", outside), entry("out/file", b"x"))], Cmd=["sh"])
+        target, _ = self.made("links")
+        self.assertEqual(os.listdir(target + "/rootfs" + outside), ["file"])
         self.assertEqual(os.listdir(outside), [])
         self.store.add("other", [BASE, (UPPER, gzip.compress(BASE, 1))], Cmd=["sh"])
         self.refused("other", ["sha256:"])
@@ -208,9 +212,9 @@ class Bundles(unittest.TestCase):
 
     def test_refused_to_an_ordinary_user(self):
         user = self.ordinary(ranges=has("newuidmap"))
-        self.store.add("refused", [BASE, UPPER, layer(link("out", "/tmp"), entry("out/file", b"x"))], Cmd=["sh"])
+        self.store.add("refused", [BASE, layer(entry("gone/file", b"x"))], Cmd=["sh"])
         self.store.add("far", [BASE, layer(entry("file", b"x", uid=3000000))], Cmd=["sh"])
-        self.refused("refused", ["out/file"], user)
+        self.refused("refused", ["gone/file"], user)
         if has("newuidmap"):
             self.refused("far", ["file", "3000000"], user)
 

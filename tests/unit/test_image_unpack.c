@@ -273,7 +273,7 @@ static void make_lower(void)
 	put_dir(&a, "a/");
 	put_file(&a, "a/one", "1");
 	put_file(&a, "a/two", "2");
-	put_dir(&a, "a/sub/");
+	put(&a, (struct pax_entry){ .path = "a/sub/", .type = '5', .mode = 0711 }, NULL);
 	put_file(&a, "a/sub/old", "o");
 	put_file(&a, "b", "b");
 	put_link(&a, '2', "l", "a");
@@ -325,6 +325,7 @@ static void test_whiteouts_spare_their_layer(void **state)
 	assert_false(is_there("b"));
 	assert_false(is_there("a/one"));
 	assert_false(is_there("a/sub/old"));
+	assert_int_equal(look("a/sub").st_mode & 07777, 0755);
 	/* The next layer's do not. */
 	a = begin();
 	put_file(&a, ".wh..wh..opq", "");
@@ -367,45 +368,64 @@ static void test_replaced(void **state)
 	assert_int_equal(look(".").st_mtime, NOW);
 }
 
-static void test_nothing_goes_through_links(void **state)
+/* They lead where they would in a container. */
+static void test_links_on_the_way(void **state)
 {
 	struct archive_maker a = begin();
-	char outside[80];
+	char outside[80], inside[160];
 
 	snprintf(outside, sizeof(outside), "%s.outside", root);
 	assert_int_equal(mkdir(outside, 0755), 0);
 	put_link(&a, '2', "out", outside);
-	put_link(&a, '2', "a", "in");
-	put_dir(&a, "in/");
-	put_file(&a, "in/file", "x");
+	put_link(&a, '2', "up", "../../../../../../tmp");
+	put_link(&a, '2', "bin", "usr/bin");
+	put_dir(&a, "usr/");
+	put_dir(&a, "usr/bin/");
+	put_file(&a, "usr/bin/old", "x");
+	put_link(&a, '2', "loop", "loop");
 	lay_well(&a);
 	a = begin();
-	put_file(&a, "out/file", "x");
-	refuse(&a, "out is not a directory");
+	put_file(&a, "bin/tool", "tool");
+	put_file(&a, "bin/.wh.old", "");
+	put_link(&a, '1', "hard", "bin/tool");
+	put_file(&a, "out/file", "in");
+	put_file(&a, "up/deep/file", "in");
+	lay_well(&a);
+	holds("usr/bin/tool", "tool");
+	holds("hard", "tool");
+	assert_false(is_there("usr/bin/old"));
+	assert_int_equal(look("bin").st_mode & S_IFMT, S_IFLNK);
+	snprintf(inside, sizeof(inside), "%s/file", outside + 1);
+	holds(inside, "in");
+	holds("tmp/deep/file", "in");
+	assert_int_equal(rmdir(outside), 0);
 	a = begin();
-	put_file(&a, "out/deep/er/file", "x");
-	refuse(&a, "out");
+	put_file(&a, "bin/.wh..wh..opq", "");
+	put_file(&a, "loop/.wh.x", "");
+	assert_true(lay(&a, false) == 0 || strstr(error.message, "loop"));
+	assert_false(is_there("usr/bin/tool"));
+}
+
+static void test_refused(void **state)
+{
+	struct archive_maker a = begin();
+
+	put_link(&a, '2', "loop", "loop");
+	put_file(&a, "file", "x");
+	put_dir(&a, "dir/");
+	lay_well(&a);
 	a = begin();
-	put_file(&a, "a/file2", "x");
-	refuse(&a, "a is not a directory");
-	a = begin();
-	put_link(&a, '1', "hard", "a/file");
-	refuse(&a, "link to a/file");
+	put_file(&a, "loop/file", "x");
+	refuse(&a, "loop");
 	a = begin();
 	put_link(&a, '1', "hard", "nothing");
 	refuse(&a, "link to nothing");
 	a = begin();
-	put_link(&a, '1', "hard", "in");
+	put_link(&a, '1', "hard", "dir");
 	refuse(&a, "directory");
 	a = begin();
-	put_file(&a, "in/file/below", "x");
-	refuse(&a, "not a directory");
-	/* Hides nothing that is elsewhere. */
-	a = begin();
-	put_file(&a, "a/.wh.file", "");
-	lay(&a, false);
-	assert_true(is_there("in/file"));
-	assert_int_equal(rmdir(outside), 0);
+	put_file(&a, "file/below", "x");
+	refuse(&a, "no directory");
 }
 
 static void test_too_deep(void **state)
@@ -415,6 +435,19 @@ static void test_too_deep(void **state)
 
 	for (int i = 0; i < 500; i++)
 		strcat(path, "d/");
+	put_dir(&a, path);
+	refuse(&a, "nested too deep");
+	assert_false(is_there("d"));
+	/* Nor by links. */
+	a = begin();
+	path[400] = '\0';
+	put_dir(&a, path);
+	put_link(&a, '2', "link", path);
+	lay_well(&a);
+	a = begin();
+	snprintf(path, sizeof(path), "link/");
+	for (int i = 0; i < 200; i++)
+		strcat(path, "e/");
 	put_dir(&a, path);
 	refuse(&a, "nested too deep");
 }
@@ -429,7 +462,8 @@ int main(void)
 		CASE(test_whiteouts),
 		CASE(test_whiteouts_spare_their_layer),
 		CASE(test_replaced),
-		CASE(test_nothing_goes_through_links),
+		CASE(test_links_on_the_way),
+		CASE(test_refused),
 		CASE(test_too_deep),
 	};
 

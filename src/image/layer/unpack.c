@@ -5,9 +5,10 @@
  *	reader.h --> entry --> parent opened --> unpack_make.c
  *	                 '---> whiteout ------> unpack_hide.c
  *
- * The kernel resolves each parent below the directory, and nothing of it may be
- * a symbolic link: what a layer puts there can't lead an entry of its own, or
- * of a later one, elsewhere.  The entry itself is one component in its parent.
+ * The kernel resolves each parent with the directory as its root, so a symbolic
+ * link on the way (/bin -> usr/bin) leads where it would lead in a container,
+ * and never out; what it names is made if it is missing.  The same goes for
+ * images (stack_path.c).  The entry itself is one component in its parent.
  *
  * Directories get their times at the end, when nothing is made in them any more.
  *
@@ -16,15 +17,17 @@
  */
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/path.h"
 #include "image/layer/unpack.h"
 
-#define UNPACK_KNOWN	 1   /* beside hashes of names: the directory's times are remembered */
-#define UNPACK_DEPTH_MAX 400 /* of directories; what is made has to be removable by path.c */
+/* Of directories. A name by way of a link may have twice as many made, and path.c removes 512. */
+#define UNPACK_DEPTH_MAX 250
 
 static void unpack_free(struct unpack *u)
 {
@@ -78,48 +81,40 @@ static int unpack_open(const struct unpack *u, const char *path)
 {
 	if (!*path)
 		return fcntl(u->dir, F_DUPFD_CLOEXEC, 0);
-	return path_open_plain(u->dir, path, O_PATH | O_DIRECTORY, NULL);
+	return path_open_in_root(u->dir, path, O_PATH | O_DIRECTORY, 0, NULL);
 }
 
-static int unpack_fail_parent(int r, const char *path, struct coffer_error *err)
+static int unpack_count(const char *path, size_t n)
 {
-	if (r == -ELOOP || r == -ENOTDIR)
-		return err_invalid(err, "%.200s is not a directory", path);
-	return err_sysn(err, r, "open %.200s", path);
+	int slashes = 0;
+
+	for (size_t i = 0; i < n; i++)
+		slashes += path[i] == '/';
+	return slashes;
 }
 
-/* Directories that no layer names. */
-static int unpack_make_parents(const struct unpack *u, char *path, struct coffer_error *err)
+static int unpack_depth(int fd, struct coffer_error *err)
 {
-	autoclose int at = unpack_open(u, "");
-	char *name = path;
+	char proc[32], path[PATH_MAX];
+	ssize_t n;
 
-	for (;;) {
-		char *end = strchrnul(name, '/'), kept = *end;
-		int fd;
-
-		*end = '\0';
-		fd = openat(at, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (fd < 0 && errno == ENOENT && mkdirat(at, name, 0755) == 0)
-			fd = openat(at, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (fd < 0)
-			return unpack_fail_parent(-errno, path, err);
-		*end = kept;
-		close_fd(&at);
-		at = fd;
-		if (!kept)
-			return steal_fd(&at);
-		name = end + 1;
-	}
+	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
+	n = readlink(proc, path, sizeof(path));
+	if (n == sizeof(path) || (n < 0 && errno == ENAMETOOLONG))
+		return INT_MAX;
+	if (n < 0)
+		return err_sys(err, "read %s", proc);
+	return unpack_count(path, (size_t)n);
 }
 
-static unsigned unpack_depth(const char *path)
+/* By links a name may be much deeper than it looks. */
+static int unpack_check_depth(const struct unpack *u, int fd, struct coffer_error *err)
 {
-	unsigned n = 0;
+	int base = unpack_depth(u->dir, err), depth = base < 0 ? base : unpack_depth(fd, err);
 
-	for (; *path; path++)
-		n += *path == '/';
-	return n;
+	if (depth < 0)
+		return depth;
+	return depth - base > UNPACK_DEPTH_MAX ? err_invalid(err, "nested too deep") : 0;
 }
 
 /* Cut @path in two. Return: its last component; @parent: the rest */
@@ -139,9 +134,9 @@ static int unpack_enter(struct unpack *u, const char *path, bool make, struct co
 {
 	char parent[PATH_MAX];
 	struct stat st;
-	int fd;
+	int fd, r;
 
-	if (strlen(path) >= PATH_MAX || unpack_depth(path) > UNPACK_DEPTH_MAX)
+	if (strlen(path) >= PATH_MAX || unpack_count(path, strlen(path)) > UNPACK_DEPTH_MAX)
 		return err_invalid(err, "nested too deep");
 	u->name = unpack_split(path, parent);
 	if (u->parent_fd >= 0 && strcmp(u->parent, parent) == 0)
@@ -149,12 +144,18 @@ static int unpack_enter(struct unpack *u, const char *path, bool make, struct co
 	close_fd(&u->parent_fd);
 	fd = unpack_open(u, parent);
 	if (fd == -ENOENT && make)
-		fd = unpack_make_parents(u, parent, err);
-	else if (fd < 0 && (make || (fd != -ENOENT && fd != -ENOTDIR)))
-		unpack_fail_parent(fd, parent, err);
+		fd = path_mkdirs_in_root(u->dir, parent, 0755, err);
+	else if (fd == -ENOTDIR && make)
+		err_set(err, COFFER_ERR_INVALID_ARGUMENT, ENOTDIR,
+			"something on its way is no directory");
+	else if (fd < 0 && fd != -ENOENT && fd != -ENOTDIR)
+		err_sysn(err, fd, "open %.200s", parent);
 	if (fd < 0)
-		return fd == -ENOTDIR ? -ENOENT : fd;
+		return fd == -ENOTDIR && !make ? -ENOENT : fd;
 	u->parent_fd = fd;
+	r = unpack_check_depth(u, fd, err);
+	if (r < 0)
+		return r;
 	if (fstat(fd, &st) < 0)
 		return err_sys(err, "stat %.200s", parent);
 	u->parent_ino = st.st_ino;

@@ -12,6 +12,12 @@
 #include "base/inode_map.h"
 #include "image/layer/reader.h"
 
+/* Marks of a directory in unpack.made, beside hashes of names. */
+enum unpack_mark {
+	UNPACK_KNOWN = 1, /* its times are remembered */
+	UNPACK_SWEPT,	  /* there is only this layer's in it */
+};
+
 /* A directory whose times are still to be set. */
 struct unpack_late {
 	char *path; /* owned */
@@ -51,6 +57,8 @@ int unpack_make_link(struct unpack *u, int dir, const char *name, const struct l
 		     struct coffer_error *err);
 /* unpack_make_root() - Owner, mode and so on of the directory itself */
 int unpack_make_root(struct unpack *u, const struct layer_entry *e, struct coffer_error *err);
+/* unpack_make_bare() - Make the directory @fd one that no layer describes */
+int unpack_make_bare(const struct unpack *u, int fd, struct coffer_error *err);
 /* Of struct layer_ops. */
 int unpack_file_data(void *data, const void *bytes, size_t n, uint64_t off,
 		     struct coffer_error *err);

@@ -5,7 +5,7 @@
  * A whiteout hides nothing of its own layer (image-spec 1.0, layer.md), wherever
  * in the archive it stands.  So what the layer has made is remembered by name;
  * of a directory that is not, only what is not goes, and the directory itself
- * if that is all.
+ * if that is all; else it stays as what had to be there, without its attributes.
  *
  * Callers: unpack.c.
  */
@@ -53,6 +53,11 @@ static int unpack_hide_children(struct unpack *u, int fd, struct coffer_error *e
 	}
 	if (fstat(fd, &st) < 0)
 		return err_sys(err, "stat");
+	/* Once for each, however often it is said. */
+	if (inode_map_get(&u->made, st.st_ino, UNPACK_SWEPT))
+		return 0;
+	if (inode_map_put(&u->made, st.st_ino, UNPACK_SWEPT, 1) < 0)
+		return err_nomem(err);
 	while (r == 0 && (errno = 0, de = readdir(d)))
 		if (strcmp(de->d_name, ".") != 0 && strcmp(de->d_name, "..") != 0)
 			r = unpack_hide_at(u, fd, st.st_ino, de->d_name, err);
@@ -63,22 +68,24 @@ static int unpack_hide_at(struct unpack *u, int dir, ino_t dir_ino, const char *
 			  struct coffer_error *err)
 {
 	bool made = inode_map_get(&u->made, dir_ino, unpack_hide_hash(name));
-	int fd, r;
+	autoclose int fd = -1;
+	int r;
 
 	if (!made && (unlinkat(dir, name, 0) == 0 || errno == ENOENT))
 		return 0;
 	if (!made && errno != EISDIR && errno != EPERM)
 		return err_sys(err, "remove %.200s", name);
 	fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 && made && (errno == ENOTDIR || errno == ELOOP || errno == ENOENT))
+		return 0;
 	if (fd < 0)
-		return made && (errno == ENOTDIR || errno == ELOOP)
-			   ? 0
-			   : err_sys(err, "open %.200s", name);
-	r = unpack_hide_children(u, fd, err);
-	if (r == 0 && !made && unlinkat(dir, name, AT_REMOVEDIR) < 0 && errno != ENOTEMPTY &&
-	    errno != EEXIST)
+		return err_sys(err, "open %.200s", name);
+	r = unpack_hide_children(u, fcntl(fd, F_DUPFD_CLOEXEC, 0), err);
+	if (r < 0 || made || unlinkat(dir, name, AT_REMOVEDIR) == 0)
+		return r;
+	if (errno != ENOTEMPTY && errno != EEXIST)
 		return err_sys(err, "remove %.200s", name);
-	return r;
+	return unpack_make_bare(u, fd, err);
 }
 
 int unpack_hide_name(struct unpack *u, struct coffer_error *err)

@@ -171,6 +171,15 @@ static int unpack_clear_xattrs(int fd, struct coffer_error *err)
 	return 0;
 }
 
+int unpack_make_bare(const struct unpack *u, int fd, struct coffer_error *err)
+{
+	int r = unpack_clear_xattrs(fd, err);
+
+	if (r == 0)
+		r = unpack_set_owner(u, fd, "", 0, 0, err);
+	return r == 0 && fchmod(fd, 0755) < 0 ? err_sys(err, "set the mode") : r;
+}
+
 static int unpack_dress_dir(struct unpack *u, const struct layer_entry *e, int fd, bool made,
 			    struct coffer_error *err)
 {
