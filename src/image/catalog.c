@@ -11,8 +11,7 @@
 #include <string.h>
 
 #include "base/log.h"
-
-#define CATALOG_DOCUMENTS_MAX 4096
+#include "image/visited.h"
 
 int catalog_append(struct index *x, const struct descriptor *d, struct coffer_error *err)
 {
@@ -27,17 +26,30 @@ int catalog_append(struct index *x, const struct descriptor *d, struct coffer_er
 	return 0;
 }
 
+static bool catalog_is_same(const struct descriptor *a, const struct descriptor *b)
+{
+	return digest_is_equal(&a->digest, &b->digest) && a->has_platform == b->has_platform &&
+	       strcmp(a->platform.os, b->platform.os) == 0 &&
+	       strcmp(a->platform.arch, b->platform.arch) == 0 &&
+	       strcmp(a->platform.variant, b->platform.variant) == 0;
+}
+
 static int catalog_append_manifest(struct coffer_images *images, const struct descriptor *d,
 				   struct index *out, struct coffer_error *err)
 {
-	autoclose int fd = store_blob_open(images->store, &d->digest, NULL, err);
+	autoclose int fd = -1;
 
-	return fd < 0 ? fd : catalog_append(out, d, err);
+	for (size_t i = 0; i < out->count; i++)
+		if (catalog_is_same(&out->list[i], d))
+			return 0;
+	if (out->count == VISITED_MAX)
+		return err_invalid(err, "more than %d manifests", VISITED_MAX);
+	fd = store_blob_open(images->store, &d->digest, NULL, err);
+	return fd < 0 ? steal_fd(&fd) : catalog_append(out, d, err);
 }
 
-/* @documents: read so far. A small index can name another a thousand times, which does the same */
 static int catalog_collect(struct coffer_images *images, const struct descriptor *d, unsigned depth,
-			   unsigned *documents, struct index *out, struct coffer_error *err)
+			   struct visited *visited, struct index *out, struct coffer_error *err)
 {
 	autobuf struct buf text = BUF_INIT(DOCUMENT_MANIFEST_MAX);
 	CLEANUP(index_free) struct index x = { 0 };
@@ -52,14 +64,14 @@ static int catalog_collect(struct coffer_images *images, const struct descriptor
 		return 0;
 	if (depth == DOCUMENT_INDEX_DEPTH)
 		return err_invalid(err, "index %s: indices in indices, too deep", d->digest.text);
-	if (++*documents > CATALOG_DOCUMENTS_MAX || out->count > CATALOG_DOCUMENTS_MAX)
-		return err_invalid(err, "index %s: leads to more than %d others", d->digest.text,
-				   CATALOG_DOCUMENTS_MAX);
+	r = visited_add(visited, &d->digest, err);
+	if (r != 0)
+		return r < 0 ? r : 0;
 	r = store_blob_read(images->store, &d->digest, DOCUMENT_MANIFEST_MAX, &text, err);
 	if (r == 0)
 		r = index_parse(buf_data(&text), text.len, d->media_type, &x, err);
 	for (size_t i = 0; i < x.count && r == 0; i++) {
-		r = catalog_collect(images, &x.list[i], depth + 1, documents, out, err);
+		r = catalog_collect(images, &x.list[i], depth + 1, visited, out, err);
 		if (r == -ENOENT)
 			r = 0;
 	}
@@ -69,9 +81,9 @@ static int catalog_collect(struct coffer_images *images, const struct descriptor
 int catalog_manifests(struct coffer_images *images, const struct descriptor *top, struct index *out,
 		      struct coffer_error *err)
 {
-	unsigned documents = 0;
+	CLEANUP(visited_free) struct visited visited = { 0 };
 
-	return catalog_collect(images, top, 0, &documents, out, err);
+	return catalog_collect(images, top, 0, &visited, out, err);
 }
 
 static int catalog_visit(struct coffer_images *images, const struct descriptor *top,

@@ -20,6 +20,8 @@
 #include "image/store/store.h"
 
 #define IMAGE_PLATFORM_MAX 100
+#define IMAGE_DOCUMENTS_BYTES                                                                      \
+	((size_t)64 << 20) /* of manifests that one transfer keeps in memory */
 
 DEFINE_CLEANUP(struct coffer_images *, coffer_images_close);
 DEFINE_CLEANUP(struct coffer_image *, coffer_image_free);

@@ -28,6 +28,7 @@ static void pull_end(struct pull *p)
 	for (size_t i = 0; i < p->ndocuments; i++)
 		buf_free(&p->documents[i].text);
 	free(p->documents);
+	visited_free(&p->visited);
 	descriptor_free(&p->top);
 	if (p->registry)
 		registry_close(p->registry);
@@ -40,8 +41,13 @@ static void pull_end(struct pull *p)
 static int pull_keep_document(struct pull *p, const struct digest *digest, struct buf *text,
 			      struct coffer_error *err)
 {
-	struct pull_document *list = reallocarray(p->documents, p->ndocuments + 1, sizeof(*list));
+	struct pull_document *list;
 
+	p->bytes += text->len;
+	if (p->bytes > IMAGE_DOCUMENTS_BYTES)
+		return err_unsupported(err, "its manifests are more than %zu bytes",
+				       IMAGE_DOCUMENTS_BYTES);
+	list = reallocarray(p->documents, p->ndocuments + 1, sizeof(*list));
 	if (!list)
 		return err_nomem(err);
 	p->documents = list;
@@ -100,10 +106,10 @@ static int pull_follow_index(struct pull *p, const struct index *x, unsigned dep
 	chosen = index_choose(x, &p->want, err);
 	if (chosen < 0 && !(all && !p->progress.how.platform && chosen == -ENOENT))
 		return chosen;
-	for (size_t i = 0; i < x->count && r == 0; i++)
-		if (all || (int)i == chosen)
-			r = pull_follow(p, &x->list[i], depth + 1, is_main && (int)i == chosen,
-					err);
+	if (chosen >= 0)
+		r = pull_follow(p, &x->list[chosen], depth + 1, is_main, err);
+	for (size_t i = 0; i < x->count && r == 0 && all; i++)
+		r = pull_follow(p, &x->list[i], depth + 1, false, err);
 	return r;
 }
 
@@ -133,6 +139,9 @@ static int pull_follow(struct pull *p, const struct descriptor *d, unsigned dept
 	if (!d->type || (d->type->kind != MEDIA_INDEX && d->type->kind != MEDIA_MANIFEST))
 		return err_unsupported(err, "%s: %.100s is no media type of an image",
 				       d->digest.text, d->media_type ? d->media_type : "nothing");
+	r = visited_add(&p->visited, &d->digest, err);
+	if (r != 0)
+		return r < 0 ? r : 0;
 	here = pull_read(p, d, &text, err);
 	if (here < 0)
 		return here;
@@ -248,7 +257,8 @@ int coffer_image_pull(struct coffer_images *images, const char *name,
 		return r;
 	r = pull_run(&p, name, out, &why);
 	/* What was refused will be refused again; what broke off is gone on with. */
-	if ((why.kind == COFFER_ERR_INVALID_ARGUMENT || why.kind == COFFER_ERR_UNSUPPORTED) &&
+	if (r < 0 &&
+	    (why.kind == COFFER_ERR_INVALID_ARGUMENT || why.kind == COFFER_ERR_UNSUPPORTED) &&
 	    p.lease)
 		store_lease_end(steal_ptr(p.lease), NULL);
 	if (r < 0 && err)

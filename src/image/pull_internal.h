@@ -8,6 +8,7 @@
 #include "image/images.h"
 #include "image/progress.h"
 #include "image/registry/registry.h"
+#include "image/visited.h"
 
 struct pull_manifest {
 	struct descriptor self;
@@ -36,6 +37,8 @@ struct pull {
 	ssize_t main;			 /* number of the one to be built; -1: none */
 	struct pull_document *documents; /* inner ones first */
 	size_t ndocuments;
+	size_t bytes; /* how long those are together */
+	struct visited visited;
 };
 
 /* pull_blobs() - Fetch what manifests refer to, and build the root of the main one meanwhile */

@@ -16,6 +16,7 @@
 #include "image/catalog.h"
 #include "image/progress.h"
 #include "image/registry/registry.h"
+#include "image/visited.h"
 
 #define PUSH_BATCH 64 /* blobs that are open at once */
 
@@ -32,9 +33,11 @@ struct push {
 	struct progress progress;
 	struct registry *registry; /* owned, as all that follows */
 	struct store_lease *lease;
-	struct descriptor top; /* what is pushed */
+	struct descriptor top;		 /* what is pushed */
 	struct push_document *documents; /* inner ones first */
 	size_t ndocuments;
+	size_t bytes; /* how long those are together */
+	struct visited visited;
 	struct blobset set;
 	char **mounts; /* for each blob the repository that it is in, or NULL */
 };
@@ -47,6 +50,7 @@ static void push_end(struct push *p)
 		manifest_free(&p->documents[i].manifest);
 	}
 	free(p->documents);
+	visited_free(&p->visited);
 	for (size_t i = 0; p->mounts && i < p->set.count; i++)
 		free(p->mounts[i]);
 	free(p->mounts);
@@ -91,6 +95,10 @@ static int push_append(struct push *p, struct push_document *doc, struct coffer_
 {
 	struct push_document *list;
 
+	p->bytes += doc->text.len;
+	if (p->bytes > IMAGE_DOCUMENTS_BYTES)
+		return err_unsupported(err, "its manifests are more than %zu bytes",
+				       IMAGE_DOCUMENTS_BYTES);
 	list = reallocarray(p->documents, p->ndocuments + 1, sizeof(*list));
 	if (!list)
 		return err_nomem(err);
@@ -116,8 +124,12 @@ static int push_collect(struct push *p, const struct descriptor *d, unsigned dep
 		.text = BUF_INIT(DOCUMENT_MANIFEST_MAX),
 	};
 	struct buf *text = &doc.text;
-	int r = store_blob_read(p->images->store, &d->digest, DOCUMENT_MANIFEST_MAX, text, err);
+	int r;
 
+	r = visited_add(&p->visited, &d->digest, err);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	r = store_blob_read(p->images->store, &d->digest, DOCUMENT_MANIFEST_MAX, text, err);
 	if (r == -ENOENT)
 		return push_miss(d, err);
 	if (r == 0 && descriptor_copy(&doc.desc, d) < 0)

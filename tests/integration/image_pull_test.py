@@ -426,6 +426,28 @@ def unknown_layer(box):
 
 
 @case
+def thousandfold(box):
+    """Indices that each name the next one a thousand times: each is followed once."""
+    image = Made(layer(("a", b"1")))
+    fake, coffer = box.fake(image), Coffer(box.path("coffer"))
+    texts, below = {image.digest: (MANIFEST, image.manifest)}, (MANIFEST, image.manifest)
+    for _ in range(3):
+        entry = {"mediaType": below[0], "digest": sha256(below[1]), "size": len(below[1])}
+        below = (INDEX, json.dumps({"schemaVersion": 2, "mediaType": INDEX,
+                                    "manifests": [entry] * 1000}).encode())
+        texts[sha256(below[1])] = below
+
+    @fake.rule("GET|HEAD", "/manifests/")
+    def any_of_them(q):
+        media_type, text = texts.get(q.path.split("/")[-1], below)
+        q.reply(200, text, Content_Type=media_type, Docker_Content_Digest=sha256(text))
+
+    coffer.ok("pull", "-q", "--all-platforms", f"{fake.host}/a/b:t")
+    expect(len(fake.asked("GET", "/manifests/")) == 4, len(fake.log))
+    expect(coffer.inspect(f"{fake.host}/a/b:t")["Id"] == image.id, "another image")
+
+
+@case
 def wrong_platform(box):
     """An image without an index says only in its configuration what it is for."""
     image = Made(layer(("a", b"1")), arch="s390x")
