@@ -19,19 +19,19 @@
 
 #if defined(__aarch64__)
 #define BUILTIN_ARCH   "arm64"
-#define BUILTIN_DIGEST "sha256:2f9912d0f926b07ecb8947caef193ea21a4f85ab7d478eee25659109b4608003"
+#define BUILTIN_DIGEST "sha256:fb92018d5d068366ca226b4e2676a485b6e01d13a149dcd8b8ca657d70d2270c"
 #else
 #define BUILTIN_ARCH   "amd64"
-#define BUILTIN_DIGEST "sha256:09ede37472b4900b4d37d1dc8f6ffa7cf38521697954ac2b63de80c0a63a2b11"
+#define BUILTIN_DIGEST "sha256:35c5c955f1b469dae7325a134506f828f1c07dcf79a471cb42f0bb03157e7ec8"
 #endif
 
 #define BUILTIN_GREETING                                                                           \
 	"cat <<END\\n"                                                                             \
 	"Hello from coffer.\\n"                                                                    \
 	"\\n"                                                                                      \
-	"This was printed by a container in a virtual machine of its own, which booted\\n"         \
-	"Linux $(uname -r) for it and is gone when it ends. No registry was asked: the\\n"         \
-	"image, busybox, is built in.\\n"                                                          \
+	"This was printed by a container in a virtual machine of its own. Its kernel is\\n"        \
+	"Linux $(uname -r), and all of it is gone when it ends. No registry was\\n"                \
+	"asked: the image, busybox, is built in.\\n"                                               \
 	"\\n"                                                                                      \
 	"    coffer run -it coffer/hello sh    look around in here\\n"                             \
 	"    coffer run -it debian bash        run an image from a registry\\n"                    \

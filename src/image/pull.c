@@ -104,7 +104,8 @@ static int pull_follow_index(struct pull *p, const struct index *x, unsigned dep
 	if (depth == DOCUMENT_INDEX_DEPTH)
 		return err_invalid(err, "indices in indices, too deep");
 	chosen = index_choose(x, &p->want, err);
-	if (chosen < 0 && !(all && !p->progress.how.platform && chosen == -ENOENT))
+	/* Who wants all of them need not run any. */
+	if (chosen < 0 && (!all || (is_main && p->progress.how.platform)))
 		return chosen;
 	if (chosen >= 0)
 		r = pull_follow(p, &x->list[chosen], depth + 1, is_main, err);
