@@ -24,6 +24,7 @@ void exchange_close(struct exchange *x)
 	/* What it could not remove is unused, which a prune finds out, too. */
 	if (x->lease)
 		store_lease_end(x->lease, NULL);
+	visited_free(&x->visited);
 	free(x->chunk);
 	*x = (struct exchange){ 0 };
 }

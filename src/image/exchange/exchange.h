@@ -17,19 +17,19 @@
 #include "base/buf.h"
 #include "image/images.h"
 #include "image/progress.h"
+#include "image/visited.h"
 
-#define EXCHANGE_NAME_MAX      1024  /* bytes of a name in an archive */
-#define EXCHANGE_ENTRIES_MAX   65536 /* of an archive */
-#define EXCHANGE_DOCUMENTS_MAX 4096
-#define EXCHANGE_CHUNK	       ((size_t)1 << 20)
+#define EXCHANGE_NAME_MAX    1024  /* bytes of a name in an archive */
+#define EXCHANGE_ENTRIES_MAX 65536 /* of an archive */
+#define EXCHANGE_CHUNK	     ((size_t)1 << 20)
 
 /* What a load or a save works with. */
 struct exchange {
 	struct coffer_images *images;
 	struct progress *progress;
 	struct store_lease *lease;
-	char *chunk;	    /* EXCHANGE_CHUNK bytes */
-	unsigned documents; /* indices and manifests gone through */
+	char *chunk;		/* EXCHANGE_CHUNK bytes */
+	struct visited visited; /* indices and manifests gone through */
 };
 
 /* exchange_open() - With a lease. @x: closed by the caller in any case */

@@ -28,15 +28,14 @@ static void layout_file(const struct digest *d, char out[EXCHANGE_NAME_MAX])
 	snprintf(out, EXCHANGE_NAME_MAX, "blobs/%s/%s", digest_algorithm(d), digest_hex(d));
 }
 
-/* A small index can name another a thousand times, which does the same. */
+/* Once: a small index can name another a thousand times. Return: 1: it has been; 0; negative errno
+ */
 static int layout_visit(struct exchange *x, const struct descriptor *d, int depth,
 			struct coffer_error *err)
 {
 	if (depth > DOCUMENT_INDEX_DEPTH)
 		return err_invalid(err, "index %s: is below too many others", d->digest.text);
-	if (++x->documents > EXCHANGE_DOCUMENTS_MAX)
-		return err_invalid(err, "more than %d manifests", EXCHANGE_DOCUMENTS_MAX);
-	return 0;
+	return visited_add(&x->visited, &d->digest, err);
 }
 
 /* ---- what is in the store ---- */
@@ -237,11 +236,12 @@ static int layout_copy_tree(struct exchange *x, int dir, const struct descriptor
 	CLEANUP(manifest_free) struct manifest m = { 0 };
 	autofree char *text = NULL;
 	size_t len = 0;
-	autoclose int fd = layout_open(dir, &d->digest, err);
-	int r = fd;
+	autoclose int fd = -1;
+	int r = layout_visit(x, d, depth, err);
 
-	if (r >= 0)
-		r = layout_visit(x, d, depth, err);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	r = fd = layout_open(dir, &d->digest, err);
 	if (r >= 0)
 		r = io_read_stream(fd, d->digest.text, DOCUMENT_MANIFEST_MAX, &text, &len, err);
 	if (r < 0)
@@ -311,8 +311,8 @@ static int layout_put_index(struct exchange *x, struct sink *s, const struct des
 	autobuf struct buf text = BUF_INIT(0);
 	int r = layout_visit(x, top, depth, err);
 
-	if (r < 0)
-		return r;
+	if (r != 0)
+		return r < 0 ? r : 0;
 	r = store_blob_read(x->images->store, &top->digest, DOCUMENT_MANIFEST_MAX, &text, err);
 	if (r == -ENOENT)
 		return err_set(err, COFFER_ERR_NOT_FOUND, 0, "%s: not in the store",
