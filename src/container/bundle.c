@@ -82,13 +82,20 @@ static int bundle_check_empty(int fd, struct coffer_error *err)
 
 static int bundle_make_dir(struct bundle *b, struct coffer_error *err)
 {
+	int r;
+
 	b->made = mkdir(b->dir, 0700) == 0;
 	if (!b->made && errno != EEXIST)
 		return err_sys(err, "make the directory");
 	b->fd = open(b->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (b->fd < 0)
 		return err_sys(err, "open");
-	return b->made ? 0 : bundle_check_empty(b->fd, err);
+	if (b->made)
+		return 0;
+	r = bundle_check_empty(b->fd, err);
+	if (r == 0 && fchmod(b->fd, 0700) < 0)
+		return err_sys(err, "close it to others");
+	return r;
 }
 
 static int bundle_make_rootfs(struct bundle *b, struct coffer_error *err)

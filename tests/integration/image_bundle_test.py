@@ -226,6 +226,14 @@ class Bundles(unittest.TestCase):
         self.assertIn("not empty", done.stdout)
         self.assertEqual(os.listdir(target), ["something"])
 
+    def test_found_open(self):
+        """Programs with set-user-id bits are not for others to run, also where others could look."""
+        target = self.new()
+        os.mkdir(target)
+        os.chmod(target, 0o755)
+        self.assertEqual(self.bundle("root", target).returncode, 0)
+        self.assertEqual(stat.S_IMODE(os.stat(target).st_mode), 0o700)
+
 
 if __name__ == "__main__":
     if os.geteuid() != 0:
