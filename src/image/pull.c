@@ -6,8 +6,8 @@
  *	                                                   |
  *	                                                   +--> root file system
  *
- * Documents that are in the store already are not asked for again, and what a
- * manifest of the store refers to is there, too: so a pull of what is here is
+ * Documents that are in the store already are not asked for again, nor what a
+ * manifest of the store refers to, if it is there: so a pull of what is here is
  * the one request, without any other way through the code.  Everything is in
  * the lease before it is looked for.  Documents reach the store after what they
  * refer to and the name comes last: wherever this ends, nothing is half there.
@@ -114,6 +114,19 @@ static int pull_follow_index(struct pull *p, const struct index *x, unsigned dep
 	return r;
 }
 
+/* Whether what a manifest of the store refers to is there, as it should be. */
+static bool pull_is_whole(const struct pull *p, const struct manifest *m)
+{
+	for (size_t i = 0; i <= m->nlayers; i++) {
+		const struct descriptor *d = i < m->nlayers ? &m->layers[i] : &m->config;
+		autoclose int fd = store_blob_open(p->images->store, &d->digest, NULL, NULL);
+
+		if (fd < 0)
+			return false;
+	}
+	return true;
+}
+
 static int pull_follow_manifest(struct pull *p, const struct descriptor *d, const struct buf *text,
 				bool here, bool is_main, struct coffer_error *err)
 {
@@ -123,7 +136,7 @@ static int pull_follow_manifest(struct pull *p, const struct descriptor *d, cons
 	if (r == 0 && is_main)
 		r = manifest_check_image(&m, err);
 	if (r == 0)
-		r = pull_keep_manifest(p, d, &m, here, err);
+		r = pull_keep_manifest(p, d, &m, here && pull_is_whole(p, &m), err);
 	if (r == 0 && is_main)
 		p->main = (ssize_t)p->nmanifests - 1;
 	return r;

@@ -13,7 +13,7 @@
 struct pull_manifest {
 	struct descriptor self;
 	struct manifest manifest;
-	bool here; /* in the store, and so all that it refers to */
+	bool here; /* in the store, with all that it refers to */
 };
 
 /* An index or manifest that was fetched; it reaches the store after what it refers to. */

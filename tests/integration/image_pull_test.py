@@ -244,6 +244,20 @@ def unchanged(box):
 
 
 @case
+def healed(box):
+    """What somebody has taken out of the store comes back."""
+    image = Made(layer(("a", b"1")), layer(("b", b"2")))
+    fake, coffer = box.fake(image), Coffer(box.path("coffer"))
+    name = f"{fake.host}/a/b:t"
+    coffer.ok("pull", name)
+    os.unlink(f"{coffer.store}/blobs/sha256/{image.layers[1]['digest'][7:]}")
+    expect(image.layers[1]["digest"] in "".join(map(str, coffer.run("image", "check"))), "not missed")
+    coffer.ok("pull", name)
+    coffer.check()
+    expect(len(fake.asked("GET", image.layers[0]["digest"])) == 1, "also what was there")
+
+
+@case
 def built_meanwhile(box):
     """The first layers are built into the root while the last one is on its way."""
     image = Made(layer(("a", os.urandom(3 << 20))), layer(("b", b"2")))
@@ -300,6 +314,26 @@ def many_at_once(box):
     expect(coffer.listdir("parts") == [], coffer.listdir("parts"))
     for tag, image in images.items():
         expect(coffer.inspect(f"{fake.host}/a/b:{tag}")["Id"] == image.id, tag)
+    coffer.check()
+
+
+@case
+def pruned_meanwhile(box):
+    """Who prunes takes nothing of a pull, and of what is in use, away."""
+    image = Made(*[layer((f"f{n}", os.urandom(20000))) for n in range(4)])
+    fake, coffer = box.fake(image), Coffer(box.path("coffer"))
+    names = [f"{fake.host}/a/b{n}:t" for n in range(3)]
+    for _ in range(4):
+        pulls = [coffer.start("pull", "-q", name) for name in names]
+        while any(p.poll() is None for p in pulls):
+            coffer.ok("image", "prune", "--force")
+        for p, name in zip(pulls, names):
+            _, err = p.communicate()
+            expect(p.returncode == 0, err)
+            expect(coffer.inspect(name)["Rootfs"], "no root")
+        for name in names:
+            coffer.ok("rmi", name)
+        expect(coffer.listdir("blobs/sha256") == [], coffer.listdir("blobs/sha256"))
     coffer.check()
 
 
