@@ -6,6 +6,9 @@
  * mostly lies so: small pieces are gathered into one write.  A file that comes
  * in pieces may end one inside a block; the next goes on there.
  *
+ * Many archivers know no holes and write zeroes.  Long runs of them become
+ * holes again.
+ *
  * Called by the other files of the writer, and by front ends through
  * ext4_file_write().
  */
@@ -15,6 +18,7 @@
 #include <unistd.h>
 
 #define EXT4_OUT_DIRECT ((size_t)64 << 10) /* from here on copying costs more than a call */
+#define EXT4_HOLE_MIN	((size_t)64 << 10) /* zeroes that make a hole */
 
 static int ext4_pwrite(struct ext4_writer *w, const uint8_t *data, size_t len, uint64_t to,
 		       struct coffer_error *err)
@@ -119,6 +123,57 @@ static ssize_t ext4_file_some(struct ext4_writer *w, struct ext4_file *file, con
 	return r < 0 ? r : (ssize_t)len;
 }
 
+/* Bytes from @off to the end of its block, @len at most. */
+static size_t ext4_block_rest(uint64_t off, size_t len)
+{
+	size_t rest = EXT4_BLOCK - (size_t)(off % EXT4_BLOCK);
+
+	return rest < len ? rest : len;
+}
+
+/* How many zeroes @data begins with, up to the end of a block or all of it. */
+static size_t ext4_zeroes(const uint8_t *data, size_t len, uint64_t off)
+{
+	size_t n = 0;
+
+	while (n < len) {
+		size_t step = ext4_block_rest(off + n, len - n);
+
+		if (data[n] || memcmp(data + n, data + n + 1, step - 1) != 0)
+			break;
+		n += step;
+	}
+	return n;
+}
+
+/* How much of it comes before a hole. */
+static size_t ext4_before_hole(const uint8_t *data, size_t len, uint64_t off)
+{
+	size_t n = ext4_block_rest(off, len);
+
+	while (n < len) {
+		size_t zeroes = ext4_zeroes(data + n, len - n, off + n);
+
+		if (zeroes >= EXT4_HOLE_MIN)
+			break;
+		n += zeroes ? zeroes : ext4_block_rest(off + n, len - n);
+	}
+	return n;
+}
+
+/* Zeroes that need not be written: where the file has no block yet, and going on from a hole or
+ * enough for one. */
+static size_t ext4_file_skip(const struct ext4_file *file, const uint8_t *data, size_t len,
+			     uint64_t off)
+{
+	size_t zeroes;
+
+	if (off - file->pos < ext4_file_tail(file))
+		return 0;
+	zeroes = ext4_zeroes(data, len, off);
+	return zeroes >= EXT4_HOLE_MIN || off > file->pos ? zeroes : 0;
+}
+
 int ext4_file_write(struct ext4_writer *w, struct ext4_file *file, const void *data, size_t len,
 		    uint64_t off, struct coffer_error *err)
 {
@@ -127,14 +182,17 @@ int ext4_file_write(struct ext4_writer *w, struct ext4_file *file, const void *d
 	if (off < file->pos)
 		return err_internal(err, "a file's bytes come in the wrong order");
 	while (len) {
-		ssize_t n = ext4_file_some(w, file, p, len, off, err);
+		ssize_t n = (ssize_t)ext4_file_skip(file, p, len, off);
 
-		if (n < 0)
-			return (int)n;
+		if (n == 0) {
+			n = ext4_file_some(w, file, p, ext4_before_hole(p, len, off), off, err);
+			if (n < 0)
+				return (int)n;
+			file->pos = off + (uint64_t)n;
+		}
 		p += n;
 		len -= (size_t)n;
 		off += (uint64_t)n;
-		file->pos = off;
 	}
 	return 0;
 }

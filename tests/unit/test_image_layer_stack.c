@@ -470,6 +470,50 @@ static void test_sparse(void **state)
 	stack_refused(s, &t, 1, "entry \"back\":");
 }
 
+/* Zeroes that an archiver has written out, and what must not be lost between them. */
+static void test_zeroes_become_holes(void **state)
+{
+	static const size_t marks[] = { 0,	 1,	   4095,    70000,   262143,  262144,
+					300001,  524287,   1 << 20, 2000003, 3 << 20, (4 << 20) - 1 };
+	struct scratch *s = *state;
+	uint8_t *data = calloc(1, 4 << 20), *back = malloc(4 << 20);
+	struct tar t = { 0 };
+	ext2_filsys fs;
+	char name[8];
+
+	for (size_t i = 0; i < ARRAY_SIZE(marks); i++) {
+		memset(data, 0, 4 << 20);
+		for (size_t k = 0; k <= i; k++)
+			data[marks[k]] = (uint8_t)(k + 1);
+		sprintf(name, "%zu", i);
+		tar_add(&t, &(struct tar_entry){ .name = name, .data = data,
+						 .len = (4 << 20) - i * 511 });
+	}
+	memset(data, 0, 4 << 20);
+	tar_add(&t, &(struct tar_entry){ .name = "zero", .data = data, .len = 4 << 20 });
+	memset(data, 'x', 4 << 20);
+	tar_add(&t, &(struct tar_entry){ .name = "full", .data = data, .len = 4 << 20 });
+	fs = stack_ok(s, &t, 1);
+	for (size_t i = 0; i < ARRAY_SIZE(marks); i++) {
+		size_t len = (4 << 20) - i * 511;
+
+		memset(data, 0, 4 << 20);
+		for (size_t k = 0; k <= i; k++)
+			data[marks[k]] = (uint8_t)(k + 1);
+		sprintf(name, "/%zu", i);
+		image_read(fs, name, 0, back, (unsigned)len);
+		assert_memory_equal(back, data, len);
+		assert_true(image_stat(fs, name).i_blocks < 2048);
+	}
+	assert_int_equal(image_stat(fs, "/zero").i_size, 4 << 20);
+	/* What comes before it is seen to be long enough is written. */
+	assert_true(image_stat(fs, "/zero").i_blocks <= 128 + 8);
+	assert_int_equal(image_stat(fs, "/full").i_blocks, 8192);
+	ext2fs_close_free(&fs);
+	free(data);
+	free(back);
+}
+
 /* More runs than an inode holds, in a file that goes away again. */
 static void test_extent_trees(void **state)
 {
@@ -640,6 +684,7 @@ int main(void)
 		stack_test(test_deep),
 		stack_test(test_xattrs),
 		stack_test(test_sparse),
+		stack_test(test_zeroes_become_holes),
 		stack_test(test_extent_trees),
 		stack_test(test_space_comes_back),
 		stack_test(test_many_groups),
