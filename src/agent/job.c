@@ -19,7 +19,7 @@
  * The child is reaped by reaper.c like any orphan.  Ids of users are the machine's: a container's
  * user namespace is not entered.
  *
- * Callers: rpc_files.c, rpc_copy.c, rpc_copy_stream.c, rpc_archive.c.
+ * Callers: rpc_files.c, rpc_names.c, rpc_copy.c, rpc_copy_stream.c, rpc_archive.c.
  */
 #include "agent/job.h"
 

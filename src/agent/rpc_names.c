@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "agent/guestpath.h"
+#include "agent/job.h"
 #include "agent/names.h"
 #include "agent/rpc.h"
 #include "base/io.h"
@@ -15,48 +16,61 @@
 
 #define RPC_NAMES_MODE 0644
 
-/* <location>/etc, made when it is missing. Return: descriptor or negative errno */
-static int rpc_names_open_etc(const struct agent *agent, const char *location,
-			      struct coffer_error *err)
+struct rpc_names {
+	const char *location, *name, *text;
+	const ProtobufCMessageDescriptor *reply;
+};
+
+/* Below <location>/etc, which is made when it is missing. */
+static int rpc_names_write(struct job *job, const struct rpc_names *names, struct coffer_error *err)
+{
+	autoclose int etc = path_mkdirs_in_root(job->gp.rootfd, job->gp.path, 0755, err);
+
+	if (etc < 0)
+		return etc;
+	return io_swap_file(etc, names->name, names->text, strlen(names->text), RPC_NAMES_MODE,
+			    err);
+}
+
+static int rpc_names_job(struct job *job, const void *arg, struct coffer_error *err)
+{
+	const struct rpc_names *names = arg;
+	int r = rpc_names_write(job, names, err);
+
+	if (r < 0)
+		return err_wrap(err, "%.256s/etc/%s", names->location, names->name);
+	return job_say(job, &rpc_empty.base, err);
+}
+
+static void rpc_names_put(struct grpc_call *call, struct agent *agent,
+			  const struct rpc_names *names)
 {
 	autoguestplace struct guestplace place = GUESTPLACE_INIT;
-	autoguestpath struct guestpath gp = GUESTPATH_INIT;
-	autofree char *etc = path_join(location, "etc");
-	int r;
-
-	if (!etc)
-		return err_nomem(err);
-	r = guestplace_of_path(agent, etc, &place, err);
-	if (r == 0)
-		r = guestplace_open(&place, &gp, err);
-	return r < 0 ? r : path_mkdirs_in_root(gp.rootfd, gp.path, 0755, err);
-}
-
-static int rpc_names_write(const struct agent *agent, const char *location, const char *name,
-			   const char *text, struct coffer_error *err)
-{
-	autoclose int path = rpc_names_open_etc(agent, location, err);
-
-	if (path < 0)
-		return path;
-	return io_swap_file(path, name, text, strlen(text), RPC_NAMES_MODE, err);
-}
-
-static void rpc_names_put(struct grpc_call *call, const struct agent *agent, const char *location,
-			  const char *name, const char *text)
-{
 	struct coffer_error err = COFFER_ERROR_INIT;
-	int r;
+	autofree char *etc = NULL;
+	struct job_args args = { .fn = rpc_names_job,
+				 .arg = names,
+				 .place = &place,
+				 .reply = names->reply,
+				 .quick = true,
+				 .contract = true,
+				 .data = -1 };
 
-	if (location[0] != '/') {
-		err_invalid(&err, "location \"%.256s\" is not absolute", location);
+	if (names->location[0] != '/') {
+		err_invalid(&err, "location \"%.256s\" is not absolute", names->location);
 		rpc_refuse(call, &err);
 		return;
 	}
-	r = rpc_names_write(agent, location, name, text, &err);
-	if (r < 0)
-		err_wrap(&err, "%.256s/etc/%s", location, name);
-	rpc_done(call, r, &err);
+	etc = path_join(names->location, "etc");
+	if (!etc)
+		err_nomem(&err);
+	if (!etc || guestplace_of_path(agent, etc, &place, &err) < 0) {
+		job_refuse(call, true, &err);
+		return;
+	}
+	/* Until its init runs nobody has mounted anything there. */
+	place.foreign = place.init != 0;
+	job_answer(agent, call, &args);
 }
 
 void rpc_configure_dns(struct grpc_call *call, const ProtobufCMessage *msg, void *data)
@@ -68,7 +82,9 @@ void rpc_configure_dns(struct grpc_call *call, const ProtobufCMessage *msg, void
 	if (names_dns_text(req, &text, &err) < 0)
 		rpc_refuse(call, &err);
 	else
-		rpc_names_put(call, data, req->location, "resolv.conf", text);
+		rpc_names_put(call, data,
+			      &(struct rpc_names){ req->location, "resolv.conf", text,
+						   &sc__configure_dns_response__descriptor });
 }
 
 void rpc_configure_hosts(struct grpc_call *call, const ProtobufCMessage *msg, void *data)
@@ -80,5 +96,7 @@ void rpc_configure_hosts(struct grpc_call *call, const ProtobufCMessage *msg, vo
 	if (names_hosts_text(req, &text, &err) < 0)
 		rpc_refuse(call, &err);
 	else
-		rpc_names_put(call, data, req->location, "hosts", text);
+		rpc_names_put(call, data,
+			      &(struct rpc_names){ req->location, "hosts", text,
+						   &sc__configure_hosts_response__descriptor });
 }
