@@ -2,10 +2,6 @@
 /*
  * container/config.c - the caller's configuration, checked and owned
  *
- * A caller built against an older header hands in a shorter struct: what it
- * does not have takes the default.  One built against a newer header hands in
- * a longer struct, which is fine as long as the part we do not know is zero.
- *
  * All that can be told without touching files is told here, so that a wrong
  * value never costs a boot.
  */
@@ -19,6 +15,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/sized.h"
 #include "base/spawn.h"
 #include "container/document.h"
 #include "container/relay.h"
@@ -26,22 +23,6 @@
 #include "vmm/config.h"
 
 #define CONFIG_MEMORY_SPARE (UINT64_C(128) << 20) /* of the machine, beside a limit */
-
-/* Copy a versioned struct of a caller into ours. */
-static int config_import(void *dst, size_t dst_size, const void *src, size_t src_size,
-			 const char *what, struct coffer_error *err)
-{
-	const unsigned char *p = src;
-
-	if (src_size < sizeof(size_t))
-		return err_invalid(err, "%s: its size is not set", what);
-	for (size_t i = dst_size; i < src_size; i++)
-		if (p[i])
-			return err_unsupported(err, "%s: made for a newer libcoffer", what);
-	memset(dst, 0, dst_size);
-	memcpy(dst, src, src_size < dst_size ? src_size : dst_size);
-	return 0;
-}
 
 /* What a copy owns beside itself. */
 struct config_block {
@@ -232,7 +213,7 @@ int config_take_process(const struct coffer_process_config *in, struct coffer_pr
 		return err_nomem(err);
 	for (int i = 0; i < COFFER_STREAM_COUNT; i++)
 		p->fds[i] = -1;
-	r = in ? config_import(&p->config, sizeof(p->config), in, in->size, "process", err)
+	r = in ? sized_import(&p->config, sizeof(p->config), in, "process", err)
 	       : err_invalid(err, "process: not given");
 	if (r == 0)
 		r = config_own_process(p, err);
@@ -381,7 +362,7 @@ int config_take_container(const struct coffer_container_config *in,
 	*out = NULL;
 	if (!p)
 		return err_nomem(err);
-	r = config_import(&p->config, sizeof(p->config), in, in->size, "container", err);
+	r = sized_import(&p->config, sizeof(p->config), in, "container", err);
 	if (r == 0) {
 		config_fill(&p->config);
 		r = config_own_container(p, err);
