@@ -15,7 +15,7 @@ struct pull_opts {
 #define FIELD(member) offsetof(struct pull_opts, member)
 static const struct opt_row pull_rows[] = {
 	{ "platform", 0, OPT_STRING, FIELD(platform), "OS/ARCH[/VARIANT]",
-	  "Of an image with several (default: this machine's)" },
+	  "Of an image with several (default: pull this machine's, push all)" },
 	{ "all-platforms", 0, OPT_FLAG, FIELD(all_platforms), NULL, "All of them" },
 	{ "parallel", 0, OPT_COUNT, FIELD(parallel), "N", "Blobs at once (default: 4)", 1, 16 },
 	{ "quiet", 'q', OPT_FLAG, FIELD(quiet), NULL, "Tell only the name" },
