@@ -194,9 +194,21 @@ static void test_part_without_digest(void **state)
 {
 	struct fixture *f = *state;
 	struct digest want = of("abc", 3), got;
-	struct store_part *p;
+	struct store_part *p, *q;
 	struct store_lease *l;
+	char path[128];
+	int fd;
 
+	/* What a process has left that was killed goes; another's does not. */
+	snprintf(path, sizeof(path), "%s/parts/new-0123", f->dir);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	close(fd);
+	OK(store_part_open(f->store, NULL, UINT64_MAX, -1, &p, e));
+	OK(store_part_open(f->store, NULL, UINT64_MAX, -1, &q, e));
+	assert_int_equal(access(path, F_OK), -1);
+	assert_int_equal(fixture_count(f, "parts"), 2);
+	store_part_close(p);
+	store_part_close(q);
 	OK(store_part_open(f->store, NULL, UINT64_MAX, -1, &p, e));
 	OK(store_part_write(p, "xyz", 3, e));
 	store_part_close(p);

@@ -23,6 +23,7 @@
 #include "base/io.h"
 #include "image/store/store_internal.h"
 
+#define PART_UNKNOWN "new-" /* what has no digest yet */
 #define PART_WAIT_MS 20
 #define PART_CHUNK   ((size_t)1 << 20)
 
@@ -156,10 +157,25 @@ static int part_open_known(struct store_part *p, int cancel_fd, struct coffer_er
 	return r != 0 ? r : part_rehash(p, cancel_fd, err);
 }
 
+/* Nobody can go on with what a process has left that was killed. */
+static int part_sweep(void *data, const char *name, struct coffer_error *err)
+{
+	const struct store *s = data;
+	autoclose int fd = -1;
+
+	if (strncmp(name, PART_UNKNOWN, strlen(PART_UNKNOWN)) == 0)
+		fd = store_try_hold(s->parts, name);
+	if (fd >= 0)
+		unlinkat(s->parts, name, 0);
+	return 0;
+}
+
 static int part_open_unknown(struct store_part *p, struct coffer_error *err)
 {
-	int r = store_random_name("new-", p->name, err);
+	int r = store_each(p->store->parts, "parts", part_sweep, p->store, err);
 
+	if (r == 0)
+		r = store_random_name(PART_UNKNOWN, p->name, err);
 	if (r < 0)
 		return r;
 	p->fd = store_hold(p->store, p->name, -1, err);
