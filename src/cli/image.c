@@ -56,7 +56,8 @@ static int cli_image_prune(const struct cli *cli, const struct cli_verb *verb, i
 	if (code >= 0)
 		return code;
 	if (!opts.force && !image_confirm(&opts)) {
-		err_set(&err, COFFER_ERR_CANCELLED, 0, "image prune: nothing removed (see --force)");
+		err_set(&err, COFFER_ERR_CANCELLED, 0,
+			"image prune: nothing removed (see --force)");
 		return images_failed(&err);
 	}
 	if (coffer_images_open(NULL, &images, &err) < 0 ||

@@ -15,7 +15,7 @@
 #define LIST_COMMAND_MAX 45 /* bytes of a history's command, unless all are wanted */
 
 struct list_opts {
-	bool help, quiet, whole, digests;
+	bool help, all, quiet, whole, digests;
 	const char *format, *platform;
 };
 
@@ -23,6 +23,7 @@ static const char *const list_formats[] = { "table", "json", NULL };
 
 #define FIELD(member) offsetof(struct list_opts, member)
 static const struct opt_row list_rows[] = {
+	{ "all", 'a', OPT_FLAG, FIELD(all), NULL, "Accepted; all are listed anyway" },
 	{ "digests", 0, OPT_FLAG, FIELD(digests), NULL, "With their digests" },
 	{ "quiet", 'q', OPT_FLAG, FIELD(quiet), NULL, "Only ids" },
 	{ "no-trunc", 0, OPT_FLAG, FIELD(whole), NULL, "Whole ids" },

@@ -27,9 +27,10 @@ static const char *const inspect_types[] = { "container", "image", NULL };
 
 #define FIELD(member) offsetof(struct inspect_opts, member)
 static const struct opt_row inspect_rows[] = {
-	{ "type", 0, OPT_WORD, FIELD(type), "TYPE", "container or image (default: the first of them)",
-	  .words = inspect_types },
-	{ "platform", 0, OPT_STRING, FIELD(platform), "OS/ARCH[/VARIANT]", "Of an image with several" },
+	{ "type", 0, OPT_WORD, FIELD(type), "TYPE",
+	  "container or image (default: the first of them)", .words = inspect_types },
+	{ "platform", 0, OPT_STRING, FIELD(platform), "OS/ARCH[/VARIANT]",
+	  "Of an image with several" },
 	{ "help", 'h', OPT_FLAG, FIELD(help), NULL, "Show this help" },
 };
 

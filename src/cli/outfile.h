@@ -25,8 +25,8 @@ int outfile_commit(struct outfile *f, struct coffer_error *err);
 /* outfile_close() - Without a commit nothing of it stays */
 void outfile_close(struct outfile *f);
 
-/* outfile_open_input() - @path for reading; NULL or "-": stdin, which may not be a terminal. Return:
- * descriptor, to be closed */
+/* outfile_open_input() - @path for reading; NULL or "-": stdin, which may not be a terminal.
+ * Return: descriptor, to be closed */
 int outfile_open_input(const char *path, struct coffer_error *err);
 
 #endif /* CLI_OUTFILE_H */

@@ -12,8 +12,8 @@
 struct run_opts {
 	bool help, interactive, tty, read_only, timing, detach, rm, init, rootfs_share, quiet;
 	const char *rootfs, *name, *workdir, *user, *hostname, *machine, *kernel, *initrd;
-	const char *platform, *container_cpus, *layer, *journal, *stop_signal, *cidfile, *entrypoint,
-	    *pull;
+	const char *platform, *container_cpus, *layer, *journal, *stop_signal, *cidfile;
+	const char *entrypoint, *pull;
 	struct opt_list env, env_file, mount, volume, tmpfs, cap_add, cap_drop, ulimit, security,
 	    add_host, dns, dns_search, dns_option, sysctl, group_add, socket_in, socket_out, label;
 	unsigned cpus, pids, stop_timeout;

@@ -140,7 +140,7 @@ static bool stats_add_numbers(struct json_object *obj, const struct coffer_stats
 static int stats_json(const struct stats_row *row, struct coffer_error *err)
 {
 	autojson struct json_object *obj = json_object_new_object();
-	struct stats_text t;
+	struct stats_text t = { 0 };
 
 	stats_print(row, &t);
 	if (!obj || !json_add(obj, "ID", json_object_new_string(row->id)) ||
@@ -161,7 +161,7 @@ static int stats_json(const struct stats_row *row, struct coffer_error *err)
 
 static void stats_row(const struct stats_row *row, struct table *table)
 {
-	struct stats_text t;
+	struct stats_text t = { 0 };
 
 	stats_print(row, &t);
 	if (row->now.categories & ~(unsigned)COFFER_STATS_COST)
