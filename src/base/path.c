@@ -29,6 +29,7 @@
 #define PATH_PROC_ROOT_INO 1
 #define PATH_NAME_ROOM  (NAME_MAX + 2) /* for one that is too long, so that it is refused */
 #define PATH_DEPTH_MAX  512 /* directories held open by path_remove_tree() */
+#define PATH_MADE_MAX   250 /* in each other by one call: they have to be removable */
 
 static int path_openat2(int dirfd, const char *path, int flags, mode_t mode, uint64_t resolve)
 {
@@ -91,7 +92,7 @@ struct path_walk {
 	int rootfd;
 	char done[PATH_MAX]; /* resolved so far; "" is the root */
 	char rest[PATH_MAX]; /* what comes after it */
-	unsigned links;
+	unsigned links, made;
 };
 
 /* The next name of w->rest, cut out of it; "" at the end. */
@@ -149,6 +150,8 @@ static int path_walk_step(struct path_walk *w, const char *name, bool file, mode
 	int r;
 
 	if (fd == -ENOENT) {
+		if (w->made++ == PATH_MADE_MAX)
+			return -ELOOP;
 		dir = path_walk_open(w, "");
 		if (dir < 0)
 			return dir;

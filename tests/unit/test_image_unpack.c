@@ -450,6 +450,14 @@ static void test_too_deep(void **state)
 		strcat(path, "e/");
 	put_dir(&a, path);
 	refuse(&a, "nested too deep");
+	/* Nor by what one leads to, all of which would be made at once. */
+	a = begin();
+	path[0] = '\0';
+	for (int i = 0; i < 590; i++)
+		strcat(path, "f/");
+	put_link(&a, '2', "far", path);
+	put_file(&a, "far/file", "x");
+	refuse(&a, "far");
 }
 
 int main(void)
