@@ -119,6 +119,22 @@ def push_refused(box):
 
 
 @case
+def push_in_the_clear(box):
+    """An upload that HTTPS begins does not go on over plain HTTP."""
+    image = Image(5000)
+    source, target = box.fake(image), box.fake(tls=True)
+    client = box.client(settings={target.host: {"ca": box.tls.ca}})
+    pull_ok(client, source, image)
+
+    @target.rule("POST", "/uploads/")
+    def elsewhere(q):
+        q.reply(202, Location="http://192.0.2.7/up/1?state=5")
+
+    _, end = client.run(f"{target.host}/c:t", "push", f"from={source.host}/a/b:t")
+    expect(end.startswith("error ") and "over plain HTTP on 192.0.2.7" in end, end)
+
+
+@case
 def challenge_in_the_clear(box):
     """Who we are is not told to a token server that plain HTTP names, whatever that one speaks."""
     image = Image(1000)
