@@ -206,6 +206,8 @@ static void whiteouts_ok(struct scratch *s, bool first)
 			tar_file(&t[1], ".wh.absent", "");
 			tar_file(&t[1], "absent/.wh.x", "");
 			tar_file(&t[1], ".wh.dir", "");
+			tar_file(&t[1], "kept/x/.wh.y", "");
+			tar_file(&t[1], "kept/x/.wh..wh..opq", "");
 			tar_file(&t[1], "kept/.wh..wh..opq", "");
 		} else {
 			tar_file(&t[1], "dir/deep/new", "upper");

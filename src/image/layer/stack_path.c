@@ -89,6 +89,9 @@ static int stack_enter(struct stack_way *y, const char *name, size_t len, struct
 	}
 	if (S_ISLNK(layer_name_mode(&t->names[node])))
 		return stack_follow(y, node, err);
+	/* Below it there is nothing. */
+	if (!S_ISDIR(layer_name_mode(&t->names[node])) && !y->make)
+		return -ENOENT;
 	if (!S_ISDIR(layer_name_mode(&t->names[node])))
 		return err_set(err, COFFER_ERR_INVALID_ARGUMENT, ENOTDIR,
 			       "\"%.*s\" on its way is no directory", (int)len, name);
