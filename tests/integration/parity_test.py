@@ -371,8 +371,8 @@ def layers(box):
         before = hashlib.sha256(f.read()).hexdigest()
     kept = os.path.join(box.dir, "kept.img")
     for turn, journal in enumerate(("none", "ordered")):
-        c = Container(box, "--rootfs", image, of="--", "--layer", kept if turn else "disk",
-                      "--layer-size", "100M", "--journal", journal)
+        c = Container(box, "--rootfs", image, "--layer", kept if turn else "disk",
+                      "--layer-size", "100M", "--journal", journal, of="--")
         c.expect("below", "cat /etc/below")
         size = int(c.says("df -m / | tail -n 1 | awk '{ print $2 }'"))
         expect(80 <= size <= 100, f"{size} MiB in a layer of 100")
