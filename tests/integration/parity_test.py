@@ -145,7 +145,8 @@ def terminal(box):
     name = box.name()
     script = "echo TERM=$TERM; tty; stty size; test -c /dev/console && echo c >/dev/console; " \
         "echo up; sleep 1000000"
-    child = box.popen([box.coffer(), "run", "-t", "--name", name, "coffer/hello", "sh", "-c", script],
+    child = box.popen([box.coffer(), "run", "-t", "--name", name, "coffer/hello", "sh", "-c",
+                       script],
                       stdin=slave, stdout=slave, stderr=slave)
 
     def until(marker):
