@@ -27,8 +27,15 @@
 int copy_take_options(const struct coffer_copy_options *in, struct coffer_copy_options *out,
 		      struct coffer_error *err)
 {
+	int r = 0;
+
 	*out = (struct coffer_copy_options)COFFER_COPY_OPTIONS_INIT;
-	return in ? sized_import(out, sizeof(*out), in, "copy options", err) : 0;
+	if (in)
+		r = sized_import(out, sizeof(*out), in, "copy options", err);
+	/* What an older caller does not have is zero, and that is a descriptor. */
+	if (r == 0 && in && in->size <= offsetof(struct coffer_copy_options, cancel_fd))
+		out->cancel_fd = -1;
+	return r;
 }
 
 static int copy_stat_guest(void *data, const char *path, bool follow,
