@@ -247,6 +247,14 @@ static void test_floods(void **state)
 
 	map = malloc(n);
 	memset(map, ' ', n);
+	map[sprintf(map, "70000 SCHILY.xattr.user.large=")] = ' ';
+	map[69999] = '\n';
+	tar_header(&t, &(struct tar_entry){ .name = "PaxHeader", .type = 'x', .len = 70000 });
+	tar_data(&t, map, 70000);
+	tar_file(&t, "f", "");
+	refused(&t, "too many or too large extended attributes");
+
+	memset(map, ' ', n);
 	tar_header(&t, &(struct tar_entry){ .name = "PaxHeader", .type = 'x', .len = n });
 	tar_data(&t, map, n);
 	tar_file(&t, "f", "");
@@ -260,7 +268,7 @@ static void test_floods(void **state)
 	tar_pax(&t, "GNU.sparse.realsize", "1000", 4);
 	tar_add(&t, &(struct tar_entry){ .name = "f", .data = map, .len = n });
 	free(map);
-	refused(&t, "");
+	refused(&t, "it describes too much and holds too little");
 }
 
 static void test_whole_archives_only(void **state)
@@ -279,6 +287,13 @@ static void test_whole_archives_only(void **state)
 	tar_bytes(&t, NULL, 1 << 20);
 	assert_int_equal(read_blob(t.mem, t.len, &generous, &s, &e), 0);
 	tar_bytes(&t, "x", 1);
+	assert_true(read_blob(t.mem, t.len, &generous, &s, &e) < 0);
+	assert_non_null(strstr(e.message, "something comes after the archive's end"));
+	tar_free(&t);
+	/* Nor zeroes for ever. */
+	tar_file(&t, "f", "text");
+	tar_end(&t);
+	tar_bytes(&t, NULL, 17 << 20);
 	assert_true(read_blob(t.mem, t.len, &generous, &s, &e) < 0);
 	assert_non_null(strstr(e.message, "something comes after the archive's end"));
 	tar_free(&t);
@@ -484,6 +499,24 @@ static void test_bomb(void **state)
 	tar_free(&zeroes);
 }
 
+/* A few bytes that ask for 256 MiB to be unpacked with. */
+static void test_memory(void **state)
+{
+	static const char xz[] =
+	    "\xfd\x37\x7a\x58\x5a\x00\x00\x01\x69\x22\xde\x36\x02\x00\x21\x01"
+	    "\x20\x00\x00\x00\x09\x88\xa5\x76\xe0\x00\x0f\x00\x06\x5d\x00\x3c"
+	    "\x6d\x3c\x00\x00\x00\x00\x00\x00\x0f\x18\x28\xbb\x00\x01\x1e\x10"
+	    "\x90\x9a\x70\xe9\x90\x42\x99\x0d\x01\x00\x00\x00\x00\x01\x59\x5a";
+	static const char zstd[] = "\x28\xb5\x2f\xfd\x00\x90\x09\x00\x00x";
+	struct coffer_error e;
+	struct seen s;
+
+	assert_true(read_blob(xz, sizeof(xz) - 1, &generous, &s, &e) < 0);
+	assert_non_null(strstr(e.message, "damaged xz data: it needs too much memory"));
+	assert_true(read_blob(zstd, sizeof(zstd) - 1, &generous, &s, &e) < 0);
+	assert_non_null(strstr(e.message, "too much memory"));
+}
+
 static void test_media_type_lies(void **state)
 {
 	struct coffer_error e = COFFER_ERROR_INIT;
@@ -523,6 +556,7 @@ int main(void)
 		cmocka_unit_test(test_damage),
 		cmocka_unit_test(test_gzip_by_zlib),
 		cmocka_unit_test(test_bomb),
+		cmocka_unit_test(test_memory),
 		cmocka_unit_test(test_media_type_lies),
 	};
 
