@@ -360,6 +360,37 @@ static void test_way_changes(void **state)
 }
 
 /* As deep as names go, and deeper with links. */
+/* The directory of the last entry is hidden, and another comes into it. */
+static void test_way_goes(void **state)
+{
+	struct scratch *s = *state;
+	struct tar t[2] = { 0 };
+	ext2_filsys fs;
+
+	tar_file(&t[0], "d/x", "lower");
+	tar_file(&t[1], "d/.wh.x", "");
+	tar_file(&t[1], ".wh..wh..opq", "");
+	tar_file(&t[1], "d/y", "upper");
+	fs = stack_ok(s, t, 2);
+	assert_false(is_there(fs, "/d/x"));
+	expect_text(fs, "/d/y", "upper");
+	ext2fs_close_free(&fs);
+}
+
+static void test_too_many_links(void **state)
+{
+	struct scratch *s = *state;
+	struct tar t = { 0 };
+	char name[16];
+
+	tar_file(&t, "f", "");
+	for (int i = 0; i < 65000; i++) {
+		snprintf(name, sizeof(name), "l%d", i);
+		tar_add(&t, &(struct tar_entry){ .name = name, .type = '1', .link = "f" });
+	}
+	stack_refused(s, &t, 1, "link to \"f\": one more name: Too many links");
+}
+
 static void test_deep(void **state)
 {
 	struct scratch *s = *state;
@@ -683,6 +714,8 @@ int main(void)
 		stack_test(test_hard_links),
 		stack_test(test_links_on_the_way),
 		stack_test(test_way_changes),
+		stack_test(test_way_goes),
+		stack_test(test_too_many_links),
 		stack_test(test_deep),
 		stack_test(test_xattrs),
 		stack_test(test_sparse),
