@@ -479,6 +479,37 @@ static void test_hostile_content(void **state)
 	}
 }
 
+static void load_fails_limited(int fd, uint64_t bytes, uint32_t ratio, const char *why)
+{
+	struct coffer_error err = COFFER_ERROR_INIT;
+	struct shelf to;
+
+	shelf_open(&to);
+	to.images->settings.limits.bytes = bytes;
+	to.images->settings.limits.ratio = ratio;
+	assert_true(coffer_images_load(to.images, fd, NULL, NULL, NULL, &err) < 0);
+	if (!strstr(err.message, why))
+		fail_msg("\"%s\", not \"%s\"", err.message, why);
+	shelf_close(&to);
+	close(fd);
+}
+
+static void test_limits(void **state)
+{
+	char zeroes[] = "/tmp/coffer-zeroes-XXXXXX", command[100];
+	struct tar *t = &tar_b;
+	int fd = mkstemp(zeroes);
+
+	memset(t, 0, sizeof(*t));
+	tar_text(t, "index.json", "{}");
+	tar_end(t);
+	load_fails_limited(file_of(t->bytes, t->n), 1000, 100, "unpacks to more than 1000 bytes");
+	snprintf(command, sizeof(command), "head -c 4000000 /dev/zero | gzip >%s", zeroes);
+	assert_int_equal(system(command), 0);
+	unlink(zeroes);
+	load_fails_limited(fd, 1 << 30, 100, "unpacks to more than 100 times its size");
+}
+
 /* One byte, a mebibyte in: with a few digits more it would fill the disk. */
 static void test_hole(void **state)
 {
@@ -580,6 +611,7 @@ int main(void)
 		cmocka_unit_test(test_docker_without_name),
 		cmocka_unit_test(test_hostile_names),
 		cmocka_unit_test(test_hostile_content),
+		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_hole),
 		cmocka_unit_test(test_hostile_index),
 		cmocka_unit_test(test_import),

@@ -377,6 +377,23 @@ static void test_way_goes(void **state)
 	ext2fs_close_free(&fs);
 }
 
+/* What was about to be written of a file that is gone is not, over what has come there since. */
+static void test_gone_before_written(void **state)
+{
+	struct scratch *s = *state;
+	char large[2500], name[16];
+	struct tar t = { 0 };
+
+	memset(large, 'x', sizeof(large));
+	for (int i = 0; i < 40; i++) {
+		snprintf(name, sizeof(name), "f%d", i);
+		tar_file(&t, name, "content");
+		tar_pax(&t, "SCHILY.xattr.user.large", large, sizeof(large));
+		tar_file(&t, name, "");
+	}
+	ext2fs_close_free(&(ext2_filsys){ stack_ok(s, &t, 1) });
+}
+
 static void test_too_many_links(void **state)
 {
 	struct scratch *s = *state;
@@ -715,6 +732,7 @@ int main(void)
 		stack_test(test_links_on_the_way),
 		stack_test(test_way_changes),
 		stack_test(test_way_goes),
+		stack_test(test_gone_before_written),
 		stack_test(test_too_many_links),
 		stack_test(test_deep),
 		stack_test(test_xattrs),
