@@ -73,7 +73,7 @@ static int document_read_descriptor(const struct json_node *node, struct descrip
 	struct json_node notes = json_node_member(node, "annotations");
 	struct json_node name = json_node_member(&notes, DOCUMENT_REF_NAME);
 	struct json_node full = json_node_member(&notes, DOCUMENT_FULL_NAME);
-	const char *text;
+	const char *text = "";
 	int r = json_node_expect(node, json_type_object, err);
 
 	if (r == 0)
