@@ -195,8 +195,12 @@ void rpc_archive_get(struct grpc_call *call, const ProtobufCMessage *msg, void *
 	struct job_args args = { .fn = rpc_archive_get_job,
 				 .arg = req,
 				 .reply = &ax__archive_get_response__descriptor };
+	int r = transfer_check_port(req->vsock_port, &err);
 
-	if (transfer_check_port(req->vsock_port, &err) < 0)
+	if (r == 0 && !protobuf_c_enum_descriptor_get_value(
+			      &ax__archive_get_request__view__descriptor, (int)req->view))
+		r = err_invalid(&err, "view %d: there is none", (int)req->view);
+	if (r < 0)
 		job_refuse(call, false, &err);
 	else if (req->view == AX__ARCHIVE_GET_REQUEST__VIEW__CONTAINER)
 		rpc_archive_answer(data, call, req->container_id, req->path, &args);

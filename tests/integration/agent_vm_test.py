@@ -402,7 +402,7 @@ class NonsenseTest(unittest.TestCase):
                     answers["OK"] += 1
                 except grpc.RpcError as e:
                     # Of a port that nobody listens on this is the answer.
-                    refused = e.code() == grpc.StatusCode.UNAVAILABLE and method.name == "ForwardTcp"
+                    refused = e.code() == grpc.StatusCode.UNAVAILABLE and e.details().startswith("connect to")
                     answers["refused" if refused else e.code().name] += 1
                 if turn % 50 == 0:
                     vm.extra("Heartbeat", timeout=SLOW)
