@@ -35,6 +35,7 @@ struct commit {
 	struct progress progress;
 	struct store_lease *lease; /* owned, as what follows */
 	struct layer_writer *writer;
+	uint64_t taken; /* bytes of the archive */
 	struct descriptor layer;
 	struct digest diff_id;
 	struct image_config config;
@@ -59,7 +60,13 @@ static void commit_free(struct commit *m)
 static int commit_take(void *data, const void *bytes, size_t n, struct coffer_error *err)
 {
 	struct commit *m = data;
+	uint64_t most = m->images->settings.limits.bytes;
 
+	/* The container's files are looked at when they are all here: too late for the disk. */
+	if (n > most - m->taken)
+		return err_invalid(err, "the layer has more than %llu bytes",
+				   (unsigned long long)most);
+	m->taken += n;
 	return layer_writer_put(m->writer, bytes, n, err);
 }
 

@@ -91,6 +91,11 @@ int store_try_hold(int dir, const char *name)
 
 /* ---- beginning ---- */
 
+static const char *part_blob(const struct store_part *p)
+{
+	return digest_is_empty(&p->digest) ? p->name : p->digest.text;
+}
+
 static int part_fail(const struct store_part *p, const char *what, struct coffer_error *err)
 {
 	return err_sys(err, "image store %s: %s parts/%s", p->store->path, what, p->name);
@@ -214,7 +219,7 @@ int store_part_write(struct store_part *p, const void *data, size_t n, struct co
 	const char *at = data;
 
 	if (n > p->size - p->offset)
-		return err_invalid(err, "blob %s: is longer than its %llu bytes", p->digest.text,
+		return err_invalid(err, "blob %s: is longer than its %llu bytes", part_blob(p),
 				   (unsigned long long)p->size);
 	hasher_update(p->hasher, data, n);
 	while (n > 0) {
@@ -258,7 +263,7 @@ static int part_verify(struct store_part *p, struct digest *is, struct coffer_er
 
 	if (p->size != UINT64_MAX && p->offset != p->size)
 		return err_set(err, COFFER_ERR_INVALID_ARGUMENT, EBADMSG,
-			       "blob %s: ends after %llu of %llu bytes", p->digest.text,
+			       "blob %s: ends after %llu of %llu bytes", part_blob(p),
 			       (unsigned long long)p->offset, (unsigned long long)p->size);
 	r = hasher_end(p->hasher, is, err);
 	if (r < 0 || digest_is_empty(&p->digest) || digest_is_equal(&p->digest, is))
