@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import re
+import signal
 import stat
 import tempfile
 import time
@@ -63,9 +64,12 @@ def terminal(client):
     t.expect("/dev/pts/0")
     t.expect("33 101")
     t.resize(50, 120)
-    os.kill(t.pid, 28)
-    t.type("sleep 1; stty size\n")
-    t.expect("50 120")
+    t.type("until [ \"$(stty size)\" = '50 120' ]; do sleep 0.1; done; echo re''sized\n")
+    # A client looks for this signal some time after the program's first words.
+    for _ in range(5):
+        os.kill(t.pid, signal.SIGWINCH)
+        time.sleep(0.3)
+    t.expect("resized")
     t.type("sleep 100\n")
     time.sleep(1)
     t.type("\x03")
