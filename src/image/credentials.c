@@ -189,6 +189,7 @@ static int credentials_read_auths(const struct json_node *root, const char *regi
 		r = credentials_read_entry(&exact, out, err);
 		if (r < 0 || out->user || out->token)
 			return r;
+		credentials_free(out);
 	}
 	json_object_object_foreach(auths.json, key, value)
 	{
@@ -199,6 +200,7 @@ static int credentials_read_auths(const struct json_node *root, const char *regi
 		r = credentials_read_entry(&here, out, err);
 		if (r < 0 || out->user || out->token)
 			return r;
+		credentials_free(out);
 	}
 	return 0;
 }
