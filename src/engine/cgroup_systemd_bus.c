@@ -14,13 +14,13 @@
  *
  * Callers: cgroup_systemd.c.
  */
-#include <dlfcn.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/symbols.h"
 #include "engine/cgroup_systemd.h"
 
 #define SYSTEMD_LIBRARY	   "libsystemd.so.0"
@@ -42,7 +42,7 @@ struct bus_error {
 typedef int (*bus_handler)(struct bus_message *m, void *data, struct bus_error *error);
 
 static struct {
-	void *library;
+	bool loaded;
 	int (*open_system)(struct bus **out);
 	int (*open_user)(struct bus **out);
 	int (*call)(struct bus *bus, struct bus_message *m, uint64_t usec, struct bus_error *error,
@@ -69,28 +69,25 @@ static struct {
 	int (*read)(struct bus_message *m, const char *types, ...);
 } sd;
 
-static const struct {
-	const char *name;
-	void **function;
-} systemd_symbols[] = {
-	{ "sd_bus_open_system", (void **)&sd.open_system },
-	{ "sd_bus_open_user", (void **)&sd.open_user },
-	{ "sd_bus_call", (void **)&sd.call },
-	{ "sd_bus_match_signal", (void **)&sd.match_signal },
-	{ "sd_bus_slot_unref", (void **)&sd.slot_unref },
-	{ "sd_bus_process", (void **)&sd.process },
-	{ "sd_bus_wait", (void **)&sd.wait },
-	{ "sd_bus_get_property_string", (void **)&sd.get_property_string },
-	{ "sd_bus_error_free", (void **)&sd.error_free },
-	{ "sd_bus_message_new_method_call", (void **)&sd.new_call },
-	{ "sd_bus_message_unref", (void **)&sd.unref },
-	{ "sd_bus_message_append", (void **)&sd.append },
-	{ "sd_bus_message_append_basic", (void **)&sd.append_basic },
-	{ "sd_bus_message_append_array", (void **)&sd.append_array },
-	{ "sd_bus_message_append_strv", (void **)&sd.append_strv },
-	{ "sd_bus_message_open_container", (void **)&sd.open_container },
-	{ "sd_bus_message_close_container", (void **)&sd.close_container },
-	{ "sd_bus_message_read", (void **)&sd.read },
+static const struct symbol systemd_symbols[] = {
+	{ "sd_bus_open_system", &sd.open_system },
+	{ "sd_bus_open_user", &sd.open_user },
+	{ "sd_bus_call", &sd.call },
+	{ "sd_bus_match_signal", &sd.match_signal },
+	{ "sd_bus_slot_unref", &sd.slot_unref },
+	{ "sd_bus_process", &sd.process },
+	{ "sd_bus_wait", &sd.wait },
+	{ "sd_bus_get_property_string", &sd.get_property_string },
+	{ "sd_bus_error_free", &sd.error_free },
+	{ "sd_bus_message_new_method_call", &sd.new_call },
+	{ "sd_bus_message_unref", &sd.unref },
+	{ "sd_bus_message_append", &sd.append },
+	{ "sd_bus_message_append_basic", &sd.append_basic },
+	{ "sd_bus_message_append_array", &sd.append_array },
+	{ "sd_bus_message_append_strv", &sd.append_strv },
+	{ "sd_bus_message_open_container", &sd.open_container },
+	{ "sd_bus_message_close_container", &sd.close_container },
+	{ "sd_bus_message_read", &sd.read },
 };
 
 static void bus_message_end(struct bus_message **m)
@@ -115,23 +112,14 @@ static void bus_error_end(struct bus_error *error)
 
 static int systemd_load(struct coffer_error *err)
 {
-	void *library;
+	int r;
 
-	if (sd.library)
+	if (sd.loaded)
 		return 0;
-	library = dlopen(SYSTEMD_LIBRARY, RTLD_NOW | RTLD_LOCAL);
-	if (!library)
-		return err_unsupported(err, "cgroups by systemd: %s", dlerror());
-	for (size_t i = 0; i < ARRAY_SIZE(systemd_symbols); i++) {
-		*systemd_symbols[i].function = dlsym(library, systemd_symbols[i].name);
-		if (!*systemd_symbols[i].function) {
-			dlclose(library);
-			return err_unsupported(err,
-					       "cgroups by systemd: " SYSTEMD_LIBRARY " has no %s",
-					       systemd_symbols[i].name);
-		}
-	}
-	sd.library = library;
+	r = symbols_load(SYSTEMD_LIBRARY, systemd_symbols, ARRAY_SIZE(systemd_symbols), err);
+	if (r < 0)
+		return err_wrap(err, "cgroups by systemd");
+	sd.loaded = true;
 	return 0;
 }
 

@@ -9,10 +9,11 @@
  */
 #include "image/digest.h"
 
-#include <dlfcn.h>
 #include <openssl/evp.h>
 #include <pthread.h>
 #include <stdio.h>
+
+#include "base/symbols.h"
 
 #define DIGEST_LIBRARY	"libcrypto.so.3"
 #define DIGEST_SIZE_MAX 64
@@ -43,14 +44,12 @@ struct hasher {
 };
 
 static pthread_once_t digest_once = PTHREAD_ONCE_INIT;
-static char digest_load_failure[160]; /* empty: loaded; written once */
+static struct coffer_error digest_load_error; /* written once */
+static int digest_load_result;		      /* likewise */
 
 static void digest_load(void)
 {
-	static const struct {
-		const char *name;
-		void *at;
-	} symbols[] = {
+	static const struct symbol symbols[] = {
 		{ "EVP_MD_CTX_new", &digest_lib.ctx_new },
 		{ "EVP_MD_CTX_free", &digest_lib.ctx_free },
 		{ "EVP_DigestInit_ex", &digest_lib.init },
@@ -59,18 +58,9 @@ static void digest_load(void)
 		{ "EVP_sha256", &digest_lib.sha256 },
 		{ "EVP_sha512", &digest_lib.sha512 },
 	};
-	void *lib = dlopen(DIGEST_LIBRARY, RTLD_NOW | RTLD_LOCAL);
-	const char *why = lib ? NULL : dlerror();
 
-	for (size_t i = 0; lib && !why && i < ARRAY_SIZE(symbols); i++) {
-		void *symbol = dlsym(lib, symbols[i].name);
-
-		memcpy(symbols[i].at, &symbol, sizeof(symbol));
-		if (!symbol)
-			why = symbols[i].name;
-	}
-	if (why)
-		snprintf(digest_load_failure, sizeof(digest_load_failure), "%s", why);
+	digest_load_result = symbols_load(DIGEST_LIBRARY, symbols, ARRAY_SIZE(symbols),
+					  &digest_load_error);
 }
 
 /* digest_algorithm_find() - The row that @text begins with, before a colon; -1: none */
@@ -136,8 +126,9 @@ int hasher_new(const struct digest *like, struct hasher **out, struct coffer_err
 	if (algorithm < 0)
 		return err_invalid(err, "digest: none to take the algorithm of");
 	pthread_once(&digest_once, digest_load);
-	if (digest_load_failure[0])
-		return err_unsupported(err, "load %s: %s", DIGEST_LIBRARY, digest_load_failure);
+	if (digest_load_result < 0)
+		return err_unsupported(err, "load %s: %s", DIGEST_LIBRARY,
+				       digest_load_error.message);
 	h = calloc(1, sizeof(*h));
 	if (!h)
 		return err_nomem(err);

@@ -7,11 +7,12 @@
  *
  * Callers: decompress.c.
  */
-#include <dlfcn.h>
 #include <pthread.h>
 #include <string.h>
 #include <zlib.h>
 
+#include "base/cleanup.h"
+#include "base/symbols.h"
 #include "image/layer/decompress.h"
 
 static int gzip_start(void **state, struct coffer_error *err)
@@ -69,17 +70,18 @@ static struct {
 	void (*init)(struct inflate_state *state);
 	void (*reset)(struct inflate_state *state);
 	int (*inflate)(struct inflate_state *state);
-} gzip_fast; /* all NULL: not there */
+} gzip_fast;
+static bool gzip_has_fast;
 
 static void gzip_fast_load(void)
 {
-	void *library = dlopen(GZIP_FAST_LIBRARY, RTLD_NOW | RTLD_LOCAL);
+	static const struct symbol symbols[] = {
+		{ "isal_inflate_init", &gzip_fast.init },
+		{ "isal_inflate_reset", &gzip_fast.reset },
+		{ "isal_inflate", &gzip_fast.inflate },
+	};
 
-	if (!library)
-		return;
-	*(void **)&gzip_fast.init = dlsym(library, "isal_inflate_init");
-	*(void **)&gzip_fast.reset = dlsym(library, "isal_inflate_reset");
-	*(void **)&gzip_fast.inflate = dlsym(library, "isal_inflate");
+	gzip_has_fast = symbols_load(GZIP_FAST_LIBRARY, symbols, ARRAY_SIZE(symbols), NULL) == 0;
 }
 
 static int gzip_fast_start(void **state, struct coffer_error *err)
@@ -88,7 +90,7 @@ static int gzip_fast_start(void **state, struct coffer_error *err)
 	struct inflate_state *z;
 
 	pthread_once(&once, gzip_fast_load);
-	if (!gzip_fast.init || !gzip_fast.reset || !gzip_fast.inflate)
+	if (!gzip_has_fast)
 		return -ENOSYS;
 	z = malloc(sizeof(*z));
 	if (!z)

@@ -2,30 +2,25 @@
 /*
  * image/registry/library.c - libcurl, loaded when it is first needed
  *
- * Never unloaded: TLS libraries register handlers for the end of the process.
  * Callers: http.c and origin.c.
  */
 #include "image/registry/library.h"
 
-#include <dlfcn.h>
 #include <pthread.h>
-#include <stdio.h>
-#include <string.h>
 
 #include "base/cleanup.h"
+#include "base/symbols.h"
 
 #define LIBRARY_NAME "libcurl.so.4"
 
 static struct library library;
 static pthread_once_t library_once = PTHREAD_ONCE_INIT;
-static char library_failure[160]; /* empty: loaded; written once */
+static struct coffer_error library_error; /* written once */
+static int library_result;		  /* likewise */
 
 static void library_load(void)
 {
-	static const struct {
-		const char *name;
-		void *at;
-	} symbols[] = {
+	static const struct symbol symbols[] = {
 		{ "curl_global_init", &library.global_init },
 		{ "curl_easy_init", &library.easy_init },
 		{ "curl_easy_cleanup", &library.easy_cleanup },
@@ -50,27 +45,17 @@ static void library_load(void)
 		{ "curl_url_get", &library.url_get },
 		{ "curl_free", &library.free },
 	};
-	void *lib = dlopen(LIBRARY_NAME, RTLD_LAZY | RTLD_LOCAL);
-	const char *why = lib ? NULL : dlerror();
 
-	for (size_t i = 0; lib && !why && i < ARRAY_SIZE(symbols); i++) {
-		void *symbol = dlsym(lib, symbols[i].name);
-
-		memcpy(symbols[i].at, &symbol, sizeof(symbol));
-		if (!symbol)
-			why = symbols[i].name;
-	}
-	if (!why && library.global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-		why = "it cannot be initialised";
-	if (why)
-		snprintf(library_failure, sizeof(library_failure), "%s", why);
+	library_result = symbols_load(LIBRARY_NAME, symbols, ARRAY_SIZE(symbols), &library_error);
+	if (library_result == 0 && library.global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+		library_result = err_unsupported(&library_error, "it cannot be initialised");
 }
 
 const struct library *library_get(struct coffer_error *err)
 {
 	pthread_once(&library_once, library_load);
-	if (library_failure[0]) {
-		err_unsupported(err, "registries need %s: %s", LIBRARY_NAME, library_failure);
+	if (library_result < 0) {
+		err_unsupported(err, "registries need %s: %s", LIBRARY_NAME, library_error.message);
 		return NULL;
 	}
 	return &library;
