@@ -405,6 +405,23 @@ static struct json_object *document_emit_head(const struct media_type *type)
 	return steal_ptr(json);
 }
 
+int index_append(struct index *x, const struct descriptor *d, const char *name,
+		 struct coffer_error *err)
+{
+	struct descriptor *list = reallocarray(x->list, x->count + 1, sizeof(*list));
+
+	if (!list)
+		return err_nomem(err);
+	x->list = list;
+	list += x->count;
+	if (descriptor_copy(list, d) < 0)
+		return err_nomem(err);
+	x->count++;
+	free(list->ref_name);
+	list->ref_name = name ? strdup(name) : NULL;
+	return name && !list->ref_name ? err_nomem(err) : 0;
+}
+
 int index_emit(const struct index *x, struct buf *out, struct coffer_error *err)
 {
 	autojson struct json_object *json = document_emit_head(x->type);

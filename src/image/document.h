@@ -88,6 +88,9 @@ int index_parse(const void *text, size_t len, const char *media_type, struct ind
  * Return: its number, or -ENOENT with an error that lists what there is */
 int index_choose(const struct index *x, const struct platform *want, struct coffer_error *err);
 
+/* index_append() - One more entry, a copy of @d called @name, which may be NULL */
+int index_append(struct index *x, const struct descriptor *d, const char *name,
+		 struct coffer_error *err);
 /* index_emit() - Text of one */
 int index_emit(const struct index *x, struct buf *out, struct coffer_error *err);
 

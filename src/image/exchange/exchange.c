@@ -32,21 +32,9 @@ void exchange_close(struct exchange *x)
 int exchange_append(struct index *x, const struct descriptor *d, const char *name,
 		    struct coffer_error *err)
 {
-	struct descriptor *list;
-
 	if (x->count >= DOCUMENT_INDEX_MAX)
 		return err_invalid(err, "more than %d images", DOCUMENT_INDEX_MAX);
-	list = reallocarray(x->list, x->count + 1, sizeof(*list));
-	if (!list)
-		return err_nomem(err);
-	x->list = list;
-	list += x->count;
-	if (descriptor_copy(list, d) < 0)
-		return err_nomem(err);
-	x->count++;
-	free(list->ref_name);
-	list->ref_name = name ? strdup(name) : NULL;
-	return name && !list->ref_name ? err_nomem(err) : 0;
+	return index_append(x, d, name, err);
 }
 
 int exchange_layer_type(int fd, struct descriptor *out, struct coffer_error *err)

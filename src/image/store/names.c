@@ -104,22 +104,10 @@ static bool names_has(const struct index *x, const char *name, const struct desc
 static int names_append(struct index *x, const char *name, const struct descriptor *d,
 			struct coffer_error *err)
 {
-	struct descriptor *list;
-
 	if (x->count >= DOCUMENT_INDEX_MAX)
 		return err_set(err, COFFER_ERR_INVALID_STATE, ENOSPC,
 			       "the store has %d names, which is the most", DOCUMENT_INDEX_MAX);
-	list = realloc(x->list, (x->count + 1) * sizeof(*list));
-	if (!list)
-		return err_nomem(err);
-	x->list = list;
-	list += x->count;
-	if (descriptor_copy(list, d) < 0)
-		return err_nomem(err);
-	x->count++;
-	free(list->ref_name);
-	list->ref_name = name ? strdup(name) : NULL;
-	return name && !list->ref_name ? err_nomem(err) : 0;
+	return index_append(x, d, name, err);
 }
 
 int store_name_set(struct store *s, const char *name, const struct descriptor *d,
