@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sentry/net/socket.h - sockets and their backends
+ *
+ * A socket is a struct file with more operations. Three families are ours (unix, netlink-route);
+ * inet and inet6 go to the backend the container has: sockets of the host in the sentry's network
+ * namespace (net/host.c), later a stack of our own. Operations never block, as file_ops.
+ *
+ * Addresses and options come from the guest: net/ gets copies with their length and checks both.
+ */
+#ifndef SENTRY_NET_SOCKET_H
+#define SENTRY_NET_SOCKET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "sentry/vfs/file.h"
+
+struct socket;
+struct task;
+
+struct socket_addr {
+	socklen_t len;
+	struct sockaddr_storage addr;
+};
+
+/* Ancillary data on their way; descriptors are files with references. */
+#define SOCKET_FDS_MAX 253
+struct socket_control {
+	struct file **files;   /* owned, nfiles references */
+	unsigned nfiles;
+	bool has_cred;
+	struct ucred cred;     /* in the receiver's container's numbers */
+	void *raw;	       /* other control messages of the host backend; owned */
+	size_t raw_len;
+	bool truncated;
+};
+
+void socket_control_free(struct socket_control *control);
+
+struct socket_ops {
+	int (*bind)(struct socket *s, struct task *task, const struct socket_addr *addr);
+	/* -EINPROGRESS: wait for POLLOUT, then ask getsockopt(SO_ERROR) */
+	int (*connect)(struct socket *s, struct task *task, const struct socket_addr *addr);
+	int (*listen)(struct socket *s, int backlog);
+	int (*accept)(struct socket *s, struct task *task, struct socket_addr *peer,
+		      struct file **out); /* -EAGAIN */
+	int (*shutdown)(struct socket *s, int how);
+	int (*name)(struct socket *s, bool peer, struct socket_addr *out);
+	/* @flags: MSG_* without DONTWAIT. Return: bytes */
+	long (*send)(struct socket *s, struct task *task, struct user_io *io,
+		     const struct socket_addr *to, struct socket_control *control, int flags);
+	long (*recv)(struct socket *s, struct task *task, struct user_io *io,
+		     struct socket_addr *from, struct socket_control *control, int flags,
+		     int *out_flags);
+	int (*getsockopt)(struct socket *s, int level, int name, void *value, socklen_t *len);
+	int (*setsockopt)(struct socket *s, int level, int name, const void *value,
+			  socklen_t len);
+};
+
+struct socket {
+	struct file file; /* first */
+	const struct socket_ops *ops;
+	int family, type, protocol;
+	usec_t receive_timeout, send_timeout; /* SO_RCVTIMEO, SO_SNDTIMEO */
+};
+
+/* socket_of() - NULL: not a socket */
+struct socket *socket_of(struct file *file);
+
+/* A way to the network. */
+struct socket_backend {
+	const char *name;
+	int (*create)(int family, int type, int protocol, uint32_t flags, struct file **out);
+};
+
+extern const struct socket_backend socket_backend_host;
+
+int socket_create(struct task *task, int family, int type, int protocol, struct file **out);
+int unix_pair(struct task *task, int type, uint32_t flags, struct file *out[2]);
+
+#endif /* SENTRY_NET_SOCKET_H */
