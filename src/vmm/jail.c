@@ -24,7 +24,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
-#include "vmm/ns.h"
+#include "base/ns.h"
 
 #define JAIL_UID_BASE   UINT32_C(0x70000000)
 #define JAIL_NOFILE_MAX 4096

@@ -25,7 +25,7 @@
 #define VMM_JAIL_H
 
 #include "vmm/config.h"
-#include "vmm/privs.h"
+#include "base/privs.h"
 
 struct jail {
 	struct privs privs;

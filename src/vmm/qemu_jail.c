@@ -29,7 +29,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "vmm/ns.h"
+#include "base/ns.h"
 #include "vmm/qemu_args.h"
 #include "vmm/smallroot.h"
 

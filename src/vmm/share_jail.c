@@ -38,7 +38,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "vmm/ns.h"
+#include "base/ns.h"
 #include "vmm/smallroot.h"
 
 #define SHARE_JAIL_PROC	   "proc/self"

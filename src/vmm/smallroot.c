@@ -19,7 +19,7 @@
 
 #include "base/cleanup.h"
 #include "base/path.h"
-#include "vmm/ns.h"
+#include "base/ns.h"
 
 #define SMALLROOT_TMPFS "mode=0755,size=1g,nr_inodes=256"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vmm/privs.h - giving up ids, capabilities and the way back
+ * base/privs.h - giving up ids, capabilities and the way back
  */
-#ifndef VMM_PRIVS_H
-#define VMM_PRIVS_H
+#ifndef BASE_PRIVS_H
+#define BASE_PRIVS_H
 
 #include <stdbool.h>
 #include <sys/types.h>
@@ -23,4 +23,4 @@ struct privs {
  */
 int privs_drop(const struct privs *p, struct coffer_error *err);
 
-#endif /* VMM_PRIVS_H */
+#endif /* BASE_PRIVS_H */

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vmm/ns.c - namespaces: what this process and its machine can see
+ * base/ns.c - namespaces: what this process and its children can see
  *
- * Mechanism only; who enters what is said in vmm/jail.c and vmm/qemu_jail.c.
+ * Mechanism only; who enters what is said where the jails are (vmm/jail.c, sentry/control/jail.c ...).
  * Binds use the descriptor-based calls because only these make a whole tree of
  * mounts read-only at once.
  */
-#include "vmm/ns.h"
+#include "base/ns.h"
 
 #include <fcntl.h>
 #include <sched.h>

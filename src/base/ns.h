@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vmm/ns.h - namespaces: what this process and its machine can see
+ * base/ns.h - namespaces: what this process and its children can see
  */
-#ifndef VMM_NS_H
-#define VMM_NS_H
+#ifndef BASE_NS_H
+#define BASE_NS_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -37,4 +37,4 @@ int ns_bind(const char *source, const char *target, uint64_t attrs, struct coffe
 /* ns_pivot() - Make the mount at the working directory the root, and everything else unreachable */
 int ns_pivot(struct coffer_error *err);
 
-#endif /* VMM_NS_H */
+#endif /* BASE_NS_H */

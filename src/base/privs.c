@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vmm/privs.c - giving up ids, capabilities and the way back
+ * base/privs.c - giving up ids, capabilities and the way back
  *
- * Used by the monitor for itself and between fork and exec of QEMU, so only
+ * Used by jailed programs for themselves, also between fork and exec, so only
  * system calls here.  The capability calls are made directly: libcap would be
  * a library for one call.
  */
-#include "vmm/privs.h"
+#include "base/privs.h"
 
 #include <grp.h>
 #include <linux/capability.h>
