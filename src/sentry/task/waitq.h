@@ -17,6 +17,10 @@
  *	}
  *	wait_end(&wait);
  *
+ * Who wants to be told for longer than one sleep (epoll, O_ASYNC) hands a poll operation a struct
+ * wait with functions of its own in ->on and ->on_host and no task: what would be slept on is then
+ * given to these, and nothing is put anywhere. wait_begin(&wait, NULL) makes such a one.
+ *
  * A queue's lock is a leaf; a wake-up callback runs under it and takes no other lock but queues'
  * of its own, from member to epoll, never back.
  */
@@ -73,6 +77,9 @@ struct wait {
 	struct pollfd inline_fds[WAIT_INLINE], *fds;
 	unsigned nfds, cap_fds;
 	bool failed; /* out of memory: wait_sleep() says so */
+	/* Set by who collects instead of sleeping: all that wait_on() and wait_on_host() then do */
+	void (*on)(struct wait *wait, struct waitq *q, uint32_t mask);
+	void (*on_host)(struct wait *wait, int fd, uint32_t mask);
 };
 
 void wait_begin(struct wait *wait, struct task *task);
