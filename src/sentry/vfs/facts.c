@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sentry/vfs/facts.c - what guests are told of the machine
+ *
+ *	host's /proc/cpuinfo, sysinfo(2) --once--> here --> procfs, sysfs, cgroupfs, sysinfo(2)
+ *
+ * Memory used is the whole sandbox's: its containers share one memory file, and most sandboxes
+ * have one container. Load averages decay from one look to the next instead of by a timer, so
+ * that nobody wakes up for a number that nobody reads.
+ *
+ * Called by the file systems and calls named above.
+ */
+#include "sentry/vfs/facts.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/sysinfo.h>
+
+#include "base/io.h"
+#include "sentry/control/container.h"
+#include "sentry/mm/memfile.h"
+#include "sentry/task/task.h"
+
+#define FACTS_CPUINFO_MAX (1 << 20)
+
+static pthread_once_t facts_once = PTHREAD_ONCE_INIT;
+static uint64_t facts_host_memory;
+static char *facts_cpu; /* the host's first processor as text, without its number */
+
+/* The first block behind its "processor : 0" line, without the empty line at its end. */
+static char *facts_first_cpu(const char *text)
+{
+	const char *start = strchr(text, '\n');
+	const char *end = start ? strstr(start, "\n\n") : NULL;
+
+	return end ? strndup(start + 1, (size_t)(end - start)) : NULL;
+}
+
+static void facts_ask(void)
+{
+	autofree char *text = NULL;
+	struct sysinfo info;
+
+	if (sysinfo(&info) == 0)
+		facts_host_memory = (uint64_t)info.totalram * info.mem_unit;
+	if (io_read_file(AT_FDCWD, "/proc/cpuinfo", FACTS_CPUINFO_MAX, &text, NULL, NULL) == 0)
+		facts_cpu = facts_first_cpu(text);
+}
+
+void facts_read(void)
+{
+	pthread_once(&facts_once, facts_ask);
+}
+
+void facts_memory(const struct sandbox_container *container, struct facts_memory *out)
+{
+	struct memfile_usage usage = { 0 };
+
+	facts_read();
+	out->total = facts_host_memory;
+	if (kernel.memory_max && (kernel.memory_max < out->total || !out->total))
+		out->total = kernel.memory_max;
+	if (container->memory_max && (container->memory_max < out->total || !out->total))
+		out->total = container->memory_max;
+	if (kernel.memory)
+		memfile_usage(kernel.memory, &usage);
+	out->used = usage.resident < out->total ? usage.resident : out->total;
+}
+
+unsigned facts_cpus(void)
+{
+	return kernel.cpus ? kernel.cpus : 1;
+}
+
+/* What differs from one processor of the host to the next is said anew for each. */
+static int facts_cpu_line(struct buf *out, const char *line, size_t len, unsigned cpu)
+{
+	static const char *const ids[] = { "core id", "apicid", "initial apicid" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(ids); i++) {
+		size_t n = strlen(ids[i]);
+
+		if (len > n && strncmp(line, ids[i], n) == 0 && line[n] == '\t')
+			return buf_printf(out, "%s\t%s: %u\n", ids[i], n < 8 ? "\t" : "", cpu);
+	}
+	if (strncmp(line, "siblings\t", 9) == 0)
+		return buf_printf(out, "siblings\t: %u\n", facts_cpus());
+	if (strncmp(line, "cpu cores\t", 10) == 0)
+		return buf_printf(out, "cpu cores\t: %u\n", facts_cpus());
+	return buf_append(out, line, len);
+}
+
+int facts_cpuinfo(struct buf *out)
+{
+	int r = 0;
+
+	facts_read();
+	for (unsigned cpu = 0; cpu < facts_cpus() && !r; cpu++) {
+		const char *line = facts_cpu ? facts_cpu : "";
+
+		r = buf_printf(out, "processor\t: %u\n", cpu);
+		while (*line && !r) {
+			const char *end = strchr(line, '\n');
+			size_t len = end ? (size_t)(end - line) + 1 : strlen(line);
+
+			r = facts_cpu_line(out, line, len, cpu);
+			line += len;
+		}
+		if (!r)
+			r = buf_append(out, "\n", 1);
+	}
+	return r;
+}
+
+usec_t facts_uptime(void)
+{
+	return clock_now() - kernel.boot;
+}
+
+static int facts_add_process(struct process *process, void *data)
+{
+	usec_t *sum = data;
+	const struct rusage *usage = &process->usage;
+
+	*sum += (usec_t)(usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) * USEC_PER_SEC +
+		(usec_t)(usage->ru_utime.tv_usec + usage->ru_stime.tv_usec);
+	for (struct task *task = process->tasks; task; task = task->next) {
+		uint64_t ns = 0;
+
+		if (task->thread)
+			trap_thread_cpu(task->thread, &ns);
+		*sum += ns / 1000;
+	}
+	return 0;
+}
+
+usec_t facts_cpu_time(struct sandbox_container *container)
+{
+	usec_t sum = container->cpu_usec;
+
+	process_each(container, facts_add_process, &sum);
+	return sum;
+}
+
+static int facts_count_process(struct process *process, void *data)
+{
+	struct facts_load *load = data;
+
+	for (struct task *task = process->tasks; task; task = task->next) {
+		load->tasks++;
+		load->running += task->watch < 0 && !task->stopped;
+		if (task->tid > load->last_pid)
+			load->last_pid = task->tid;
+	}
+	return 0;
+}
+
+/* exp(-x) in 1 << FACTS_LOAD_SHIFT, x as well: 1 / (1 + x + x^2 / 2 + x^3 / 6). */
+static uint64_t facts_decay(uint64_t x)
+{
+	const uint64_t one = UINT64_C(1) << FACTS_LOAD_SHIFT;
+
+	if (x > 10 * one)
+		return 0;
+	return (one << FACTS_LOAD_SHIFT) /
+	       (one + x + ((x * x) >> (FACTS_LOAD_SHIFT + 1)) +
+		((((x * x) >> FACTS_LOAD_SHIFT) * x) >> FACTS_LOAD_SHIFT) / 6);
+}
+
+void facts_load(struct sandbox_container *container, struct facts_load *out)
+{
+	static const unsigned seconds[3] = { 60, 300, 900 };
+	static uint64_t averages[3]; /* tasks_lock */
+	static usec_t last;	     /* tasks_lock */
+	usec_t now = clock_now(), passed = now - (last ? last : kernel.boot);
+	const uint64_t one = UINT64_C(1) << FACTS_LOAD_SHIFT;
+
+	memset(out, 0, sizeof(*out));
+	process_each(container, facts_count_process, out);
+	last = now;
+	for (size_t i = 0; i < 3; i++) {
+		uint64_t x = passed / USEC_PER_MSEC * one / (seconds[i] * 1000);
+		uint64_t keep = facts_decay(x);
+
+		averages[i] = (averages[i] * keep + out->running * one * (one - keep)) >>
+			      FACTS_LOAD_SHIFT;
+		out->average[i] = averages[i];
+	}
+}
