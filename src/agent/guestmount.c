@@ -27,7 +27,7 @@
 #include "agent/modules.h"
 #include "base/log.h"
 #include "base/path.h"
-#include "engine/mount_options.h"
+#include "spec/mount_options.h"
 
 #define GUESTMOUNT_READ_AHEAD 4096UL /* sectors of 512 bytes */
 #define GUESTMOUNT_LATE_TRIES 20

@@ -16,7 +16,7 @@
 
 #include "base/cleanup.h"
 #include "container/volume.h"
-#include "engine/mount_options.h"
+#include "spec/mount_options.h"
 
 #define MOUNTS_TARGET_MAX 4095
 /* Nothing that a user may ask of a mount. */

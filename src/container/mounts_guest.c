@@ -15,7 +15,7 @@
 #include "base/clock.h"
 #include "base/path.h"
 #include "container/config.h"
-#include "engine/mount_options.h"
+#include "spec/mount_options.h"
 #include "sandbox_context.pb-c.h"
 
 #define MOUNTS_SHARES  "/run/virtiofs"

@@ -9,7 +9,7 @@
 #include <stddef.h>
 
 #include "base/error.h"
-#include "engine/mount_options.h"
+#include "spec/mount_options.h"
 #include "engine/namespaces.h"
 #include "spec/spec.h"
 

@@ -37,7 +37,7 @@
 #include "base/path.h"
 #include "engine/device.h"
 #include "engine/mount.h"
-#include "engine/mount_options.h"
+#include "spec/mount_options.h"
 
 #define ROOTFS_MOUNTINFO_MAX ((size_t)4 << 20)
 #define ROOTFS_DEFAULT_PROPAGATION ((unsigned long)(MS_PRIVATE | MS_REC))

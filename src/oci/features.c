@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 #include "base/json.h"
-#include "engine/mount_options.h"
+#include "spec/mount_options.h"
 #include "oci/oci.h"
 #include "spec/spec.h"
 

@@ -14,7 +14,7 @@
 
 #include "engine/caps.h"
 #include "engine/cgroup_internal.h"
-#include "engine/mount_options.h"
+#include "spec/mount_options.h"
 #include "engine/support.h"
 #include "engine/sysctl.h"
 

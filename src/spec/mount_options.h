@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * engine/mount_options.h - the words of an OCI mount to what the kernel takes
+ * spec/mount_options.h - the words of an OCI mount to what the kernel takes
  */
-#ifndef ENGINE_MOUNT_OPTIONS_H
-#define ENGINE_MOUNT_OPTIONS_H
+#ifndef SPEC_MOUNT_OPTIONS_H
+#define SPEC_MOUNT_OPTIONS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -52,4 +52,4 @@ const char *mount_options_word(size_t i);
 /* mount_propagation_parse() - "rslave" to MS_SLAVE | MS_REC. Return: 0 or -EINVAL */
 int mount_propagation_parse(const char *word, unsigned long *flags);
 
-#endif /* ENGINE_MOUNT_OPTIONS_H */
+#endif /* SPEC_MOUNT_OPTIONS_H */

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * engine/mount_options.c - the words of an OCI mount to what the kernel takes
+ * spec/mount_options.c - the words of an OCI mount to what the kernel takes
  *
  * One table holds every word of the specification.  Words that are not in it
  * belong to the file system and are handed on as its data.  Pure: no system
  * call here.
  *
- * Callers: mount.c, rootfs.c (propagation), the tests.
+ * Callers: the engine, the agent, container/ (checks) and the application kernel.
  */
-#include "engine/mount_options.h"
+#include "spec/mount_options.h"
 
 #include <errno.h>
 #include <stdlib.h>
