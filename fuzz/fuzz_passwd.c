@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/passwd.h"
+#include "spec/passwd.h"
 
 /* A copy of its own for each part, so that a read past its end is seen. */
 static char *cut(const uint8_t **data, size_t *size, size_t *len)

@@ -18,7 +18,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/path.h"
-#include "engine/passwd.h"
+#include "spec/passwd.h"
 
 /* Regular files only: a fifo would block, a device could be anything. */
 static int account_read_file(int rootfd, const char *path, char **text, size_t *len,

@@ -21,7 +21,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/path.h"
-#include "engine/passwd.h"
+#include "spec/passwd.h"
 
 struct home {
 	struct passwd_user user;

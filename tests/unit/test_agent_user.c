@@ -15,7 +15,7 @@
 
 #include "base/path.h"
 #include "engine/account.h"
-#include "engine/passwd.h"
+#include "spec/passwd.h"
 
 static const char passwd[] = "root:x:0:0:root:/root:/bin/sh\n"
 			     "\n"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * engine/passwd.h - who a user is, by a container's own passwd and group files
+ * spec/passwd.h - who a user is, by a container's own passwd and group files
  */
-#ifndef ENGINE_PASSWD_H
-#define ENGINE_PASSWD_H
+#ifndef SPEC_PASSWD_H
+#define SPEC_PASSWD_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -45,4 +45,4 @@ int passwd_lookup(const struct passwd_files *files, const char *spec, struct pas
 /* passwd_add_group() - @gid to the groups of @u, once */
 int passwd_add_group(struct passwd_user *u, uint32_t gid, struct coffer_error *err);
 
-#endif /* ENGINE_PASSWD_H */
+#endif /* SPEC_PASSWD_H */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * engine/passwd.c - who a user is, by a container's own passwd and group files
+ * spec/passwd.c - who a user is, by a container's own passwd and group files
  *
  * The files belong to the image, so their text is read with a parser of our
  * own; the C library's lookup would read the machine's files and needs shared
@@ -9,7 +9,7 @@
  *
  * Callers: home.c, account.c; unit tests and the fuzzer.
  */
-#include "engine/passwd.h"
+#include "spec/passwd.h"
 
 #include <stdbool.h>
 #include <string.h>
