@@ -32,6 +32,10 @@ struct dir_sink {
 		    unsigned char type, int64_t next);
 };
 
+/* dir_emit_dots() - "." and "..", at offsets 0 and 1; what a directory's own begins at 2. Return:
+ * whether to go on */
+bool dir_emit_dots(struct file *file, struct dir_sink *sink);
+
 struct file_ops {
 	const char *name; /* for /proc/PID/fd of those without a path: "anon_inode:[eventfd]" ... */
 	/* At an offset of their own; those without one get -1. Return: bytes, or negative errno;
@@ -43,10 +47,13 @@ struct file_ops {
 	uint32_t (*poll)(struct file *file, uint32_t mask, struct wait *wait);
 	/* NULL: as the inode says for files with a size; -ESPIPE without an inode */
 	int64_t (*seek)(struct file *file, int64_t offset, int whence);
-	/* From file->offset on; sets it. NULL: -ENOTDIR */
+	/* From file->offset on; sets it to what emit() got as @next of the last entry it took. The
+	 * first two are dir_emit_dots()'s, unless the host's are passed on. NULL: -ENOTDIR */
 	int (*readdir)(struct file *file, struct dir_sink *sink);
 	/* @arg is the guest's; -ENOTTY for what is unknown. NULL: -ENOTTY */
 	long (*ioctl)(struct file *file, struct task *task, uint32_t cmd, uint64_t arg);
+	/* NULL: of the inode; without one a plain 0600 without a type */
+	int (*stat)(struct file *file, struct stat *st);
 	int (*fsync)(struct file *file, bool data_only);
 	int (*fallocate)(struct file *file, int mode, int64_t offset, int64_t len);
 	/* F_SETFL changed these (O_NONBLOCK, O_APPEND, O_ASYNC, O_DIRECT) */
@@ -68,7 +75,8 @@ struct file {
 	struct inode *inode;	   /* reference; NULL for kinds that have none */
 	pthread_mutex_t offset_lock; /* held over a read or write that moves it */
 	int64_t offset;
-	bool seekable;		   /* has an offset */
+	bool seekable;		   /* has an offset; file_init(): regular files and directories */
+	bool counts_write;	   /* inode->deny_write knows of it */
 	int async_owner, async_sig; /* F_SETOWN, F_SETSIG */
 	struct file_watch *watches; /* epoll members, vfs/epoll.c */
 };
@@ -76,7 +84,10 @@ struct file {
 /* file_init() - Of a new one with one reference; borrows @path's references by taking its own */
 void file_init(struct file *file, const struct file_ops *ops, uint32_t flags,
 	       const struct vfs_path *path, struct inode *inode);
+/* file_free_common() - Gives back what file_init() took; then release() frees the memory */
 void file_free_common(struct file *file);
+/* file_release_plain() - A release() for kinds with nothing of their own */
+void file_release_plain(struct file *file);
 struct file *file_get(struct file *file);
 void file_put(struct file *file);
 

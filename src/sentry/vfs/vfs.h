@@ -4,15 +4,21 @@
  *
  *	mount_table (a container) -> mount -> super (a file system) -> dentry tree -> inode
  *
- * A file system gives inode_ops and file_ops. Dentries are a cache for file systems of the host,
- * overlays and procfs (revalidate says whether an entry still holds), and the truth for tmpfs.
+ * A file system gives inode_ops and file_ops. Dentries are a cache of what lookup() said, for
+ * every file system, tmpfs too: they may be dropped when nobody holds them, and lookup() is asked
+ * again. Where others change names as well (host, procfs), revalidate() says whether an entry
+ * still holds.
  *
  * Checks of permission are here, by mode, ids and ACL-free Linux rules, before a file system is
  * asked; a file system of the host may still say no.
  *
  * Locks: a super's tree lock is held for writing by what changes names (create, unlink, rename),
- * for reading by a walk's look into the cache; two supers never at once. An inode's lock guards
- * its attributes and size.
+ * for reading by a walk. A file system on top of others (overlay) takes the tree lock of the one
+ * below around its operations on directories, while its own is held; nobody else holds two.
+ * lookup() and revalidate() of procfs take kernel.tasks_lock below the tree lock, so nobody who
+ * holds that one walks. Mounts have one lock, below tree locks. An inode's lock guards its
+ * attributes and size; its write_lock is held over a write to a regular file and a change of its
+ * size, so that appends find the end. Outermost of all is a file's offset_lock.
  */
 #ifndef SENTRY_VFS_VFS_H
 #define SENTRY_VFS_VFS_H
@@ -65,16 +71,29 @@ struct vfs_create {
 	bool exclusive;
 };
 
-/* All may be NULL: then -EPERM for changes, -ENOENT or -ENOTDIR for lookup. Directories' operations
- * run under the super's tree lock (lookup: at least for reading). */
+/*
+ * All may be NULL: then -EPERM for changes, -ENOENT or -ENOTDIR for lookup. Directories' operations
+ * run under the super's tree lock: lookup() and revalidate() at least for reading, so that several
+ * run at once; the changing ones for writing. Everything else runs without it (readlink() either
+ * way). Names are one component, never "", "." or "..", at most NAME_MAX; what must be there for a
+ * change (or not) was looked up under the same lock, permissions and types were checked.
+ *
+ * A file system keeps attr up to date itself: nlink, times and sizes of what it changes, the
+ * directory included. The same file is the same struct inode for as long as anybody holds it.
+ */
 struct inode_ops {
 	/* @out gets a reference; -ENOENT */
 	int (*lookup)(struct inode *dir, const char *name, struct inode **out);
 	int (*create)(struct inode *dir, const char *name, const struct vfs_create *args,
 		      struct inode **out);
+	/* O_TMPFILE: a regular file without a name, nlink 0; link() may give it one. NULL:
+	 * -EOPNOTSUPP */
+	int (*tmpfile)(struct inode *dir, const struct vfs_create *args, struct inode **out);
 	int (*link)(struct inode *dir, const char *name, struct inode *target);
 	int (*unlink)(struct inode *dir, const char *name, struct inode *victim);
 	int (*rmdir)(struct inode *dir, const char *name, struct inode *victim);
+	/* @flags: RENAME_NOREPLACE (there is nothing then), RENAME_EXCHANGE. -ENOTEMPTY is its to say,
+	 * as it is rmdir()'s */
 	int (*rename)(struct inode *old_dir, const char *old_name, struct inode *new_dir,
 		      const char *new_name, unsigned flags);
 	/* Into @buf, terminated. Return: length */
@@ -84,9 +103,12 @@ struct inode_ops {
 	int (*follow)(struct inode *inode, struct task *task, struct vfs_path *out);
 	/* Fresh attributes into inode->attr where somebody else may change them */
 	int (*refresh)(struct inode *inode);
+	/* Makes attr so as well, and sets ctime; NULL: -EPERM. ATTR_SIZE: with write_lock held; pages
+	 * behind the end go out of mappings by mm_invalidate() */
 	int (*setattr)(struct inode *inode, const struct inode_attr *attr);
-	/* A new open file (a reference for the caller), access was checked. NULL: FIFOs, sockets and
-	 * device nodes are opened by vfs/special.c */
+	/* Regular files and directories: a new open file (a reference for the caller), made with
+	 * file_init(); access was checked, O_TRUNC is done by setattr(). FIFOs, sockets and device
+	 * nodes are opened by vfs/special.c, but for device nodes where super->own_devices */
 	int (*open)(struct inode *inode, const struct vfs_path *path, uint32_t flags,
 		    struct task *task, struct file **out);
 	/* Sizes as getxattr(2): @size 0 asks */
@@ -106,9 +128,10 @@ struct inode {
 	struct super *super;
 	_Atomic unsigned refs;
 	pthread_mutex_t lock;
+	pthread_mutex_t write_lock;
 	struct stat attr;	     /* lock; ino, mode, nlink, uid, gid, rdev, size, times, blocks */
 	struct mappable mapping;     /* ops NULL: cannot be mapped */
-	struct file_lock_list *locks; /* lock; vfs/lock.c */
+	struct file_lock_list *_Atomic locks; /* vfs/lock.c */
 	struct inotify_list *watches; /* lock; vfs/inotify.c */
 	void *fifo;		     /* lock; vfs/pipe.c: the pipe of a FIFO, vfs/special.c */
 	void *bound;		     /* lock; net/unix.c: the socket bound to this name */
@@ -128,22 +151,35 @@ struct super {
 	pthread_rwlock_t tree;	/* names */
 	struct dentry *root;	/* owned */
 	uint64_t dev;		/* st_dev, given by super_init() */
-	bool keep_dentries;	/* the dentry tree is the truth: never dropped (tmpfs) */
-	bool read_only;
+	_Atomic bool read_only;
+	/* To be set after super_init() where they are wanted: */
+	bool own_devices;	/* its open() takes device nodes too (devpts) */
+	bool no_negative;	/* that a name is not there is not remembered (procfs) */
+	bool no_exec, no_dev;	/* nothing in it is a program, or a device */
+	unsigned dentries_max;	/* about how many names the cache keeps */
+	/* vfs/dentry.c's: */
+	struct dentry *_Atomic *buckets; /* tree lock for writing to replace */
+	unsigned nbuckets;
+	_Atomic unsigned ndentries;
+	unsigned hand;		/* where the next trim begins */
+	pthread_mutex_t insert;	/* what a walk found goes in under this and tree for reading */
 };
 
+/* In the cache, or held by somebody, or both. What is marked [tree] changes under the tree lock for
+ * writing only. */
 struct dentry {
-	_Atomic unsigned refs;
-	struct super *super;
-	struct inode *inode;	/* reference; NULL: known not to be there */
-	struct dentry *parent;	/* reference; NULL: root */
-	struct dentry *children; /* vfs/dentry.c's: hash of names ... */
-	struct dentry *hash_next;
-	struct dentry *lru_prev, *lru_next;
+	_Atomic unsigned refs;	/* the cache has one of them while it is in there */
+	struct super *super;	/* borrowed: whoever holds a dentry holds a mount too */
+	struct inode *inode;	/* [tree] reference; NULL: known not to be there */
+	struct dentry *parent;	/* [tree] reference; NULL: root */
+	struct dentry *next;	/* [tree] of its bucket */
 	_Atomic unsigned mounts; /* mounts on it, in any table */
-	bool unlinked;
+	_Atomic bool used;	/* since the cache was last trimmed */
+	bool cached;		/* [tree] */
+	bool unlinked;		/* [tree] its name is gone */
 	uint32_t hash;
-	char name[];		/* tree lock */
+	char *name;		/* [tree] */
+	char inline_name[];
 };
 
 enum {
@@ -151,15 +187,26 @@ enum {
 	MNT_RELATIME = 32, MNT_NODIRATIME = 64,
 };
 
-/* super_init() - Of an embedded one; the root dentry is made for @root, whose reference is taken over */
+/* super_init() - Of an embedded one, all zero; the root dentry is made for @root, whose reference is
+ * taken over also when this fails. Return: 0 or -ENOMEM, then @super is as before */
 int super_init(struct super *super, const struct super_ops *ops, struct inode *root);
+struct super *super_get(struct super *super);
 void super_put(struct super *super);
+/* super_trim() - Drop names that nobody holds until about @keep are left: where their descriptors
+ * are wanted (EMFILE). No lock held. */
+void super_trim(struct super *super, unsigned keep);
 /* inode_init() - One reference; super is borrowed: inodes never outlive it, their dentries hold it */
 void inode_init(struct inode *inode, struct super *super, const struct inode_ops *ops,
 		uint32_t mode, uint64_t ino);
 struct inode *inode_get(struct inode *inode);
 void inode_put(struct inode *inode);
+/* inode_fini() - What inode_init() made, for free() */
+void inode_fini(struct inode *inode);
 uint64_t inode_next_ino(void);
+/* inode_deny_write() - It is being executed: nobody may open it for writing until
+ * inode_allow_write(). Return: 0 or -ETXTBSY */
+int inode_deny_write(struct inode *inode);
+void inode_allow_write(struct inode *inode);
 
 struct dentry *dentry_get(struct dentry *dentry);
 void dentry_put(struct dentry *dentry);
@@ -183,6 +230,8 @@ int mount_move(struct mount_table *t, const struct vfs_path *from, const struct 
 int mount_remove(struct mount_table *t, const struct vfs_path *at, bool lazy);
 /* mount_pivot() - @new_root becomes the root, the old one is dropped */
 int mount_pivot(struct mount_table *t, const struct vfs_path *new_root);
+struct mount *mount_get(struct mount *mount);
+void mount_put(struct mount *mount);
 unsigned mount_flags(const struct mount *mount);
 struct super *mount_super(const struct mount *mount);
 /* /proc/PID/mounts and mountinfo as seen from @root */
@@ -202,6 +251,13 @@ struct fs_context *fs_context_new(struct mount_table *mounts);
 struct fs_context *fs_context_get(struct fs_context *fs);
 void fs_context_put(struct fs_context *fs);
 struct fs_context *fs_context_copy(struct fs_context *fs);
+void fs_context_root(struct fs_context *fs, struct vfs_path *out); /* a reference */
+void fs_context_cwd(struct fs_context *fs, struct vfs_path *out);  /* a reference */
+void fs_context_set_root(struct fs_context *fs, const struct vfs_path *path);
+void fs_context_set_cwd(struct fs_context *fs, const struct vfs_path *path);
+/* fs_context_unshare_mounts() - A copy of its mount table, with root and cwd at the same places in
+ * it. Return: 0 or -ENOMEM */
+int fs_context_unshare_mounts(struct fs_context *fs);
 
 /* --- the walk --- */
 
