@@ -15,46 +15,21 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
 
-static const struct {
-	const char *name;
-	__rlimit_resource_t resource;
-} rlimit_names[] = {
-	{ "RLIMIT_AS", RLIMIT_AS },
-	{ "RLIMIT_CORE", RLIMIT_CORE },
-	{ "RLIMIT_CPU", RLIMIT_CPU },
-	{ "RLIMIT_DATA", RLIMIT_DATA },
-	{ "RLIMIT_FSIZE", RLIMIT_FSIZE },
-	{ "RLIMIT_LOCKS", RLIMIT_LOCKS },
-	{ "RLIMIT_MEMLOCK", RLIMIT_MEMLOCK },
-	{ "RLIMIT_MSGQUEUE", RLIMIT_MSGQUEUE },
-	{ "RLIMIT_NICE", RLIMIT_NICE },
-	{ "RLIMIT_NOFILE", RLIMIT_NOFILE },
-	{ "RLIMIT_NPROC", RLIMIT_NPROC },
-	{ "RLIMIT_RSS", RLIMIT_RSS },
-	{ "RLIMIT_RTPRIO", RLIMIT_RTPRIO },
-	{ "RLIMIT_RTTIME", RLIMIT_RTTIME },
-	{ "RLIMIT_SIGPENDING", RLIMIT_SIGPENDING },
-	{ "RLIMIT_STACK", RLIMIT_STACK },
-};
-
 static int rlimit_apply_one(const struct oci_rlimit *limit, pid_t pid, struct coffer_error *err)
 {
 	struct rlimit64 value = { .rlim_cur = limit->soft, .rlim_max = limit->hard };
+	int resource = oci_rlimit(limit->type);
 
-	for (size_t i = 0; i < ARRAY_SIZE(rlimit_names); i++) {
-		if (strcmp(rlimit_names[i].name, limit->type) != 0)
-			continue;
-		if (prlimit64(pid, rlimit_names[i].resource, &value, NULL) < 0)
-			return err_sys(err, "process.rlimits: set %s", limit->type);
-		return 0;
-	}
-	return err_invalid(err, "process.rlimits: unknown type %s", limit->type);
+	if (resource < 0)
+		return err_invalid(err, "process.rlimits: unknown type %s", limit->type);
+	if (prlimit64(pid, (enum __rlimit_resource)resource, &value, NULL) < 0)
+		return err_sys(err, "process.rlimits: set %s", limit->type);
+	return 0;
 }
 
 static bool rlimit_has_oom(const char *path, int score)

@@ -36,10 +36,11 @@ RULE_WORDS(namespace, "a known namespace type",
 	"CAP_AUDIT_WRITE", "CAP_AUDIT_CONTROL", "CAP_SETFCAP", "CAP_MAC_OVERRIDE", \
 	"CAP_MAC_ADMIN", "CAP_SYSLOG", "CAP_WAKE_ALARM", "CAP_BLOCK_SUSPEND", \
 	"CAP_AUDIT_READ", "CAP_PERFMON", "CAP_BPF", "CAP_CHECKPOINT_RESTORE"
+/* By the kernel's number. */
 RULE_WORDS(rlimit, "a known resource limit",
-	"RLIMIT_AS", "RLIMIT_CORE", "RLIMIT_CPU", "RLIMIT_DATA", "RLIMIT_FSIZE", "RLIMIT_LOCKS",
-	"RLIMIT_MEMLOCK", "RLIMIT_MSGQUEUE", "RLIMIT_NICE", "RLIMIT_NOFILE", "RLIMIT_NPROC",
-	"RLIMIT_RSS", "RLIMIT_RTPRIO", "RLIMIT_RTTIME", "RLIMIT_SIGPENDING", "RLIMIT_STACK");
+	"RLIMIT_CPU", "RLIMIT_FSIZE", "RLIMIT_DATA", "RLIMIT_STACK", "RLIMIT_CORE", "RLIMIT_RSS",
+	"RLIMIT_NPROC", "RLIMIT_NOFILE", "RLIMIT_MEMLOCK", "RLIMIT_AS", "RLIMIT_LOCKS",
+	"RLIMIT_SIGPENDING", "RLIMIT_MSGQUEUE", "RLIMIT_NICE", "RLIMIT_RTPRIO", "RLIMIT_RTTIME");
 RULE_WORDS(scheduler, "a known scheduling policy",
 	"SCHED_OTHER", "SCHED_FIFO", "SCHED_RR", "SCHED_BATCH", "SCHED_ISO", "SCHED_IDLE",
 	"SCHED_DEADLINE");
@@ -102,6 +103,14 @@ int oci_capability(const char *name)
 		if (strcmp(known[cap], name) == 0)
 			return cap;
 	return rule_capability_shape(name) ? -ENOENT : -EINVAL;
+}
+
+int oci_rlimit(const char *name)
+{
+	for (int i = 0; spec_rule_rlimit.words[i]; i++)
+		if (strcmp(spec_rule_rlimit.words[i], name) == 0)
+			return i;
+	return -EINVAL;
 }
 
 static bool rule_not_empty(const char *s)

@@ -478,6 +478,8 @@ const char *const *oci_words(enum oci_words which);
  * with a warning; -EINVAL for what is no name
  */
 int oci_capability(const char *name);
+/* oci_rlimit() - The kernel's number of "RLIMIT_NOFILE" ...; -EINVAL: none */
+int oci_rlimit(const char *name);
 
 /**
  * oci_spec_default() - What `runc spec` prints, with docker's capabilities and paths
