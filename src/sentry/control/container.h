@@ -31,6 +31,7 @@ struct sandbox_container {
 	uint64_t cpu_usec;		/* tasks_lock: of tasks that have ended */
 	uint64_t memory_max;		/* 0: as the sandbox's */
 	unsigned pids_max, npids;	/* tasks_lock */
+	unsigned nsignals;		/* tasks_lock: queued for its processes */
 	int oom_score_adj;
 	_Atomic uint64_t oom_kills;
 	_Atomic bool frozen;

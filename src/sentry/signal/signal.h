@@ -13,6 +13,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "sentry/task/waitq.h"
+
 struct pgrp;
 struct process;
 struct sandbox_container;
@@ -45,8 +47,10 @@ struct signal_pending {
 struct signal_process {
 	struct signal_action actions[SIGNAL_MAX + 1]; /* by number */
 	struct signal_pending pending;
-	bool stopped;	   /* job control */
-	bool stop_reported, continue_pending;
+	struct waitq arrivals; /* woken whenever one is queued, for the process or a task of it */
+	bool stop_wanted;      /* job control: every task is to park */
+	bool stopped;	       /* and all have; for wait(2) */
+	bool stop_reported, continue_pending; /* wait(2)'s: set and cleared by who reports it */
 	int stop_signal;
 };
 
@@ -56,10 +60,16 @@ struct signal_task {
 	bool restore_mask;
 	struct signal_pending pending;
 	uint64_t stack_addr, stack_size; /* sigaltstack */
-	int stack_flags;
+	uint32_t stack_flags;
+	/* Of the last fault: every frame tells them */
+	uint64_t fault_trapno, fault_error, fault_address;
 };
 
 /* Sources. info may be NULL: as from the kernel (SI_KERNEL). tasks_lock held by the caller.
+ *
+ * A container's init gets from inside only what it has a handler for. KILL and STOP reach it from
+ * outside: without info, or as SI_USER from process 0, which nobody inside is.
+ *
  * Return: 0 (also when it is ignored), -EAGAIN: queue is full */
 int signal_task_send(struct task *task, int sig, const struct signal_info *info);
 int signal_process_send(struct process *process, int sig, const struct signal_info *info);
@@ -67,7 +77,11 @@ int signal_pgrp_send(struct pgrp *pgrp, int sig, const struct signal_info *info)
 /* signal_container_send() - Every process of a container but its init, if @all_but_init */
 int signal_container_send(struct sandbox_container *container, int sig, bool all_but_init);
 
-/* signal_fault() - A fault of the task itself: cannot be blocked or ignored. From its own thread. */
+/* signal_container_freeze() - Park all its tasks, or let them go on. Only SIGKILL gets through. */
+void signal_container_freeze(struct sandbox_container *container, bool frozen);
+
+/* signal_fault() - A fault of the task itself: cannot be blocked or ignored. From its own thread,
+ * without tasks_lock. */
 void signal_fault(struct task *task, int sig, int code, uint64_t address, int trapno,
 		  uint64_t error);
 
@@ -94,18 +108,43 @@ void signal_mask_set(struct task *task, uint64_t mask);
 /* signal_mask_temporary() - For sigsuspend, ppoll, pselect6, epoll_pwait: until the call is over, and
  * through a handler that interrupts it */
 void signal_mask_temporary(struct task *task, uint64_t mask);
+/* signal_mask_restore() - The call is over and nothing is due: the task loop's, when restore_mask */
+void signal_mask_restore(struct task *task);
 
 /* signal_take() - For sigtimedwait, signalfd: remove one of @set. tasks_lock held. Return: its number
  * or 0 */
 int signal_take(struct task *task, uint64_t set, struct signal_info *info);
 
-/* At clone, exec and end. tasks_lock held. */
+/* At clone, exec and end. tasks_lock held. @from NULL: nobody's child. @flags: CLONE_* */
+void signal_process_init(struct process *process, const struct process *from, uint64_t flags);
+void signal_task_init(struct task *task, const struct task *from, uint64_t flags);
 void signal_process_exec(struct process *process, struct task *task);
 void signal_task_free(struct task *task);
 void signal_process_free(struct process *process);
 
+/* signal_parent_notify() - SIGCHLD for a stop or continuation (CLD_*), and whoever waits is woken.
+ * tasks_lock held */
+void signal_parent_notify(struct process *process, int code, int status);
+/* signal_pgrp_orphaned() - No member has a parent in another group of the session: nobody could
+ * continue it, so that it is not stopped from the terminal. @leaving (may be NULL) does not count.
+ * tasks_lock held */
+bool signal_pgrp_orphaned(const struct pgrp *pgrp, const struct process *leaving);
+
 /* may @from send @sig to @to? 0 or -EPERM; tasks_lock held */
 int signal_permitted(const struct task *from, const struct process *to, int sig);
+
+/* signal_action_changed() - What is pending is forgotten if it is ignored now. tasks_lock held */
+void signal_action_changed(struct process *process, int sig);
+/* signal_unheard() - Whether @task ignores or blocks it, as the terminal asks. tasks_lock held */
+bool signal_unheard(const struct task *task, int sig);
+
+/* signal_return() - rt_sigreturn(2): registers, mask and stack from the frame at the stack pointer.
+ * Return: what rax gets */
+long signal_return(struct task *task);
+/* signal_stack_set() - sigaltstack(2) with the stack pointer @sp. Return: 0, -EPERM, -EINVAL, -ENOMEM */
+int signal_stack_set(struct task *task, uint64_t sp, uint64_t addr, uint64_t size, uint32_t flags);
+/* signal_stack_flags() - As sigaltstack(2) tells them */
+uint32_t signal_stack_flags(const struct task *task, uint64_t sp);
 
 static inline uint64_t signal_bit(int sig)
 {
