@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sentry/control/boot.c - the kernel, from nothing to where containers can be made
+ *
+ *	memory file -> zygote and first stubs -> timers -> the table of calls
+ *
+ * Called once by main before the jail is shut, because the zygote is a process of its own; and by
+ * the driver of the tests.
+ */
+#define LOG_CATEGORY "boot"
+#include "sentry/control/boot.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "sentry/control/container.h"
+#include "sentry/gofer/gofer.h"
+#include "sentry/kernel.h"
+#include "sentry/mm/memfile.h"
+#include "sentry/syscalls/syscalls.h"
+#include "sentry/task/pid.h"
+#include "sentry/task/timer.h"
+#include "sentry/vfs/vfs.h"
+
+int boot_kernel(const struct boot_args *args, struct coffer_error *err)
+{
+	int r = 0;
+
+	kernel.memory_max = args->memory_max;
+	kernel.pids_max = args->pids_max;
+	kernel.cpus = args->cpus;
+	kernel.strace = args->strace;
+	kernel.boot = clock_now();
+	if (args->gofer >= 0)
+		r = gofer_attach(args->gofer, &kernel.gofer, err);
+	if (r == 0)
+		r = memfile_new(args->memory_max, &kernel.memory, err);
+	if (r == 0)
+		r = trap_pool_new(kernel.memory, args->how, &kernel.stubs, err);
+	if (r == 0)
+		r = timers_start(err);
+	if (r < 0)
+		return err_wrap(err, "start the kernel");
+	syscalls_init();
+	return 0;
+}
+
+void boot_shutdown(void)
+{
+	timers_stop();
+	trap_pool_free(steal_ptr(kernel.stubs));
+	memfile_free(steal_ptr(kernel.memory));
+	if (kernel.gofer)
+		gofer_free(steal_ptr(kernel.gofer));
+}
+
+int container_new(const char *id, struct mount_table *mounts, struct sandbox_container **out,
+		  struct coffer_error *err)
+{
+	struct sandbox_container *c = calloc(1, sizeof(*c));
+
+	if (!c) {
+		mount_table_put(mounts);
+		return err_nomem(err);
+	}
+	waitq_init(&c->events);
+	c->id = strdup(id);
+	c->mounts = mounts;
+	c->pids = pid_table_new();
+	if (!c->id || !c->pids) {
+		container_free(c);
+		return err_nomem(err);
+	}
+	pthread_mutex_lock(&kernel.tasks_lock);
+	c->next = kernel.containers;
+	kernel.containers = c;
+	pthread_mutex_unlock(&kernel.tasks_lock);
+	*out = c;
+	return 0;
+}
+
+void container_free(struct sandbox_container *c)
+{
+	pthread_mutex_lock(&kernel.tasks_lock);
+	for (struct sandbox_container **link = &kernel.containers; *link; link = &(*link)->next) {
+		if (*link != c)
+			continue;
+		*link = c->next;
+		break;
+	}
+	pthread_mutex_unlock(&kernel.tasks_lock);
+	if (c->init)
+		process_put(c->init);
+	if (c->pids)
+		pid_table_free(c->pids);
+	if (c->devpts)
+		super_put(c->devpts);
+	mount_table_put(c->mounts);
+	waitq_destroy(&c->events);
+	free(c->id);
+	free(c);
+}
