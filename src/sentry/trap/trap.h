@@ -74,13 +74,13 @@ enum trap_how {
 
 /**
  * trap_pool_new() - Start the zygote and fill the pool
- * @stub_fd:	The stub program
  * @how:	What to use; TRAP_NOTIFY falls back by itself to what this kernel has
  *
  * Spare stubs are made by a thread of the pool; exited ones are used again after everything of
- * the guest in them is gone.
+ * the guest in them is gone. The calling thread must live as long as the process: with its end the
+ * host kills all stubs. One pool a process.
  */
-int trap_pool_new(struct memfile *memory, int stub_fd, enum trap_how how, struct trap_pool **out,
+int trap_pool_new(struct memfile *memory, enum trap_how how, struct trap_pool **out,
 		  struct coffer_error *err);
 void trap_pool_free(struct trap_pool *pool); /* kills all stubs */
 enum trap_how trap_pool_how(const struct trap_pool *pool);
