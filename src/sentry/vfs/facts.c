@@ -120,17 +120,11 @@ usec_t facts_uptime(void)
 static int facts_add_process(struct process *process, void *data)
 {
 	usec_t *sum = data;
-	const struct rusage *usage = &process->usage;
+	struct rusage usage;
 
-	*sum += (usec_t)(usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) * USEC_PER_SEC +
-		(usec_t)(usage->ru_utime.tv_usec + usage->ru_stime.tv_usec);
-	for (struct task *task = process->tasks; task; task = task->next) {
-		uint64_t ns = 0;
-
-		if (task->thread)
-			trap_thread_cpu(task->thread, &ns);
-		*sum += ns / 1000;
-	}
+	process_usage(process, &usage);
+	*sum += (usec_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * USEC_PER_SEC +
+		(usec_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
 	return 0;
 }
 
@@ -148,7 +142,7 @@ static int facts_count_process(struct process *process, void *data)
 
 	for (struct task *task = process->tasks; task; task = task->next) {
 		load->tasks++;
-		load->running += task->watch < 0 && !task->stopped;
+		load->running += !task->sleeping && !task->stopped;
 		if (task->tid > load->last_pid)
 			load->last_pid = task->tid;
 	}
