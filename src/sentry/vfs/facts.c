@@ -60,7 +60,8 @@ void facts_memory(const struct sandbox_container *container, struct facts_memory
 	out->total = facts_host_memory;
 	if (kernel.memory_max && (kernel.memory_max < out->total || !out->total))
 		out->total = kernel.memory_max;
-	if (container->memory_max && (container->memory_max < out->total || !out->total))
+	if (container && container->memory_max &&
+	    (container->memory_max < out->total || !out->total))
 		out->total = container->memory_max;
 	if (kernel.memory)
 		memfile_usage(kernel.memory, &usage);
@@ -70,6 +71,30 @@ void facts_memory(const struct sandbox_container *container, struct facts_memory
 unsigned facts_cpus(void)
 {
 	return kernel.cpus ? kernel.cpus : 1;
+}
+
+int facts_cpu_list(struct buf *out)
+{
+	unsigned n = facts_cpus();
+
+	return n > 1 ? buf_printf(out, "0-%u\n", n - 1) : buf_printf(out, "0\n");
+}
+
+/* Words of 32 bits, the highest first. */
+int facts_cpu_mask(struct buf *out)
+{
+	unsigned n = facts_cpus(), words = (n + 31) / 32;
+	int r = 0;
+
+	for (unsigned i = words; i-- > 0 && !r;) {
+		unsigned bits = i == words - 1 && n % 32 ? n % 32 : 32;
+		unsigned mask = bits == 32 ? UINT32_MAX : (1u << bits) - 1;
+		const char *end = i ? "," : "\n";
+
+		r = words == 1 ? buf_printf(out, "%x%s", mask, end) :
+				 buf_printf(out, "%08x%s", mask, end);
+	}
+	return r;
 }
 
 /* What differs from one processor of the host to the next is said anew for each. */

@@ -309,23 +309,6 @@ static int procfs_status_memory(const struct mm_usage *m, struct buf *out)
 			  m->stack / 1024, m->text / 1024, 0u, m->rss / 512 / 1024, 0u, 0u);
 }
 
-/* The first @n processors as the kernel prints a mask: words of 32 bits, the highest first. */
-static int procfs_print_cpus(unsigned n, struct buf *out)
-{
-	int r = 0;
-
-	for (unsigned words = (n + 31) / 32, i = words; i-- > 0 && !r;) {
-		unsigned bits = i == words - 1 && n % 32 ? n % 32 : 32;
-		unsigned mask = bits == 32 ? UINT32_MAX : (1u << bits) - 1;
-
-		r = buf_printf(out, words == 1 ? "%x%s" : "%08x%s", mask, i ? "," : "\n");
-	}
-	if (!r)
-		r = n > 1 ? buf_printf(out, "Cpus_allowed_list:\t0-%u\n", n - 1) :
-			    buf_printf(out, "Cpus_allowed_list:\t0\n");
-	return r;
-}
-
 int procfs_show_status(struct textfs_node *node, struct buf *out)
 {
 	autofree struct procfs_status *st = malloc(sizeof(*st));
@@ -350,7 +333,11 @@ int procfs_show_status(struct textfs_node *node, struct buf *out)
 			       st->caps[0], st->caps[1], st->caps[2], st->caps[3], st->caps[4],
 			       st->no_new_privs);
 	if (!r)
-		r = procfs_print_cpus(facts_cpus(), out);
+		r = facts_cpu_mask(out);
+	if (!r)
+		r = buf_printf(out, "Cpus_allowed_list:\t");
+	if (!r)
+		r = facts_cpu_list(out);
 	if (!r)
 		r = buf_printf(out,
 			       "Mems_allowed:\t1\nMems_allowed_list:\t0\n"
