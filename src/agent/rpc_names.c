@@ -9,7 +9,7 @@
 
 #include "agent/guestpath.h"
 #include "agent/job.h"
-#include "agent/names.h"
+#include "rpc/names.h"
 #include "agent/rpc.h"
 #include "base/io.h"
 #include "base/path.h"

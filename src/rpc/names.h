@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * agent/names.h - the text of resolv.conf and hosts
+ * rpc/names.h - the text of resolv.conf and hosts
  */
-#ifndef AGENT_NAMES_H
-#define AGENT_NAMES_H
+#ifndef RPC_NAMES_H
+#define RPC_NAMES_H
 
 #include "base/error.h"
 #include "sandbox_context.pb-c.h"
@@ -12,4 +12,4 @@
 int names_dns_text(const Sc__ConfigureDnsRequest *req, char **out, struct coffer_error *err);
 int names_hosts_text(const Sc__ConfigureHostsRequest *req, char **out, struct coffer_error *err);
 
-#endif /* AGENT_NAMES_H */
+#endif /* RPC_NAMES_H */

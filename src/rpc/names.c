@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * agent/names.c - the text of resolv.conf and hosts
+ * rpc/names.c - the text of resolv.conf and hosts
  *
  *	nameserver 10.0.0.1		# comment on top
  *	domain example.org		127.0.0.1 localhost
@@ -11,9 +11,9 @@
  * blank.  What would end a word or a line early is refused: it would be a line
  * of somebody else's making.
  *
- * Callers: rpc_names.c; unit tests.
+ * Callers: who serves the contract.
  */
-#include "agent/names.h"
+#include "rpc/names.h"
 
 #include <ctype.h>
 #include <string.h>
