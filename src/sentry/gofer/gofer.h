@@ -34,7 +34,8 @@ struct gofer;
 /* An object is @fd, or @name in the directory @fd when there is a name. */
 enum gofer_op {
 	GOFER_TREE,	/* args: number -> descriptor (O_PATH) of its root directory */
-	GOFER_OPEN,	/* object; args: flags -> descriptor */
+	GOFER_OPEN,	/* object; args: flags, O_PATH for whatever it is -> descriptor */
+	GOFER_STAT,	/* object -> reply: struct stat */
 	GOFER_CREATE,	/* fd, name; args: mode with S_IFMT, uid, gid, rdev; data: a link's target */
 	GOFER_CHOWN,	/* object; args: uid, gid; UINT32_MAX: as it is */
 	GOFER_CHMOD,	/* object; args: mode */

@@ -91,6 +91,10 @@ static long ops_open(struct gofer_work *work)
 
 	if (fd < 0)
 		return fd;
+	if (flags & O_PATH) {
+		work->result_fd = steal_fd(&owned);
+		return work->result_fd < 0 ? -EINVAL : 0;
+	}
 	if (fstatat(fd, "", &st, AT_EMPTY_PATH) < 0)
 		return -errno;
 	if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
@@ -100,6 +104,21 @@ static long ops_open(struct gofer_work *work)
 	if (fd < 0)
 		return -errno;
 	work->result_fd = fd;
+	return 0;
+}
+
+static long ops_stat(struct gofer_work *work)
+{
+	autoclose int owned = -1;
+	int fd = gofer_object(work, &owned);
+
+	if (fd < 0)
+		return fd;
+	if (work->reply_size < sizeof(struct stat))
+		return -EINVAL;
+	if (fstatat(fd, "", (struct stat *)(void *)work->reply, AT_EMPTY_PATH) < 0)
+		return -errno;
+	work->reply_len = sizeof(struct stat);
 	return 0;
 }
 
@@ -284,6 +303,7 @@ static const struct ops_row {
 } ops_table[GOFER_OP_COUNT] = {
 	[GOFER_TREE] = { ops_tree, 0 },
 	[GOFER_OPEN] = { ops_open, NEED_FD | MAY_NAME },
+	[GOFER_STAT] = { ops_stat, NEED_FD | MAY_NAME },
 	[GOFER_CREATE] = { ops_create, NEED_FD | NEED_NAME },
 	[GOFER_CHOWN] = { ops_chown, NEED_FD | MAY_NAME },
 	[GOFER_CHMOD] = { ops_chmod, NEED_FD | MAY_NAME },

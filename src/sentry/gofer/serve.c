@@ -29,7 +29,7 @@ struct serve_buffers {
 	char request[GOFER_REQUEST_MAX];
 	char name[GOFER_NAME_MAX + 1], name2[GOFER_NAME_MAX + 1];
 	char data[GOFER_DATA_MAX + 1];
-	char reply[GOFER_DATA_MAX];
+	char reply[GOFER_DATA_MAX] __attribute__((aligned(8)));
 };
 
 static ssize_t serve_receive(int channel, struct serve_buffers *b, int fds[2], size_t *nfds)

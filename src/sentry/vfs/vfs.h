@@ -316,8 +316,18 @@ int devpts_new(uint32_t ptmx_mode, uint32_t gid, struct super **out);
 int procfs_new(struct sandbox_container *container, struct super **out);
 int sysfs_new(struct super **out);
 int cgroupfs_new(struct sandbox_container *container, struct super **out);
-/* hostfs_new() - A tree the gofer holds, by its number */
-int hostfs_new(unsigned tree, bool read_only, struct super **out);
+enum {
+	HOSTFS_READ_ONLY = 1,
+	HOSTFS_EXCLUSIVE = 2, /* nobody on the host changes it meanwhile: names are not looked at twice */
+};
+
+/* hostfs_new() - A tree the gofer holds, by its number. @flags: HOSTFS_* */
+int hostfs_new(unsigned tree, unsigned flags, struct super **out);
+/* hostfs_new_fd() - By a descriptor of its root directory, which is taken over */
+int hostfs_new_fd(int fd, unsigned flags, struct super **out);
+/* hostfs_is_crowded() - Descriptors for files of the host run short: what holds inodes of hostfs for
+ * its convenience should hold fewer */
+bool hostfs_is_crowded(void);
 /* ext4fs_new() - An ext4 image, read-only; the descriptor is taken over */
 int ext4fs_new(int image_fd, struct super **out);
 /* overlay_new() - @lower: from the top down, references are taken; @upper NULL: read-only */
