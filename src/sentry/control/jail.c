@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sentry/control/jail.c - the walls around the sentry itself
+ *
+ * User and pid namespace are there when the process starts; the gofer and the zygote, which need more,
+ * are started before. Then: own network, IPC and UTS namespaces, an empty root, no capabilities, and
+ * a filter made of what the rooms list beside their code.
+ */
+#define LOG_CATEGORY "jail"
+#include "sentry/control/jail.h"
+
+#include <net/if.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/ns.h"
+#include "base/privs.h"
+
+/* A directory that every host has, to mount an empty one on. */
+#define JAIL_PLACE "/proc"
+
+static int jail_loopback(struct coffer_error *err)
+{
+	autoclose int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq ifr = { .ifr_name = "lo" };
+
+	if (fd < 0)
+		return err_sys(err, "socket");
+	if (ioctl(fd, SIOCGIFFLAGS, &ifr) < 0)
+		return err_sys(err, "loopback device");
+	ifr.ifr_flags = (short)(ifr.ifr_flags | IFF_UP);
+	return ioctl(fd, SIOCSIFFLAGS, &ifr) < 0 ? err_sys(err, "loopback device up") : 0;
+}
+
+int jail_network(bool own, struct coffer_error *err)
+{
+	if (!own)
+		return 0;
+	if (unshare(CLONE_NEWNET) < 0)
+		return err_sys(err, "new network namespace");
+	return jail_loopback(err);
+}
+
+static int jail_enter_root(struct coffer_error *err)
+{
+	if (unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS) < 0)
+		return err_sys(err, "new namespaces");
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		return err_sys(err, "make all mounts private");
+	if (mount("none", JAIL_PLACE, "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
+		  "size=0,nr_inodes=1,mode=555") < 0)
+		return err_sys(err, "mount an empty root");
+	if (chdir(JAIL_PLACE) < 0)
+		return err_sys(err, "chdir " JAIL_PLACE);
+	return ns_pivot(err);
+}
+
+int jail_enter(struct coffer_error *err)
+{
+	const struct privs privs = { .set_ids = false };
+	int r = jail_enter_root(err);
+
+	if (r == -EPERM) {
+		log_info("%s: the sentry sees the host's files", err->message);
+		err_clear(err);
+		r = 0;
+	}
+	if (r == 0)
+		r = privs_drop(&privs, err);
+	return r < 0 ? err_wrap(err, "jail") : 0;
+}
+
+int jail_shut(bool sockets, struct coffer_error *err)
+{
+	struct jail_list lists[32];
+	size_t n = 0;
+
+	for (size_t i = 0; i < jail_sentry_ncore; i++)
+		lists[n++] = jail_sentry_core[i];
+	for (size_t i = 0; i < jail_sentry_nfiles; i++)
+		lists[n++] = jail_sentry_files[i];
+	for (size_t i = 0; sockets && i < jail_sentry_nsockets; i++)
+		lists[n++] = jail_sentry_sockets[i];
+	return jail_filter(lists, n, err);
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sentry/control/rpc.c - the table of the contract's methods
+ *
+ * A method without a row answers UNIMPLEMENTED.
+ */
+#include "sentry/control/rpc.h"
+
+#include "base/cleanup.h"
+
+const Sc__SyncResponse rpc_empty = SC__SYNC_RESPONSE__INIT;
+
+static const struct grpc_method rpc_methods[] = {
+	{ "Mount", rpc_mount },
+	{ "Umount", rpc_umount },
+	{ "Setenv", rpc_setenv },
+	{ "Getenv", rpc_getenv },
+	{ "Mkdir", rpc_mkdir },
+	{ "Sysctl", rpc_sysctl },
+	{ "SetTime", rpc_set_time },
+	{ "WriteFile", rpc_write_file },
+	{ "Stat", rpc_stat },
+	{ "CreateProcess", rpc_create_process },
+	{ "DeleteProcess", rpc_delete_process },
+	{ "StartProcess", rpc_start_process },
+	{ "KillProcess", rpc_kill_process },
+	{ "WaitProcess", rpc_wait_process },
+	{ "ResizeProcess", rpc_resize_process },
+	{ "CloseProcessStdin", rpc_close_process_stdin },
+	{ "IpLinkSet", rpc_ip_link_set },
+	{ "ConfigureDns", rpc_configure_dns },
+	{ "ConfigureHosts", rpc_configure_hosts },
+	{ "Sync", rpc_sync },
+	{ "Kill", rpc_kill },
+};
+
+int rpc_start(struct control *control, struct coffer_error *err)
+{
+	/* The server keeps both for as long as it lives. */
+	static const struct grpc_limits limits = GRPC_LIMITS_DEFAULT;
+	static struct grpc_service services[2];
+	int r;
+
+	services[0] = (struct grpc_service){
+		.desc = &sc__sandbox_context__descriptor,
+		.methods = rpc_methods,
+		.nmethods = ARRAY_SIZE(rpc_methods),
+		.data = control,
+	};
+	services[1] = rpc_extras(control);
+	r = grpc_server_new(control->loop, services, ARRAY_SIZE(services), &limits,
+			    &control->server, err);
+	return r < 0 ? r : grpc_server_listen(control->server, control->config->listen_fd, err);
+}
+
+void rpc_done(struct grpc_call *call, int r, const struct coffer_error *err)
+{
+	if (r < 0)
+		grpc_call_finish(call, GRPC_INTERNAL, err->message);
+	else
+		grpc_call_reply(call, &rpc_empty.base);
+}
+
+void rpc_answer(struct grpc_call *call, int r, const struct coffer_error *err)
+{
+	if (r < 0)
+		grpc_call_fail(call, err);
+	else
+		grpc_call_reply(call, &rpc_empty.base);
+}
+
+void rpc_refuse(struct grpc_call *call, const struct coffer_error *err)
+{
+	grpc_call_finish(call, GRPC_INVALID_ARGUMENT, err->message);
+}
