@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sentry/vfs/anon.c - inodes without a name
+ *
+ * Pipes and the descriptors a container is started with are told apart by fstat(2), and
+ * /proc/PID/fd/N opens them once more; so they have inodes, of a file system that is mounted
+ * nowhere. Event descriptors have none: they all look the same.
+ */
+#include "sentry/vfs/anon.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "sentry/task/task.h"
+#include "sentry/vfs/vfs.h"
+
+static const struct super_ops anon_super_ops = { .type = "pipefs" };
+static const struct inode_ops anon_root_ops = { .free = NULL };
+
+static struct super anon_super;
+static struct inode anon_root;
+static int anon_error;
+
+static void anon_setup(void)
+{
+	inode_init(&anon_root, &anon_super, &anon_root_ops, S_IFDIR | 0500, inode_next_ino());
+	anon_error = super_init(&anon_super, &anon_super_ops, &anon_root);
+}
+
+struct inode *anon_inode_new(const struct inode_ops *ops, size_t size, uint32_t mode)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	struct inode *inode;
+
+	pthread_once(&once, anon_setup);
+	inode = anon_error ? NULL : calloc(1, size);
+	if (!inode)
+		return NULL;
+	inode_init(inode, &anon_super, ops, mode, inode_next_ino());
+	inode->attr.st_blksize = (blksize_t)PAGE_SIZE;
+	clock_gettime(CLOCK_REALTIME, &inode->attr.st_mtim);
+	inode->attr.st_atim = inode->attr.st_ctim = inode->attr.st_mtim;
+	if (task_current) {
+		inode->attr.st_uid = task_current->cred->fsuid;
+		inode->attr.st_gid = task_current->cred->fsgid;
+	}
+	return inode;
+}

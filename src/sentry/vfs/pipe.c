@@ -1,0 +1,653 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sentry/vfs/pipe.c - pipes and FIFOs
+ *
+ *	write -> page, page, page ... -> read
+ *
+ * A ring of slots, each a page or a part of one. A write of at most PIPE_BUF bytes goes in whole or
+ * not at all: it fills up the last page or takes one slot. Pages come when they are needed, so an
+ * idle pipe costs next to nothing, and one is kept back, so a ping-pong allocates nothing. Pages
+ * are counted, because tee(2) shares them; a shared one is not appended to.
+ *
+ * Readers are woken when there was nothing, writers when there was no room; only an epoll that looks
+ * on hears of every write, as it does on Linux. Nobody is woken under the lock.
+ *
+ * A FIFO's pipe lives while somebody has it open. Notification pipes (O_EXCL) are absent.
+ */
+#include "sentry/vfs/pipe.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+
+#include "base/cleanup.h"
+#include "sentry/kernel.h"
+#include "sentry/task/task.h"
+#include "sentry/vfs/anon.h"
+#include "sentry/vfs/vfs.h"
+
+#define PIPE_SLOTS     16u
+#define PIPE_SLOTS_LOW 2u    /* of a new one when there are too many */
+#define PIPE_SLOTS_MAX 256u  /* fs.pipe-max-size */
+#define PIPE_SLOTS_ALL 16384 /* fs.pipe-user-pages-soft, of all together */
+
+struct pipe {
+	pthread_mutex_t lock;
+	struct waitq readers, writers;
+	struct waitq openers;	/* of a FIFO, that wait for the other side */
+	struct pipe_piece *ring; /* nslots, a power of two */
+	unsigned nslots, head, used;
+	unsigned reserved;	/* slots without a piece that are nobody else's */
+	size_t bytes;
+	struct pipe_page *spare; /* NULL: none */
+	unsigned nreaders, nwriters;
+	unsigned reader_opens, writer_opens; /* ever */
+	bool watched;		/* an epoll has looked on */
+	unsigned files;		/* inode->lock */
+};
+
+struct pipe_file {
+	struct file file;
+	struct pipe *pipe;
+	unsigned writers_before; /* writer_opens at which nobody has hung up yet */
+	bool fresh;		 /* no writer was there; writers_before counts */
+};
+
+static _Atomic unsigned pipe_slots_all;
+
+/* --- memory --- */
+
+struct pipe_page *pipe_page_new(void)
+{
+	struct pipe_page *page = malloc(sizeof(*page));
+
+	if (page)
+		atomic_init(&page->refs, 1);
+	return page;
+}
+
+void pipe_page_put(struct pipe_page *page)
+{
+	if (atomic_fetch_sub(&page->refs, 1) == 1)
+		free(page);
+}
+
+static struct pipe_page *pipe_page_get(struct pipe_page *page)
+{
+	atomic_fetch_add(&page->refs, 1);
+	return page;
+}
+
+static struct pipe_page *pipe_page_alloc(struct pipe *pipe)
+{
+	return pipe->spare ? steal_ptr(pipe->spare) : pipe_page_new();
+}
+
+static void pipe_page_drop(struct pipe *pipe, struct pipe_page *page)
+{
+	if (!pipe->spare && page->refs == 1)
+		pipe->spare = page;
+	else
+		pipe_page_put(page);
+}
+
+static struct pipe *pipe_new(void)
+{
+	struct pipe *pipe = calloc(1, sizeof(*pipe));
+
+	if (!pipe)
+		return NULL;
+	pipe->nslots = pipe_slots_all < PIPE_SLOTS_ALL ? PIPE_SLOTS : PIPE_SLOTS_LOW;
+	pipe->ring = calloc(pipe->nslots, sizeof(*pipe->ring));
+	if (!pipe->ring) {
+		free(pipe);
+		return NULL;
+	}
+	pthread_mutex_init(&pipe->lock, NULL);
+	waitq_init(&pipe->readers);
+	waitq_init(&pipe->writers);
+	waitq_init(&pipe->openers);
+	atomic_fetch_add(&pipe_slots_all, pipe->nslots);
+	return pipe;
+}
+
+static struct pipe_piece *pipe_slot(struct pipe *pipe, unsigned at)
+{
+	return &pipe->ring[(pipe->head + at) & (pipe->nslots - 1)];
+}
+
+static bool pipe_full(const struct pipe *pipe)
+{
+	return pipe->used + pipe->reserved >= pipe->nslots;
+}
+
+static void pipe_free(struct pipe *pipe)
+{
+	for (unsigned i = 0; i < pipe->used; i++)
+		pipe_page_put(pipe_slot(pipe, i)->page);
+	free(pipe->spare);
+	atomic_fetch_sub(&pipe_slots_all, pipe->nslots);
+	waitq_destroy(&pipe->readers);
+	waitq_destroy(&pipe->writers);
+	waitq_destroy(&pipe->openers);
+	pthread_mutex_destroy(&pipe->lock);
+	free(pipe->ring);
+	free(pipe);
+}
+
+static struct pipe *pipe_of(const struct file *file)
+{
+	return container_of(file, struct pipe_file, file)->pipe;
+}
+
+/* --- read and write --- */
+
+static void pipe_wake_readers(struct pipe *pipe)
+{
+	waitq_wake(&pipe->readers, POLLIN | POLLRDNORM);
+}
+
+static void pipe_wake_writers(struct pipe *pipe)
+{
+	waitq_wake(&pipe->writers, POLLOUT | POLLWRNORM);
+}
+
+static void pipe_pop(struct pipe *pipe)
+{
+	struct pipe_piece *piece = pipe_slot(pipe, 0);
+
+	pipe->bytes -= piece->len;
+	pipe_page_drop(pipe, piece->page);
+	*piece = (struct pipe_piece){ 0 };
+	pipe->head++;
+	pipe->used--;
+}
+
+static long pipe_read(struct file *file, struct user_io *io, int64_t offset)
+{
+	struct pipe *pipe = pipe_of(file);
+	bool was_full;
+	bool popped = false;
+	long done = 0;
+
+	pthread_mutex_lock(&pipe->lock);
+	was_full = pipe_full(pipe);
+	if (!pipe->used)
+		done = pipe->nwriters ? -EAGAIN : 0;
+	while (pipe->used && io->left) {
+		struct pipe_piece *piece = pipe_slot(pipe, 0);
+		size_t n = user_io_put(io, piece->page->data + piece->offset, piece->len);
+		bool packet = piece->packet;
+
+		if (n == 0 && piece->len) {
+			done = done ? done : -EFAULT;
+			break;
+		}
+		done += (long)n;
+		piece->offset = (uint16_t)(piece->offset + n);
+		piece->len = (uint16_t)(piece->len - n);
+		pipe->bytes -= n;
+		if (piece->len && !packet)
+			break;
+		pipe_pop(pipe);
+		popped = true;
+		if (packet)
+			break;
+	}
+	pthread_mutex_unlock(&pipe->lock);
+	if (popped && (was_full || pipe->watched))
+		pipe_wake_writers(pipe);
+	return done;
+}
+
+static void pipe_push(struct pipe *pipe, struct pipe_page *page, size_t len, bool packet)
+{
+	*pipe_slot(pipe, pipe->used++) =
+		(struct pipe_piece){ .page = page, .len = (uint16_t)len, .packet = packet };
+	pipe->bytes += len;
+}
+
+/* What is no whole page goes to the end of the last one, if it fits there. */
+static size_t pipe_merge(struct pipe *pipe, struct user_io *io)
+{
+	size_t len = io->left % PIPE_PAGE;
+	struct pipe_piece *last;
+
+	if (!len || !pipe->used)
+		return 0;
+	last = pipe_slot(pipe, pipe->used - 1);
+	if (last->packet || last->page->refs != 1 || last->offset + last->len + len > PIPE_PAGE)
+		return 0;
+	len = user_io_get(io, last->page->data + last->offset + last->len, len);
+	last->len = (uint16_t)(last->len + len);
+	pipe->bytes += len;
+	return len;
+}
+
+static long pipe_fill(struct pipe *pipe, struct user_io *io, bool packet)
+{
+	long done = packet ? 0 : (long)pipe_merge(pipe, io);
+
+	while (io->left && !pipe_full(pipe)) {
+		struct pipe_page *page = pipe_page_alloc(pipe);
+		size_t n;
+
+		if (!page)
+			return done ? done : -ENOMEM;
+		n = user_io_get(io, page->data, PIPE_PAGE);
+		if (!n) {
+			pipe_page_drop(pipe, page);
+			return done ? done : -EFAULT;
+		}
+		pipe_push(pipe, page, n, packet);
+		done += (long)n;
+	}
+	return done ? done : -EAGAIN;
+}
+
+static long pipe_write(struct file *file, struct user_io *io, int64_t offset)
+{
+	struct pipe *pipe = pipe_of(file);
+	bool wake = false;
+	long done = -EPIPE;
+
+	pthread_mutex_lock(&pipe->lock);
+	if (pipe->nreaders) {
+		wake = !pipe->used || pipe->watched;
+		done = pipe_fill(pipe, io, file->flags & O_DIRECT);
+	}
+	pthread_mutex_unlock(&pipe->lock);
+	if (wake && done > 0)
+		pipe_wake_readers(pipe);
+	return done;
+}
+
+static uint32_t pipe_poll(struct file *file, uint32_t mask, struct wait *wait)
+{
+	const struct pipe_file *pf = container_of(file, struct pipe_file, file);
+	struct pipe *pipe = pf->pipe;
+	uint32_t ready = 0;
+
+	if (wait && file_readable(file))
+		wait_on(wait, &pipe->readers, mask & ~(uint32_t)(POLLOUT | POLLWRNORM));
+	if (wait && file_writable(file))
+		wait_on(wait, &pipe->writers, mask & ~(uint32_t)(POLLIN | POLLRDNORM));
+	pthread_mutex_lock(&pipe->lock);
+	if (wait && wait->on)
+		pipe->watched = true;
+	if (file_readable(file)) {
+		if (pipe->used)
+			ready |= POLLIN | POLLRDNORM;
+		if (!pipe->nwriters && !(pf->fresh && pf->writers_before == pipe->writer_opens))
+			ready |= POLLHUP;
+	}
+	if (file_writable(file)) {
+		if (!pipe_full(pipe))
+			ready |= POLLOUT | POLLWRNORM;
+		if (!pipe->nreaders)
+			ready |= POLLERR;
+	}
+	pthread_mutex_unlock(&pipe->lock);
+	return ready & (mask | POLLERR | POLLHUP);
+}
+
+static long pipe_ioctl(struct file *file, struct task *task, uint32_t cmd, uint64_t arg)
+{
+	struct pipe *pipe = pipe_of(file);
+	int bytes;
+
+	if (cmd != FIONREAD)
+		return -ENOTTY;
+	pthread_mutex_lock(&pipe->lock);
+	bytes = (int)pipe->bytes;
+	pthread_mutex_unlock(&pipe->lock);
+	return user_write(task->mm, arg, &bytes, sizeof(bytes));
+}
+
+static int64_t pipe_seek(struct file *file, int64_t offset, int whence)
+{
+	return -ESPIPE;
+}
+
+/* --- open and close --- */
+
+static void pipe_release(struct file *file)
+{
+	struct pipe *pipe = pipe_of(file);
+	struct inode *inode = file->inode;
+	bool last;
+
+	pthread_mutex_lock(&pipe->lock);
+	pipe->nreaders -= file_readable(file);
+	pipe->nwriters -= file_writable(file);
+	pthread_mutex_unlock(&pipe->lock);
+	if (file_readable(file))
+		waitq_wake(&pipe->writers, POLLOUT | POLLWRNORM | POLLERR);
+	if (file_writable(file))
+		waitq_wake(&pipe->readers, POLLIN | POLLRDNORM | POLLHUP);
+
+	pthread_mutex_lock(&inode->lock);
+	last = --pipe->files == 0;
+	if (last)
+		inode->fifo = NULL;
+	pthread_mutex_unlock(&inode->lock);
+	if (last)
+		pipe_free(pipe);
+	file_free_common(file);
+	free(container_of(file, struct pipe_file, file));
+}
+
+static const struct file_ops pipe_ops = {
+	.name = "pipe",
+	.read = pipe_read,
+	.write = pipe_write,
+	.poll = pipe_poll,
+	.seek = pipe_seek,
+	.ioctl = pipe_ioctl,
+	.release = pipe_release,
+};
+
+bool pipe_is(const struct file *file)
+{
+	return file->ops == &pipe_ops;
+}
+
+/* A side of @inode's pipe, counted as open; the pipe is made if nobody has it open. */
+static struct pipe_file *pipe_file_new(struct inode *inode, const struct vfs_path *path,
+				       uint32_t flags)
+{
+	struct pipe_file *pf = calloc(1, sizeof(*pf));
+	struct pipe *pipe;
+
+	if (!pf)
+		return NULL;
+	pthread_mutex_lock(&inode->lock);
+	if (!inode->fifo)
+		inode->fifo = pipe_new();
+	pf->pipe = pipe = inode->fifo;
+	if (pipe)
+		pipe->files++;
+	pthread_mutex_unlock(&inode->lock);
+	if (!pipe) {
+		free(pf);
+		return NULL;
+	}
+	file_init(&pf->file, &pipe_ops, flags & (O_ACCMODE | O_NONBLOCK | O_DIRECT | O_APPEND),
+		  path, inode);
+
+	pthread_mutex_lock(&pipe->lock);
+	if (file_writable(&pf->file)) {
+		pipe->nwriters++;
+		pipe->writer_opens++;
+	}
+	if (file_readable(&pf->file)) {
+		pipe->nreaders++;
+		pipe->reader_opens++;
+		pf->fresh = !pipe->nwriters;
+		pf->writers_before = pipe->writer_opens;
+	}
+	pthread_mutex_unlock(&pipe->lock);
+	return pf;
+}
+
+static void pipe_inode_free(struct inode *inode)
+{
+	inode_fini(inode);
+	free(inode);
+}
+
+static const struct inode_ops pipe_inode_ops = { .free = pipe_inode_free };
+
+int pipe_open(uint32_t flags, struct file **reader, struct file **writer)
+{
+	struct inode *inode = anon_inode_new(&pipe_inode_ops, sizeof(*inode), S_IFIFO | 0600);
+	struct pipe_file *r;
+	struct pipe_file *w;
+
+	if (!inode)
+		return -ENOMEM;
+	r = pipe_file_new(inode, NULL, (flags & O_NONBLOCK) | O_RDONLY);
+	w = r ? pipe_file_new(inode, NULL, (flags & (O_NONBLOCK | O_DIRECT)) | O_WRONLY) : NULL;
+	inode_put(inode);
+	if (!w) {
+		if (r)
+			file_put(&r->file);
+		return -ENOMEM;
+	}
+	r->fresh = false;
+	*reader = &r->file;
+	*writer = &w->file;
+	return 0;
+}
+
+/* --- FIFOs --- */
+
+/* How often the side that @file waits for was opened; whether it is open now. */
+static bool pipe_partner(struct pipe *pipe, const struct file *file, unsigned *opens)
+{
+	bool there;
+
+	pthread_mutex_lock(&pipe->lock);
+	*opens = file_readable(file) ? pipe->writer_opens : pipe->reader_opens;
+	there = file_readable(file) ? pipe->nwriters : pipe->nreaders;
+	pthread_mutex_unlock(&pipe->lock);
+	return there;
+}
+
+/* Somebody who came and left again in between has been there as well. */
+static int pipe_await_partner(struct task *task, struct pipe *pipe, const struct file *file)
+{
+	struct wait wait;
+	unsigned before;
+	unsigned now;
+	int r = 0;
+
+	if (pipe_partner(pipe, file, &before))
+		return 0;
+	wait_begin(&wait, task);
+	for (;;) {
+		wait_reset(&wait);
+		wait_on(&wait, &pipe->openers, POLLIN);
+		if (pipe_partner(pipe, file, &now) || now != before)
+			break;
+		r = wait_sleep(&wait, USEC_INFINITY);
+		if (r)
+			break;
+	}
+	wait_end(&wait);
+	return r;
+}
+
+int pipe_open_fifo(struct task *task, struct inode *inode, const struct vfs_path *path,
+		   uint32_t flags, struct file **out)
+{
+	bool nonblock = flags & O_NONBLOCK;
+	struct pipe_file *pf;
+	unsigned opens;
+	int r = 0;
+
+	if (hostfd_is(inode))
+		return hostfd_reopen(inode, path, flags, out);
+	pf = pipe_file_new(inode, path, flags);
+	if (!pf)
+		return -ENOMEM;
+	if ((flags & O_ACCMODE) == O_WRONLY && nonblock &&
+	    !pipe_partner(pf->pipe, &pf->file, &opens)) {
+		file_put(&pf->file);
+		return -ENXIO;
+	}
+	waitq_wake(&pf->pipe->openers, POLLIN);
+	if ((flags & O_ACCMODE) != O_RDWR && !nonblock)
+		r = pipe_await_partner(task, pf->pipe, &pf->file);
+	if (r) {
+		file_put(&pf->file);
+		return r;
+	}
+	pf->fresh = pf->fresh && nonblock;
+	*out = &pf->file;
+	return 0;
+}
+
+/* --- size --- */
+
+long pipe_get_size(struct file *file)
+{
+	return pipe_is(file) ? (long)(pipe_of(file)->nslots * PIPE_PAGE) : -EBADF;
+}
+
+/* The pieces in a ring of another size, from its begin on. */
+static int pipe_resize(struct pipe *pipe, unsigned nslots)
+{
+	struct pipe_piece *ring;
+
+	if (pipe->used + pipe->reserved > nslots)
+		return -EBUSY;
+	if (nslots > pipe->nslots && pipe_slots_all + nslots - pipe->nslots > PIPE_SLOTS_ALL)
+		return -EPERM;
+	ring = calloc(nslots, sizeof(*ring));
+	if (!ring)
+		return -ENOMEM;
+	for (unsigned i = 0; i < pipe->used; i++)
+		ring[i] = *pipe_slot(pipe, i);
+	free(pipe->ring);
+	atomic_fetch_add(&pipe_slots_all, nslots - pipe->nslots);
+	pipe->ring = ring;
+	pipe->nslots = nslots;
+	pipe->head = 0;
+	return 0;
+}
+
+long pipe_set_size(struct file *file, uint64_t size)
+{
+	unsigned nslots = 1;
+	struct pipe *pipe;
+	bool was_full;
+	int r = 0;
+
+	if (!pipe_is(file))
+		return -EBADF;
+	if (size > INT32_MAX)
+		return -EINVAL;
+	if (size > PIPE_SLOTS_MAX * PIPE_PAGE)
+		return -EPERM;
+	while (nslots * PIPE_PAGE < size)
+		nslots *= 2;
+	pipe = pipe_of(file);
+	pthread_mutex_lock(&pipe->lock);
+	was_full = pipe_full(pipe);
+	if (nslots != pipe->nslots)
+		r = pipe_resize(pipe, nslots);
+	pthread_mutex_unlock(&pipe->lock);
+	if (!r && was_full)
+		pipe_wake_writers(pipe);
+	return r ? r : (long)nslots * PIPE_PAGE;
+}
+
+/* --- pieces --- */
+
+long pipe_take(struct file *file, struct pipe_piece *out)
+{
+	struct pipe *pipe = pipe_of(file);
+	long r;
+
+	*out = (struct pipe_piece){ 0 };
+	pthread_mutex_lock(&pipe->lock);
+	r = pipe->nwriters ? -EAGAIN : 0;
+	if (pipe->used) {
+		struct pipe_piece *piece = pipe_slot(pipe, 0);
+
+		*out = *piece;
+		*piece = (struct pipe_piece){ 0 };
+		pipe->bytes -= out->len;
+		pipe->head++;
+		pipe->used--;
+		pipe->reserved++;
+		r = out->len;
+	}
+	pthread_mutex_unlock(&pipe->lock);
+	return r;
+}
+
+void pipe_taken(struct file *file, struct pipe_piece *rest)
+{
+	struct pipe *pipe = pipe_of(file);
+	bool was_full;
+	bool put_back = rest->len && !rest->packet;
+
+	pthread_mutex_lock(&pipe->lock);
+	was_full = pipe_full(pipe);
+	pipe->reserved--;
+	if (put_back) {
+		pipe->head--;
+		pipe->used++;
+		*pipe_slot(pipe, 0) = *rest;
+		pipe->bytes += rest->len;
+	} else {
+		pipe_page_drop(pipe, rest->page);
+	}
+	pthread_mutex_unlock(&pipe->lock);
+	*rest = (struct pipe_piece){ 0 };
+	if (put_back)
+		pipe_wake_readers(pipe);
+	else if (was_full || pipe->watched)
+		pipe_wake_writers(pipe);
+}
+
+long pipe_peek(struct file *file, unsigned at, struct pipe_piece *out)
+{
+	struct pipe *pipe = pipe_of(file);
+	long r;
+
+	*out = (struct pipe_piece){ 0 };
+	pthread_mutex_lock(&pipe->lock);
+	r = pipe->nwriters ? -EAGAIN : 0;
+	if (at < pipe->used) {
+		*out = *pipe_slot(pipe, at);
+		pipe_page_get(out->page);
+		r = out->len;
+	}
+	pthread_mutex_unlock(&pipe->lock);
+	return r;
+}
+
+int pipe_reserve(struct file *file)
+{
+	struct pipe *pipe = pipe_of(file);
+	int r = 0;
+
+	pthread_mutex_lock(&pipe->lock);
+	if (!pipe->nreaders)
+		r = -EPIPE;
+	else if (pipe_full(pipe))
+		r = -EAGAIN;
+	else
+		pipe->reserved++;
+	pthread_mutex_unlock(&pipe->lock);
+	return r;
+}
+
+void pipe_commit(struct file *file, struct pipe_piece *piece)
+{
+	struct pipe *pipe = pipe_of(file);
+	bool wake_readers = false;
+	bool wake_writers = false;
+
+	pthread_mutex_lock(&pipe->lock);
+	if (piece->len) {
+		wake_readers = !pipe->used || pipe->watched;
+		*pipe_slot(pipe, pipe->used++) = *piece;
+		pipe->bytes += piece->len;
+	} else {
+		wake_writers = pipe_full(pipe);
+		if (piece->page)
+			pipe_page_drop(pipe, piece->page);
+	}
+	pipe->reserved--;
+	pthread_mutex_unlock(&pipe->lock);
+	*piece = (struct pipe_piece){ 0 };
+	if (wake_readers)
+		pipe_wake_readers(pipe);
+	if (wake_writers)
+		pipe_wake_writers(pipe);
+}
