@@ -10,6 +10,7 @@
 #ifndef SENTRY_VFS_FILE_H
 #define SENTRY_VFS_FILE_H
 
+#include <dirent.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -107,7 +108,8 @@ long file_read(struct task *task, struct file *file, const struct iovec *iov, si
 	       int64_t offset, int rwf_flags);
 long file_write(struct task *task, struct file *file, const struct iovec *iov, size_t niov,
 		int64_t offset, int rwf_flags);
-/* The same of our own memory, without blocking: for sendfile, exec, control. */
+/* The same of our own memory, without blocking: for sendfile, exec, control. No limits, no signals;
+ * @offset -1: the file's own, which moves. */
 long file_read_kernel(struct file *file, void *buf, size_t len, int64_t offset);
 long file_write_kernel(struct file *file, const void *buf, size_t len, int64_t offset);
 
@@ -117,6 +119,7 @@ uint32_t file_poll(struct file *file, uint32_t mask, struct wait *wait);
  * O_NONBLOCK */
 int file_wait(struct task *task, struct file *file, uint32_t mask, usec_t deadline);
 int file_stat(struct file *file, struct stat *st);
+int64_t file_seek(struct file *file, int64_t offset, int whence);
 
 /* --- descriptors --- */
 

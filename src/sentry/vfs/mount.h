@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sentry/vfs/mount.h - mounts as vfs/ itself sees them
+ *
+ * One lock for the shape of all tables. It is taken below tree locks, and no tree lock under it.
+ */
+#ifndef SENTRY_VFS_MOUNT_H
+#define SENTRY_VFS_MOUNT_H
+
+#include "sentry/vfs/dentry.h"
+
+#define MOUNTS_MAX 4096 /* of a table */
+
+struct mount {
+	_Atomic unsigned refs;	    /* the table has one */
+	struct mount_table *table;  /* [mounts_lock] borrowed; NULL: not mounted any more */
+	struct mount *parent;	    /* [mounts_lock] borrowed; NULL: a table's root, or unmounted */
+	struct dentry *point;	    /* [mounts_lock] reference, of parent's file system */
+	struct dentry *root;	    /* reference; const */
+	struct super *super;	    /* reference; const */
+	_Atomic unsigned flags;
+	int id;
+	char *source;		    /* owned; const */
+	struct mount *prev, *next;  /* [mounts_lock] in the order of mounting */
+	struct mount *copy;	    /* [mounts_lock] while a table or a tree is copied */
+	bool marked;		    /* [mounts_lock] of the tree that is taken or copied now */
+};
+
+struct mount_table {
+	_Atomic unsigned refs;
+	struct mount *root;	    /* [mounts_lock] in the list */
+	struct mount *first, *last; /* [mounts_lock] */
+	unsigned count;		    /* [mounts_lock] */
+};
+
+extern pthread_rwlock_t mounts_lock;
+
+/* mount_new() - In no table; takes references of @super and @root. One reference; NULL: no memory */
+struct mount *mount_new(struct super *super, struct dentry *root, unsigned flags,
+			const char *source);
+/* mount_attach() - Into @table on @point of @parent (NULL: as its root); takes over @mount's
+ * reference. mounts_lock for writing. */
+void mount_attach(struct mount_table *table, struct mount *mount, struct mount *parent,
+		  struct dentry *point);
+/* mount_detach() - Return: the table's reference. mounts_lock for writing. */
+struct mount *mount_detach(struct mount *mount);
+
+/* mount_cross() - What is mounted on @dentry of @mount, with a reference; NULL: nothing */
+struct mount *mount_cross(struct mount *mount, struct dentry *dentry);
+/* mount_above() - Where @mount is mounted, with references; false: it is a root */
+bool mount_above(struct mount *mount, struct vfs_path *out);
+
+#endif /* SENTRY_VFS_MOUNT_H */

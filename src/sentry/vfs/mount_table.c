@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sentry/vfs/mount_table.c - what is mounted where in a container, and how that changes
+ *
+ * Nothing propagates from one table to another, nor from a mount to its copies: all are private.
+ * What is unmounted lives on for those who are in it.
+ *
+ * Called by mount(2) and its like (syscalls/mount.c), which check rights, and by control/ when it
+ * makes a container.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "sentry/vfs/mount.h"
+
+struct mount_table *mount_table_new(struct super *root, unsigned flags)
+{
+	struct mount_table *table = calloc(1, sizeof(*table));
+	struct mount *mount = table ? mount_new(root, root->root, flags, root->ops->type) : NULL;
+
+	super_put(root);
+	if (!mount) {
+		free(table);
+		return NULL;
+	}
+	atomic_init(&table->refs, 1);
+	mount_attach(table, mount, NULL, NULL);
+	return table;
+}
+
+struct mount_table *mount_table_get(struct mount_table *t)
+{
+	atomic_fetch_add_explicit(&t->refs, 1, memory_order_relaxed);
+	return t;
+}
+
+void mount_table_root(struct mount_table *t, struct vfs_path *out)
+{
+	pthread_rwlock_rdlock(&mounts_lock);
+	out->mount = mount_get(t->root);
+	out->dentry = dentry_get(t->root->root);
+	pthread_rwlock_unlock(&mounts_lock);
+	/* What is mounted over the root. */
+	for (;;) {
+		struct mount *top = mount_cross(out->mount, out->dentry);
+
+		if (!top)
+			break;
+		path_put(out);
+		*out = (struct vfs_path){ top, dentry_get(top->root) };
+	}
+}
+
+/* mount_is_on() - Whether @mount is @top or mounted anywhere beneath it. mounts_lock. */
+static bool mount_is_on(const struct mount *mount, const struct mount *top)
+{
+	while (mount && mount != top)
+		mount = mount->parent;
+	return mount;
+}
+
+static int mount_insert(struct mount_table *t, struct mount *mount, const struct vfs_path *at)
+{
+	int r = 0;
+
+	pthread_rwlock_wrlock(&mounts_lock);
+	if (at->mount->table != t)
+		r = -EINVAL;
+	else if (t->count >= MOUNTS_MAX)
+		r = -ENOSPC;
+	else if (at->dentry->unlinked)
+		r = -ENOENT;
+	else
+		mount_attach(t, mount, at->mount, at->dentry);
+	pthread_rwlock_unlock(&mounts_lock);
+	if (r < 0)
+		mount_put(mount);
+	return r;
+}
+
+int mount_add(struct mount_table *t, const struct vfs_path *at, struct super *super,
+	      unsigned flags, const char *source)
+{
+	struct mount *mount = mount_new(super, super->root, flags,
+					source ? source : super->ops->type);
+
+	super_put(super);
+	if (!mount)
+		return -ENOMEM;
+	if (dentry_is_dir(at->dentry) != dentry_is_dir(mount->root)) {
+		mount_put(mount);
+		return -ENOTDIR;
+	}
+	return mount_insert(t, mount, at);
+}
+
+/* mount_mark() - What is mounted on @from beneath @top (NULL: anywhere), and what is on that */
+static void mount_mark(const struct mount_table *t, const struct mount *from,
+		       const struct dentry *top)
+{
+	bool more = true;
+
+	for (struct mount *at = t->first; at; at = at->next)
+		at->marked = false;
+	while (more) {
+		more = false;
+		for (struct mount *at = t->first; at; at = at->next) {
+			if (at->marked || !at->parent ||
+			    (!at->parent->marked &&
+			     (at->parent != from || (top && !dentry_is_below(at->point, top)))))
+				continue;
+			at->marked = true;
+			more = true;
+		}
+	}
+}
+
+/* mount_take() - @top and all that is on it out of the table. mounts_lock for writing. */
+static struct mount *mount_take(struct mount *top)
+{
+	struct mount_table *t = top->table;
+	struct mount *gone = NULL, *next;
+
+	mount_mark(t, top, NULL);
+	top->marked = true;
+	for (struct mount *at = t->first; at; at = next) {
+		next = at->next;
+		if (at->marked) {
+			mount_detach(at)->next = gone;
+			gone = at;
+		}
+	}
+	return gone;
+}
+
+/* mount_put_all() - What was taken, without the lock */
+static void mount_put_all(struct mount *gone)
+{
+	while (gone) {
+		struct mount *next = gone->next;
+
+		gone->next = NULL;
+		mount_put(gone);
+		gone = next;
+	}
+}
+
+void mount_table_put(struct mount_table *t)
+{
+	struct mount *gone = NULL;
+
+	if (!t || atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	pthread_rwlock_wrlock(&mounts_lock);
+	while (t->last) {
+		struct mount *mount = mount_detach(t->last);
+
+		mount->next = gone;
+		gone = mount;
+	}
+	pthread_rwlock_unlock(&mounts_lock);
+	mount_put_all(gone);
+	free(t);
+}
+
+/* mount_copy_marked() - What is marked, up to @last, goes on the copy @to of @from as well.
+ * mounts_lock for writing. */
+static int mount_copy_marked(struct mount_table *t, const struct mount *from, struct mount *to,
+			     const struct mount *last)
+{
+	for (struct mount *at = t->first;; at = at->next) {
+		if (at->marked) {
+			at->copy = t->count < MOUNTS_MAX ?
+					   mount_new(at->super, at->root, at->flags, at->source) :
+					   NULL;
+			if (!at->copy)
+				return -ENOSPC;
+			mount_attach(t, at->copy, to, at->point);
+		}
+		if (at == last)
+			break;
+	}
+	for (struct mount *at = t->first;; at = at->next) {
+		if (at->marked && at->parent != from)
+			at->copy->parent = at->parent->copy;
+		if (at == last)
+			break;
+	}
+	return 0;
+}
+
+int mount_bind(struct mount_table *t, const struct vfs_path *at, const struct vfs_path *what,
+	       unsigned flags, bool recursive)
+{
+	struct mount *mount, *gone = NULL;
+	int r;
+
+	if (dentry_is_dir(at->dentry) != dentry_is_dir(what->dentry))
+		return -ENOTDIR;
+	mount = mount_new(what->mount->super, what->dentry, mount_flags(what->mount) | flags,
+			  what->mount->source);
+	if (!mount)
+		return -ENOMEM;
+	tree_read(what->mount->super);
+	pthread_rwlock_wrlock(&mounts_lock);
+	if (at->mount->table != t || what->mount->table != t) {
+		r = -EINVAL;
+	} else if (t->count >= MOUNTS_MAX) {
+		r = -ENOSPC;
+	} else if (at->dentry->unlinked || what->dentry->unlinked) {
+		r = -ENOENT;
+	} else {
+		struct mount *last = t->last;
+
+		mount_mark(t, what->mount, what->dentry);
+		mount_attach(t, mount_get(mount), at->mount, at->dentry);
+		r = recursive ? mount_copy_marked(t, what->mount, mount, last) : 0;
+		if (r < 0)
+			gone = mount_take(mount);
+	}
+	pthread_rwlock_unlock(&mounts_lock);
+	tree_unlock(what->mount->super);
+	mount_put_all(gone);
+	mount_put(mount);
+	return r;
+}
+
+int mount_remount(struct mount_table *t, const struct vfs_path *at, unsigned flags)
+{
+	int r = -EINVAL;
+
+	pthread_rwlock_wrlock(&mounts_lock);
+	if (at->mount->table == t && at->dentry == at->mount->root) {
+		atomic_store(&at->mount->flags, flags);
+		r = 0;
+	}
+	pthread_rwlock_unlock(&mounts_lock);
+	return r;
+}
+
+int mount_move(struct mount_table *t, const struct vfs_path *from, const struct vfs_path *to)
+{
+	struct dentry *old_point = NULL;
+	int r = 0;
+
+	if (dentry_is_dir(from->dentry) != dentry_is_dir(to->dentry))
+		return -ENOTDIR;
+	pthread_rwlock_wrlock(&mounts_lock);
+	if (from->mount->table != t || to->mount->table != t ||
+	    from->dentry != from->mount->root || !from->mount->parent)
+		r = -EINVAL;
+	else if (mount_is_on(to->mount, from->mount))
+		r = -ELOOP;
+	else if (to->dentry->unlinked)
+		r = -ENOENT;
+	if (r == 0) {
+		old_point = from->mount->point;
+		atomic_fetch_sub(&old_point->mounts, 1);
+		from->mount->parent = to->mount;
+		from->mount->point = dentry_get(to->dentry);
+		atomic_fetch_add(&to->dentry->mounts, 1);
+	}
+	pthread_rwlock_unlock(&mounts_lock);
+	dentry_put(old_point);
+	return r;
+}
+
+/* mount_busy() - Somebody is in it, or something on it. The caller's path is one of the references,
+ * the table's another. */
+static bool mount_busy(const struct mount *mount)
+{
+	if (atomic_load(&mount->refs) > 2)
+		return true;
+	for (const struct mount *at = mount->table->first; at; at = at->next)
+		if (at->parent == mount)
+			return true;
+	return false;
+}
+
+int mount_remove(struct mount_table *t, const struct vfs_path *at, bool lazy)
+{
+	struct mount *gone = NULL;
+	int r = 0;
+
+	pthread_rwlock_wrlock(&mounts_lock);
+	if (at->mount->table != t || at->dentry != at->mount->root || !at->mount->parent)
+		r = -EINVAL;
+	else if (!lazy && mount_busy(at->mount))
+		r = -EBUSY;
+	else
+		gone = mount_take(at->mount);
+	pthread_rwlock_unlock(&mounts_lock);
+	mount_put_all(gone);
+	return r;
+}
+
+int mount_pivot(struct mount_table *t, const struct vfs_path *new_root)
+{
+	struct mount *gone = NULL, *root = new_root->mount, *old;
+	int r = 0;
+
+	pthread_rwlock_wrlock(&mounts_lock);
+	if (root->table != t || new_root->dentry != root->root || !root->parent) {
+		r = -EINVAL;
+	} else {
+		old = t->root;
+		mount_attach(t, mount_detach(root), NULL, NULL);
+		gone = mount_take(old);
+	}
+	pthread_rwlock_unlock(&mounts_lock);
+	mount_put_all(gone);
+	return r;
+}
+
+/* mount_counterpart() - What @mount of @from is in its copy @to: same place in the list */
+static struct mount *mount_counterpart(const struct mount_table *from,
+				       const struct mount_table *to, const struct mount *mount)
+{
+	struct mount *copy = to->first;
+
+	for (const struct mount *at = from->first; at && at != mount; at = at->next)
+		copy = copy->next;
+	return copy;
+}
+
+/* mount_copy_all() - Parents may be later in the list than what is on them, so first all, then how
+ * they hang together. mounts_lock for writing. */
+static int mount_copy_all(const struct mount_table *from, struct mount_table *to)
+{
+	for (struct mount *at = from->first; at; at = at->next) {
+		at->copy = mount_new(at->super, at->root, at->flags, at->source);
+		if (!at->copy)
+			return -ENOMEM;
+		mount_attach(to, at->copy, NULL, at->point);
+	}
+	for (struct mount *at = from->first; at; at = at->next)
+		at->copy->parent = at->parent ? at->parent->copy : NULL;
+	to->root = from->root->copy;
+	return 0;
+}
+
+struct mount_table *mount_table_copy(struct mount_table *t)
+{
+	struct mount_table *copy = calloc(1, sizeof(*copy));
+	int r;
+
+	if (!copy)
+		return NULL;
+	atomic_init(&copy->refs, 1);
+	pthread_rwlock_wrlock(&mounts_lock);
+	r = mount_copy_all(t, copy);
+	pthread_rwlock_unlock(&mounts_lock);
+	if (r < 0) {
+		mount_table_put(copy);
+		return NULL;
+	}
+	return copy;
+}
+
+/* mount_translate() - The same place in a copy of the table it is in */
+static void mount_translate(struct mount_table *from, struct mount_table *to,
+			    struct vfs_path *path)
+{
+	struct mount *old = NULL;
+
+	pthread_rwlock_rdlock(&mounts_lock);
+	if (path->mount->table == from && from != to) {
+		old = path->mount;
+		path->mount = mount_get(mount_counterpart(from, to, old));
+	}
+	pthread_rwlock_unlock(&mounts_lock);
+	mount_put(old);
+}
+
+int fs_context_unshare_mounts(struct fs_context *fs)
+{
+	struct mount_table *copy = mount_table_copy(fs->mounts), *old;
+
+	if (!copy)
+		return -ENOMEM;
+	pthread_mutex_lock(&fs->lock);
+	old = fs->mounts;
+	mount_translate(old, copy, &fs->root);
+	mount_translate(old, copy, &fs->cwd);
+	fs->mounts = copy;
+	pthread_mutex_unlock(&fs->lock);
+	mount_table_put(old);
+	return 0;
+}
