@@ -32,6 +32,8 @@ int memfile_fd(const struct memfile *mf);
 /* memfile_alloc() - Zeroed, page-aligned, @size a multiple of the page; reference count 1 each page.
  * Return: 0 or -ENOMEM */
 int memfile_alloc(struct memfile *mf, uint64_t size, uint64_t *offset);
+/* memfile_alloc_raw() - The same with anything in it: for who overwrites all of it at once */
+int memfile_alloc_raw(struct memfile *mf, uint64_t size, uint64_t *offset);
 void memfile_get(struct memfile *mf, uint64_t offset, uint64_t size);
 void memfile_put(struct memfile *mf, uint64_t offset, uint64_t size);
 /* memfile_shared() - Whether anybody else has a reference to this page */

@@ -16,6 +16,7 @@
 #define SENTRY_MM_MM_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/mman.h>
@@ -32,7 +33,11 @@ struct task;
 /* What backs a mapping of a file; an inode embeds one (vfs/inode.h). Its identity is its address. */
 struct mappable {
 	const struct mappable_ops *ops;
+	_Atomic unsigned mapped; /* VMAs of it; mm/'s. mm_invalidate() has nothing to do at 0 */
 };
+
+/* What maps as anonymous memory: /dev/zero. */
+extern const struct mappable_ops mm_zero_ops;
 
 struct mappable_range {
 	int host_fd;	 /* -1: the memory file; borrowed until the mapping's file is put */

@@ -48,7 +48,7 @@ struct user_io {
 	struct iovec *iov; /* host memory: what is left */
 	size_t niov;
 	size_t left;	   /* bytes in iov */
-	/* the rest is mm/user.c's */
+	/* the rest is mm/user_io.c's */
 	struct mm *mm;
 	struct iovec inline_iov[4];
 	struct iovec *base;
@@ -92,7 +92,8 @@ struct user_key {
 struct user_word {
 	_Atomic uint32_t *word;
 	struct user_key key;
-	void *map; /* mm/user.c's */
+	void *map;     /* these are mm/user_word.c's */
+	struct mm *mm;
 };
 
 int user_word_get(struct mm *mm, uint64_t addr, int write, int shared, struct user_word *out);

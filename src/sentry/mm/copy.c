@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sentry/mm/copy.c - copying that survives memory the host cannot give
+ *
+ * Each of the two loops is one instruction with a known address. A SIGBUS there continues at the
+ * instruction behind it, with the count of what is left in rcx. A SIGBUS in an open window puts
+ * zeros under the access. Any other one is a mistake of ours and ends the process as usual.
+ *
+ * Windows are in a list that only grows, so that the handler may walk it; closed ones are used
+ * again.
+ */
+#include "sentry/mm/copy.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+
+#include "sentry/kernel.h"
+
+extern const char copy_bytes_at[] __attribute__((visibility("hidden")));
+extern const char copy_bytes_out[] __attribute__((visibility("hidden")));
+extern const char copy_zeros_at[] __attribute__((visibility("hidden")));
+extern const char copy_zeros_out[] __attribute__((visibility("hidden")));
+
+static struct {
+	pthread_mutex_t lock; /* who opens and closes */
+	struct copy_window *_Atomic windows;
+} copy = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+__attribute__((noinline, noclone)) size_t copy_bytes(void *dst, const void *src, size_t n)
+{
+	__asm__ volatile(".globl copy_bytes_at, copy_bytes_out\n"
+			 ".hidden copy_bytes_at, copy_bytes_out\n"
+			 "copy_bytes_at:	rep movsb\n"
+			 "copy_bytes_out:\n"
+			 : "+D"(dst), "+S"(src), "+c"(n)
+			 :
+			 : "memory");
+	return n;
+}
+
+__attribute__((noinline, noclone)) size_t copy_zeros(void *dst, size_t n)
+{
+	__asm__ volatile(".globl copy_zeros_at, copy_zeros_out\n"
+			 ".hidden copy_zeros_at, copy_zeros_out\n"
+			 "copy_zeros_at:	rep stosb\n"
+			 "copy_zeros_out:\n"
+			 : "+D"(dst), "+c"(n)
+			 : "a"(0)
+			 : "memory");
+	return n;
+}
+
+static bool copy_window_fix(uintptr_t address)
+{
+	struct copy_window *w;
+
+	for (w = atomic_load(&copy.windows); w; w = w->next) {
+		if (!w->page || (uintptr_t)w->page != PAGE_DOWN(address))
+			continue;
+		return mmap(w->page, PAGE_SIZE, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
+	}
+	return false;
+}
+
+static void copy_on_sigbus(int sig, siginfo_t *info, void *context)
+{
+	ucontext_t *uc = context;
+	uint64_t rip = (uint64_t)uc->uc_mcontext.gregs[REG_RIP];
+	int saved_errno = errno;
+
+	if (rip == (uintptr_t)copy_bytes_at)
+		uc->uc_mcontext.gregs[REG_RIP] = (greg_t)(uintptr_t)copy_bytes_out;
+	else if (rip == (uintptr_t)copy_zeros_at)
+		uc->uc_mcontext.gregs[REG_RIP] = (greg_t)(uintptr_t)copy_zeros_out;
+	else if (!copy_window_fix((uintptr_t)info->si_addr))
+		signal(sig, SIG_DFL); /* again, and for good */
+	errno = saved_errno;
+}
+
+int copy_init(void)
+{
+	struct sigaction sa = { .sa_sigaction = copy_on_sigbus, .sa_flags = SA_SIGINFO };
+
+	return sigaction(SIGBUS, &sa, NULL) < 0 ? -errno : 0;
+}
+
+/* --- windows --- */
+
+static struct copy_window *copy_window_free(void)
+{
+	struct copy_window *w;
+
+	for (w = atomic_load(&copy.windows); w; w = w->next) {
+		if (!w->page)
+			return w;
+	}
+	w = calloc(1, sizeof(*w));
+	if (!w)
+		return NULL;
+	w->next = atomic_load(&copy.windows);
+	atomic_store(&copy.windows, w);
+	return w;
+}
+
+int copy_window_open(int fd, uint64_t offset, int prot, struct copy_window **out)
+{
+	void *page = mmap(NULL, PAGE_SIZE, prot, MAP_SHARED, fd, (off_t)offset);
+	struct copy_window *w;
+
+	if (page == MAP_FAILED)
+		return -errno;
+	pthread_mutex_lock(&copy.lock);
+	w = copy_window_free();
+	if (w)
+		w->page = page;
+	pthread_mutex_unlock(&copy.lock);
+	if (!w) {
+		munmap(page, PAGE_SIZE);
+		return -ENOMEM;
+	}
+	*out = w;
+	return 0;
+}
+
+void copy_window_close(struct copy_window *window)
+{
+	void *page = window->page;
+
+	pthread_mutex_lock(&copy.lock);
+	window->page = NULL;
+	pthread_mutex_unlock(&copy.lock);
+	munmap(page, PAGE_SIZE);
+}
