@@ -40,8 +40,8 @@ int agent_hello_parse(const char *line, size_t len, struct agent_hello *out,
 		return err_set(err, COFFER_ERR_INTERNAL, EPROTO, "agent: its greeting is no JSON");
 	name = json_object_get_string(json_object_object_get(doc, "agent"));
 	version = json_object_get_string(json_object_object_get(doc, "version"));
-	if (!name || strcmp(name, "coffer-agent") != 0)
-		return err_set(err, COFFER_ERR_INTERNAL, EPROTO, "agent: it is not coffer-agent");
+	if (!name || (strcmp(name, "coffer-agent") != 0 && strcmp(name, "coffer-sentry") != 0))
+		return err_set(err, COFFER_ERR_INTERNAL, EPROTO, "agent: it is not coffer's");
 	for (size_t i = 0; version && version[i] && i < sizeof(out->version) - 1; i++)
 		out->version[i] = version[i] > ' ' && version[i] < 0x7f ? version[i] : '?';
 	out->uptime_usec = agent_hello_usec(doc, "uptime_us");
