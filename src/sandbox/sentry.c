@@ -282,8 +282,8 @@ static void sentry_note_end(struct sentry *s)
 	if (si.si_code == CLD_EXITED) {
 		end->exit_code = si.si_status;
 		err_set(&end->error, COFFER_ERR_INTERRUPTED, EPIPE,
-			line[0] ? "coffer-sentry: %s" : "coffer-sentry ended with status %2$d", line,
-			si.si_status);
+			"coffer-sentry ended with status %d%s%s", si.si_status, line[0] ? ": " : "",
+			line);
 		return;
 	}
 	end->signal = si.si_status;
