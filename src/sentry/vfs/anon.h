@@ -23,6 +23,12 @@ struct vfs_path;
  * It is the begin of @size zeroed bytes; @ops->free frees it. NULL: no memory */
 struct inode *anon_inode_new(const struct inode_ops *ops, size_t size, uint32_t mode);
 
+/* anon_path() - A place that leads to an inode without one, for /proc/PID/fd/N: references.
+ * Return: 0 or -ENOMEM */
+int anon_path(struct inode *inode, struct vfs_path *out);
+/* anon_path_is() - Whether it is such a place; what is opened there has no path again */
+bool anon_path_is(const struct vfs_path *path);
+
 /* --- descriptors of the host, vfs/hostfd.c --- */
 bool hostfd_is(const struct inode *inode);
 /* hostfd_reopen() - One more file of the same descriptor */

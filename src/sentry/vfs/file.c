@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/inotify.h>
 
+#include "sentry/vfs/anon.h"
 #include "sentry/vfs/lock.h"
 #include "sentry/vfs/open.h"
 
@@ -59,6 +60,8 @@ void file_put(struct file *file)
 {
 	if (!file || atomic_fetch_sub_explicit(&file->refs, 1, memory_order_acq_rel) != 1)
 		return;
+	if (file->watches)
+		epoll_forget(file);
 	if (file->inode && atomic_load_explicit(&file->inode->locks, memory_order_relaxed))
 		lock_drop_file(file);
 	if (file->dentry && !(file->flags & O_PATH))

@@ -4,7 +4,7 @@
  *
  * Whatever it is, the guest sees a pipe, or a socket if it is one, so nothing but bytes goes through
  * it: no terminal's settings, no offset, no mapping. It is opened once more by /dev/stdout and its
- * like; then both share the descriptor.
+ * like, by whichever user the container's program has become; then both share the descriptor.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -105,7 +105,8 @@ int hostfd_reopen(struct inode *inode, const struct vfs_path *path, uint32_t fla
 
 	if (!file)
 		return -ENOMEM;
-	file_init(file, &hostfd_ops, flags & (O_ACCMODE | O_NONBLOCK | O_APPEND), path, inode);
+	file_init(file, &hostfd_ops, flags & (O_ACCMODE | O_NONBLOCK | O_APPEND),
+		  anon_path_is(path) ? NULL : path, inode);
 	*out = file;
 	return 0;
 }
@@ -140,7 +141,7 @@ int hostfd_open(int fd, uint32_t flags, struct file **out)
 	if (r)
 		return r;
 	inode = anon_inode_new(&hostfd_inode_ops, sizeof(*hi),
-			       S_ISSOCK(st.st_mode) ? S_IFSOCK | 0777 : S_IFIFO | 0600);
+			       S_ISSOCK(st.st_mode) ? S_IFSOCK | 0777 : S_IFIFO | 0666);
 	if (!inode)
 		return -ENOMEM;
 	hi = container_of(inode, struct hostfd_inode, inode);

@@ -374,7 +374,7 @@ static struct pipe_file *pipe_file_new(struct inode *inode, const struct vfs_pat
 		return NULL;
 	}
 	file_init(&pf->file, &pipe_ops, flags & (O_ACCMODE | O_NONBLOCK | O_DIRECT | O_APPEND),
-		  path, inode);
+		  anon_path_is(path) ? NULL : path, inode);
 
 	pthread_mutex_lock(&pipe->lock);
 	if (file_writable(&pf->file)) {

@@ -11,6 +11,7 @@
  *
  * Called through procfs_pid.c's table.
  */
+#include "sentry/vfs/anon.h"
 #include "sentry/vfs/procfs.h"
 
 #include <fcntl.h>
@@ -134,7 +135,7 @@ static int procfs_print_file(const struct file *file, char *buf, size_t size)
 static int procfs_follow_file(const struct file *file, struct vfs_path *out)
 {
 	if (!file->mount || !file->dentry)
-		return -ENXIO;
+		return file->inode ? anon_path(file->inode, out) : -ENXIO;
 	*out = (struct vfs_path){ .mount = file->mount, .dentry = file->dentry };
 	path_get(out);
 	return 0;
