@@ -159,10 +159,14 @@ static int64_t file_seek_from(struct file *file, int64_t offset, int whence)
 
 int64_t file_seek(struct file *file, int64_t offset, int whence)
 {
+	return file->ops->seek ? file->ops->seek(file, offset, whence) :
+				 file_seek_plain(file, offset, whence);
+}
+
+int64_t file_seek_plain(struct file *file, int64_t offset, int whence)
+{
 	int64_t r;
 
-	if (file->ops->seek)
-		return file->ops->seek(file, offset, whence);
 	if (!file->seekable)
 		return -ESPIPE;
 	pthread_mutex_lock(&file->offset_lock);
@@ -183,10 +187,12 @@ bool dir_emit_dots(struct file *file, struct dir_sink *sink)
 		file->offset = 1;
 	}
 	if (file->offset == 1) {
-		tree_read(file->dentry->super);
-		if (file->dentry->parent)
-			up = file->dentry->parent->inode->attr.st_ino;
-		tree_unlock(file->dentry->super);
+		if (file->dentry) {
+			tree_read(file->dentry->super);
+			if (file->dentry->parent)
+				up = file->dentry->parent->inode->attr.st_ino;
+			tree_unlock(file->dentry->super);
+		}
 		if (sink->emit(sink, "..", 2, up, DT_DIR, 2))
 			return false;
 		file->offset = 2;

@@ -120,6 +120,8 @@ uint32_t file_poll(struct file *file, uint32_t mask, struct wait *wait);
 int file_wait(struct task *task, struct file *file, uint32_t mask, usec_t deadline);
 int file_stat(struct file *file, struct stat *st);
 int64_t file_seek(struct file *file, int64_t offset, int whence);
+/* file_seek_plain() - What a NULL seek() does, for those who do part of it themselves */
+int64_t file_seek_plain(struct file *file, int64_t offset, int whence);
 
 /* --- descriptors --- */
 

@@ -16,7 +16,8 @@
 
 struct hostfs_inode {
 	struct inode inode;
-	int fd;		/* owned; O_PATH, or of a file without a name, O_RDWR */
+	int fd;		/* owned; O_PATH, or O_RDWR with open */
+	bool open;	/* made without a name */
 	dev_t dev;	/* the host's */
 	ino_t ino;
 	struct hostfs_inode *next; /* super's lock */

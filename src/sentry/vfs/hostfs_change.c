@@ -101,9 +101,11 @@ int hostfs_tmpfile(struct inode *dir, const struct vfs_create *args, struct inod
 		return r;
 	}
 	r = hostfs_inode_take(hostfs_super(dir), fd, &st, NULL, NULL, out);
-	if (r == 0)
-		hostfs_adjust(hostfs_of(*out), args);
-	return r;
+	if (r < 0)
+		return r;
+	hostfs_of(*out)->open = true;
+	hostfs_adjust(hostfs_of(*out), args);
+	return 0;
 }
 
 /* By its old name, if it still has that. */

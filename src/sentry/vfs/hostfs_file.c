@@ -6,7 +6,7 @@
  *	mmap(2) -> the host's descriptor, mapped in the stub: its page cache is shared
  *
  * All that have a file open share one descriptor of the host for reading and one for writing: what
- * is of a struct file (offset, O_APPEND, O_SYNC) is given with each call. The one for writing is
+ * is of a struct file (offset, O_APPEND) is given with each call. The one for writing is
  * closed with its last user, so that the host may run what was written. The one for reading stays
  * as long as any: a mapping may have got it.
  *
@@ -43,6 +43,10 @@ static int hostfs_open_by_name(struct hostfs_inode *h, int flags)
 	int fd, r = 0;
 	struct stat st;
 
+	if (h->open) {
+		fd = fcntl(h->fd, F_DUPFD_CLOEXEC, 0);
+		return fd < 0 ? -errno : fd;
+	}
 	if (!h->parent)
 		return -ENOENT;
 	fd = openat(h->parent->fd, h->name,
@@ -121,14 +125,10 @@ static long hostfs_file_write(struct file *file, struct user_io *io, int64_t off
 	uint32_t flags = atomic_load_explicit(&file->flags, memory_order_relaxed);
 	int niov = io->niov < IOV_MAX ? (int)io->niov : IOV_MAX;
 	struct inode *inode = file->inode;
-	int rwf = 0;
 	ssize_t n;
 
-	if (flags & O_APPEND)
-		rwf |= RWF_APPEND;
-	if (flags & O_DSYNC)
-		rwf |= (flags & O_SYNC) == O_SYNC ? RWF_SYNC : RWF_DSYNC;
-	n = pwritev2(hostfs_file_of(file)->fd, io->iov, niov, offset, rwf);
+	n = pwritev2(hostfs_file_of(file)->fd, io->iov, niov, offset,
+		     flags & O_APPEND ? RWF_APPEND : 0);
 	if (n < 0)
 		return -errno;
 	user_io_advance(io, (size_t)n);
@@ -137,6 +137,22 @@ static long hostfs_file_write(struct file *file, struct user_io *io, int64_t off
 		inode->attr.st_size = offset + n;
 	pthread_mutex_unlock(&inode->lock);
 	return n;
+}
+
+/* Where data and holes are, the host knows; the place of its own descriptor means nothing. */
+static int64_t hostfs_file_seek(struct file *file, int64_t offset, int whence)
+{
+	int64_t r;
+
+	if (whence != SEEK_DATA && whence != SEEK_HOLE)
+		return file_seek_plain(file, offset, whence);
+	r = lseek(hostfs_file_of(file)->fd, offset, whence);
+	if (r < 0)
+		return -errno;
+	pthread_mutex_lock(&file->offset_lock);
+	file->offset = r;
+	pthread_mutex_unlock(&file->offset_lock);
+	return r;
 }
 
 static int hostfs_file_fsync(struct file *file, bool data_only)
@@ -170,6 +186,7 @@ static void hostfs_file_release(struct file *file)
 static const struct file_ops hostfs_file_file_ops = {
 	.read = hostfs_file_read,
 	.write = hostfs_file_write,
+	.seek = hostfs_file_seek,
 	.fsync = hostfs_file_fsync,
 	.fallocate = hostfs_file_fallocate,
 	.host_fd = hostfs_file_host_fd,
