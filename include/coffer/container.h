@@ -101,7 +101,9 @@ struct coffer_container_config {
 			       * on */
 	const char *platform; /* "linux/ARCH" of the root's programs. NULL: this machine's; others
 			       * are emulated by qemu-user, which must be installed */
-	const char *machine;  /* "auto" (NULL), "qemu-kvm" or "qemu-tcg" */
+	const char *sandbox;  /* the wall: "vm" (NULL), a virtual machine; "sentry", an application
+			       * kernel, which needs no KVM and starts in milliseconds; "auto" */
+	const char *machine;  /* of a vm: "auto" (NULL), "qemu-kvm" or "qemu-tcg" */
 	const char *kernel;   /* path; NULL: the one installed with the library */
 	const char *initrd;   /* path; NULL: likewise */
 	const char *run_dir;  /* absolute; where run directories are made. NULL: $COFFER_RUN,

@@ -37,6 +37,7 @@ static const struct config_row {
 } config_rows[] = {
 	{ "kernel", CONFIG_PATH, offsetof(struct cli_config, kernel) },
 	{ "initrd", CONFIG_PATH, offsetof(struct cli_config, initrd) },
+	{ "sandbox", CONFIG_TEXT, offsetof(struct cli_config, sandbox) },
 	{ "machine", CONFIG_TEXT, offsetof(struct cli_config, machine) },
 	{ "run-dir", CONFIG_PATH, offsetof(struct cli_config, run_dir) },
 	{ "rootfs", CONFIG_PATH, offsetof(struct cli_config, rootfs) },

@@ -20,6 +20,7 @@
 struct cli_config {
 	char *kernel;
 	char *initrd;
+	char *sandbox;
 	char *machine;
 	char *run_dir;
 	char *rootfs;

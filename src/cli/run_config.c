@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "cli/target.h"
 
+static const char *const run_sandboxes[] = { "vm", "sentry", "auto", NULL };
 static const char *const run_machines[] = { "auto", "qemu-kvm", "qemu-tcg", NULL };
 static const char *const run_journals[] = { "none", "writeback", "ordered", "data", NULL };
 
@@ -89,6 +90,8 @@ const struct opt_row run_rows[RUN_NROWS] = {
 	  COFFER_MEMORY_MIN, MAX_SIZE },
 	{ "platform", 0, OPT_STRING, FIELD(platform), "OS/ARCH[/VARIANT]",
 	  "Of the image's or root's programs (default: this machine's)" },
+	{ "sandbox", 0, OPT_WORD, FIELD(sandbox), "KIND",
+	  "The wall: vm, sentry or auto (default: vm)", .words = run_sandboxes },
 	{ "machine", 0, OPT_WORD, FIELD(machine), "NAME", "auto, qemu-kvm or qemu-tcg",
 	  .words = run_machines },
 	{ "kernel", 0, OPT_STRING, FIELD(kernel), "FILE", "Kernel to boot" },
@@ -146,6 +149,7 @@ static void run_fill_machine(const struct run_opts *opts, const struct cli *cli,
 {
 	cfg->cpus = opts->cpus ? opts->cpus : cli->config.cpus;
 	cfg->memory = opts->memory ? opts->memory : cli->config.memory;
+	cfg->sandbox = run_pick(opts->sandbox, cli->config.sandbox);
 	cfg->machine = run_pick(opts->machine, cli->config.machine);
 	cfg->kernel = run_pick(opts->kernel, cli->config.kernel);
 	cfg->initrd = run_pick(opts->initrd, cli->config.initrd);

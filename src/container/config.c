@@ -20,6 +20,7 @@
 #include "container/document.h"
 #include "container/relay.h"
 #include "container/storage.h"
+#include "sandbox/kind.h"
 #include "vmm/config.h"
 
 #define CONFIG_MEMORY_SPARE (UINT64_C(128) << 20) /* of the machine, beside a limit */
@@ -257,6 +258,8 @@ static int config_check_container(const struct coffer_container_config *c,
 		return err_invalid(err, "resources.memory: %llu bytes: the machine has %llu",
 				   (unsigned long long)c->resources.memory,
 				   (unsigned long long)c->memory);
+	if (!sandbox_kind_find(c->sandbox))
+		return err_invalid(err, "sandbox %s: want vm, sentry or auto", c->sandbox);
 	if (vmm_machine_parse(c->machine) < 0)
 		return err_invalid(err, "machine %s: unknown", c->machine);
 	if (c->stop_signal && spawn_signal_parse(c->stop_signal) < 1)
@@ -322,6 +325,7 @@ static int config_own_container(struct config_container *p, struct coffer_error 
 	};
 	const char **const texts[] = { &c->rootfs,   &c->layer.path, &c->hostname, &c->dns.domain,
 				       &c->platform, &c->machine,    &c->kernel,   &c->initrd,
+				       &c->sandbox,
 				       &c->run_dir,  &c->stop_signal, &c->image,  &c->image_id };
 	int r = 0;
 
@@ -341,6 +345,8 @@ static void config_fill(struct coffer_container_config *c)
 	c->process = NULL;
 	if (!c->cpus)
 		c->cpus = 1;
+	if (!c->sandbox)
+		c->sandbox = "vm";
 	if (!c->machine)
 		c->machine = "auto";
 	if (!c->stop_signal)

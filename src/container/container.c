@@ -24,7 +24,7 @@
 #include "base/log.h"
 #include "container/control.h"
 #include "container/remote.h"
-#include "sandbox/vm.h"
+#include "sandbox/kind.h"
 
 #define CONTAINER_PORT_MIN UINT32_C(0x10000000) /* below: ports of the user's own */
 
@@ -107,7 +107,10 @@ int container_new(const char *id, const struct coffer_container_config *config, 
 int coffer_container_new(const char *id, const struct coffer_container_config *config,
 			 struct coffer_container **out, struct coffer_error *err)
 {
-	return container_new(id, config, sandbox_vm_new, out, err);
+	const struct sandbox_kind *kind = sandbox_kind_find(config->sandbox);
+
+	/* One that is unknown is told of by the check of the configuration. */
+	return container_new(id, config, kind ? kind->make : NULL, out, err);
 }
 
 static void container_free_processes(struct coffer_process *list)

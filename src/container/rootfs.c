@@ -30,6 +30,7 @@
 #include "base/paths.h"
 #include "container/scratch.h"
 #include "image/ext4.h"
+#include "sandbox/kind.h"
 
 #define ROOTFS_ARCHIVE	   "busybox.cpio"
 #define ROOTFS_ARCHIVE_DIR "/busybox" /* where it is in the guest */
@@ -95,7 +96,8 @@ static int rootfs_find_kind(const struct coffer_container_config *config, enum r
 	if (stat(config->rootfs, &st) < 0)
 		return err_sys(err, "rootfs %s", config->rootfs);
 	if (S_ISDIR(st.st_mode))
-		*kind = config->rootfs_share ? ROOTFS_SHARE : ROOTFS_COPY;
+		*kind = config->rootfs_share || sandbox_kind_find(config->sandbox)->layers_directories
+			    ? ROOTFS_SHARE : ROOTFS_COPY;
 	else
 		*kind = ROOTFS_IMAGE;
 	if (config->rootfs_share && *kind != ROOTFS_SHARE)
@@ -116,7 +118,8 @@ int rootfs_open(const struct coffer_container_config *config, struct rootfs *out
 	if (rootfs_kinds[out->kind].ours && layer == COFFER_LAYER_AUTO)
 		layer = COFFER_LAYER_NONE;
 	else if (layer == COFFER_LAYER_AUTO ||
-		 (layer == COFFER_LAYER_NONE && config->read_only && !rootfs_kinds[out->kind].ours))
+		 (layer == COFFER_LAYER_NONE && !rootfs_kinds[out->kind].ours &&
+		  (config->read_only || (out->kind == ROOTFS_SHARE && !config->rootfs_share))))
 		layer = COFFER_LAYER_TMPFS;
 	out->read_only = layer != COFFER_LAYER_NONE;
 	r = rootfs_kinds[out->kind].open(config->rootfs, out, err);

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sandbox/kind.h - the kinds of sandbox there are, by name
+ */
+#ifndef SANDBOX_KIND_H
+#define SANDBOX_KIND_H
+
+#include "sandbox/sandbox.h"
+
+struct sandbox_kind {
+	const char *name;
+	sandbox_maker make;
+	/* A directory of the host is read in place, at no cost: what has to be private is a layer on
+	 * top of it, not a copy. */
+	bool layers_directories;
+};
+
+/* sandbox_kind_find() - "vm" (also NULL), "sentry", or "auto", which is one of them. NULL: unknown */
+const struct sandbox_kind *sandbox_kind_find(const char *name);
+
+#endif /* SANDBOX_KIND_H */
