@@ -31,6 +31,10 @@ void tty_resize(struct tty *tty, const struct winsize *size); /* SIGWINCH to the
 /* tty_hangup() - The other end is gone for good */
 void tty_hangup(struct tty *tty);
 
+/* tty_associate() - It controls the session that @process leads, its group is in the foreground.
+ * tasks_lock held */
+struct process;
+void tty_associate(struct tty *tty, struct process *process);
 /* Foreground process group, for signal mode "foreground". tasks_lock held. 0: none */
 int tty_foreground(const struct tty *tty);
 /* tty_disassociate() - The session's leader has ended or gave it up: SIGHUP, SIGCONT. tasks_lock
