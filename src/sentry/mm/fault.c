@@ -319,6 +319,32 @@ void fault_populate(struct mm *mm, uint64_t start, uint64_t end)
 	}
 }
 
+int space_write(struct mm *mm, uint64_t addr, const void *src, uint64_t len)
+{
+	const char *from = src;
+
+	while (len) {
+		const struct piece *piece;
+		uint64_t n;
+		void *to;
+		int r = fault_in(mm, addr, FAULT_WRITE);
+
+		if (r)
+			return r;
+		piece = ranges_find(&mm->pieces, addr, NULL);
+		if (piece->fd >= 0) /* a shared mapping of a host's file: nobody asks for that */
+			return -EACCES;
+		n = fault_min(len, piece->r.end - addr);
+		to = memfile_ptr(kernel.memory, piece->r.offset + (addr - piece->r.start));
+		if (from ? copy_bytes(to, from, n) : copy_zeros(to, n))
+			return -ENOMEM;
+		addr += n;
+		len -= n;
+		from = from ? from + n : NULL;
+	}
+	return 0;
+}
+
 static int fault_signal(int r, const struct trap_event *event, int *code)
 {
 	switch (r) {

@@ -19,10 +19,6 @@ int mm_sync(struct mm *mm, uint64_t addr, uint64_t len, int flags)
 void mm_invalidate(struct mappable *m, uint64_t offset, uint64_t len)
 {
 }
-int mm_exec(struct mm *mm, const struct mm_exec *args, struct trap_regs *regs, bool *committed)
-{
-	return -ENOSYS;
-}
 void mm_usage(struct mm *mm, struct mm_usage *out)
 {
 	*out = mm->info;
