@@ -573,7 +573,7 @@ void pipe_taken(struct file *file, struct pipe_piece *rest)
 {
 	struct pipe *pipe = pipe_of(file);
 	bool was_full;
-	bool put_back = rest->len && !rest->packet;
+	bool put_back = rest->len;
 
 	pthread_mutex_lock(&pipe->lock);
 	was_full = pipe_full(pipe);

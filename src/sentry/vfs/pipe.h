@@ -45,7 +45,7 @@ struct pipe_piece {
 
 /* pipe_take() - The next piece. Return: bytes; 0: the end; -EAGAIN */
 long pipe_take(struct file *file, struct pipe_piece *out);
-/* pipe_taken() - What is left of a piece goes back to where it came from, unless it was a packet */
+/* pipe_taken() - What is left of a piece goes back to where it came from */
 void pipe_taken(struct file *file, struct pipe_piece *rest);
 /* pipe_peek() - A reference to piece number @at, which stays. Return: bytes; 0: the end; -EAGAIN:
  * there are not so many */
