@@ -47,6 +47,7 @@ struct control_container {
 	char *id;			    /* owned */
 	struct sandbox_container *kernel;   /* owned */
 	struct control_process *processes;  /* owned list */
+	uint64_t oom_told;		    /* kills that listeners know of */
 };
 
 enum control_state {

@@ -30,6 +30,7 @@
 #include "base/log.h"
 #include "sentry/control/boot.h"
 #include "sentry/control/container.h"
+#include "sentry/control/events.h"
 #include "sentry/control/machine.h"
 #include "sentry/control/setup.h"
 #include "sentry/gofer/gofer.h"
@@ -381,6 +382,7 @@ static void control_stopped(struct control_process *p, int32_t code)
 			shutdown(p->sock[i], i == 0 ? SHUT_RD : SHUT_WR);
 		close_fd(&p->sock[i]);
 	}
+	events_tell_exit(p);
 	control_release_waiters(p, p);
 }
 
@@ -413,6 +415,7 @@ int control_start(struct control_process *p, struct coffer_error *err)
 	p->pid = p->process->pid;
 	p->state = CONTROL_RUNNING;
 	p->ended = (struct wait_entry){ .wake = control_woken, .mask = POLLIN };
+	events_tell_start(p);
 	waitq_add(&p->process->exited, &p->ended);
 	/* It may have been quicker than that. */
 	control_woken(&p->ended, 0);
