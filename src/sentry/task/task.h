@@ -36,6 +36,7 @@ struct tty;
 
 struct session {
 	unsigned refs;	       /* [tasks] */
+	unsigned npgrps;       /* [tasks] groups that have members */
 	int id;		       /* [const] */
 	struct tty *tty;       /* [tasks] controlling terminal, a reference; NULL: none */
 };
@@ -48,40 +49,64 @@ struct pgrp {
 	struct process *processes; /* [tasks] by pgrp_next */
 };
 
+/* What sched_* and *priority calls set and tell; nothing follows from it. */
+struct task_sched {
+	int policy, priority;
+	int nice;
+	int ioprio;
+	bool reset_on_fork;
+	uint64_t affinity; /* of the first 64 processors; 0: all */
+};
+
 struct process {
 	int pid;			     /* [const] in its container */
 	struct sandbox_container *container; /* [const] */
 	struct process *parent;		     /* [tasks] NULL: the container's init and its execs */
-	struct process *children, *sibling_prev, *sibling_next; /* [tasks] */
+	struct process *children, *children_last; /* [tasks] the eldest first, by sibling_next */
+	struct process *sibling_prev, *sibling_next; /* [tasks] */
 	struct task *tasks;		     /* [tasks] by task->next, leader while it lives first */
-	unsigned ntasks;		     /* [tasks] */
+	unsigned ntasks, nleaving;	     /* [tasks] all; those that are about to be gone */
 	struct pgrp *pgrp;		     /* [tasks] */
 	struct process *pgrp_prev, *pgrp_next; /* [tasks] */
 	struct signal_process signals;	     /* [tasks] actions and what is pending for all */
 	struct waitq child_wait;	     /* woken when a child changes state */
 
-	bool exiting;			     /* [tasks] exit_group, exec or a fatal signal */
+	bool exiting;			     /* [tasks] exit_group or a fatal signal */
+	struct task *exec_task;		     /* [tasks] in execve(2): all others are to end */
+	struct waitq task_gone;		     /* woken when one of several tasks is gone */
 	bool zombie;			     /* [tasks] all tasks are gone, nobody has waited */
+	bool zapping;			     /* [tasks] a container's init that takes all with it */
 	int exit_status;		     /* [tasks] as wait(2) encodes it */
-	int exit_signal;		     /* [const] to the parent; 0: none */
+	uint32_t exit_uid;		     /* [tasks] of a zombie */
+	int exit_signal;		     /* [tasks] to the parent; 0: none */
 	int parent_death_signal;	     /* [tasks] */
 	bool subreaper, dumpable, execed;    /* [tasks] */
+	uint32_t personality;		     /* [tasks] */
+	int oom_score_adj;		     /* [tasks] */
 
 	struct rlimit limits[RLIM_NLIMITS];  /* [tasks] */
-	struct rusage usage, children_usage; /* [tasks] of what has ended */
+	struct rusage usage, children_usage; /* [tasks] of what has ended; process_usage() for all */
+	uint64_t guest_time, our_time;	     /* [tasks] nanoseconds of ended tasks, not in usage */
 	usec_t started;			     /* [const] CLOCK_MONOTONIC */
 	struct timer_set *timers;	     /* task/timer.h; itimers and timer_create */
 	struct waitq exited;		     /* woken at the end, for pidfds and control */
 	_Atomic unsigned refs;
 };
 
+/* task->watch when it is no call */
+#define TASK_GUEST    (-1) /* runs guest code */
+#define TASK_SETTLING (-2) /* between the two */
+
 struct task {
 	struct task *next;		/* [tasks] in process->tasks */
 	int tid;			/* [const] but for execve by another than the leader */
 	struct process *process;	/* [const] */
-	struct trap_thread *thread;	/* [own] */
-	pthread_t host;			/* [const] */
+	struct trap_thread *thread;	/* [own] replaced by execve, NULL at the end, under tasks_lock */
+	pthread_t host;			/* set by its own thread before it is ready */
+	pid_t host_tid;
+	bool ready;			/* [tasks] its thread has begun: host, host_tid are good */
 	char name[16];			/* [tasks] */
+	usec_t started;			/* [const] CLOCK_MONOTONIC */
 
 	struct mm *mm;			/* [own] replaced by execve under tasks_lock, so that others may
 					 * look under it and take a reference */
@@ -96,18 +121,30 @@ struct task {
 	struct trap_regs regs;		/* [own] valid with has_regs: TRAP_FRAME */
 	bool has_regs;			/* [own] */
 	bool regs_changed;		/* [own] regs go back before it runs on */
+	bool fresh;			/* [own] thread is new: started, not resumed */
+	void *fp;			/* [own] floating point image to start with; NULL: none */
+	int cut_call;			/* [own] a call that was answered with a kick, -1: none */
+	long cut_result;		/* [own] its result, signal_deliver() is to see */
 	long (*restart)(struct task *task); /* [own] what restart_syscall(2) goes on with */
 	uint64_t restart_args[6];	/* [own] */
 
 	uint64_t clear_tid;		/* [own] CLONE_CHILD_CLEARTID, set_tid_address */
 	uint64_t robust_list;		/* [own] */
 	struct waitq *vfork_done;	/* [tasks] the parent that waits for our exec or exit */
+	bool ending;			/* [own] exit(2): this one alone */
+	int end_status;			/* [own] as wait(2) encodes it */
+	bool clone_again;		/* [own] a clone gave way to a signal the last time */
+	uint64_t timer_slack;		/* [own] nanoseconds */
+	struct task_sched sched;	/* [tasks] */
+	uint64_t cpu_guest, cpu_host;	/* [tasks] readings of the threads' clocks to count from */
+	uint64_t guest_past;		/* [tasks] nanoseconds in threads before this one */
 
 	_Atomic unsigned wakeups;	/* counts; wait_sleep() sleeps on it */
+	_Atomic bool sleeping;		/* on wakeups, or is about to */
 	_Atomic bool polling;		/* sleeps in poll(2) of the host: needs a signal to wake */
 	_Atomic bool interrupted;	/* signal, stop or end is due: look before sleeping */
 	_Atomic bool stopped;		/* parked by job control */
-	_Atomic int watch;		/* number of the call being served, -1: runs guest code */
+	_Atomic int watch;		/* number of the call being served, or TASK_* */
 	usec_t call_started;		/* for the watchdog */
 	_Atomic unsigned refs;
 };
@@ -115,9 +152,10 @@ struct task {
 /* The calling thread's task; NULL in the sentry's other threads. */
 extern _Thread_local struct task *task_current;
 
-/* task_run() - A task's thread: serve until it ends. Installed by task creation only. */
+/* tasks_start() - Once, before anything else here */
+int tasks_start(struct coffer_error *err);
 
-/* --- creation; task/clone.c, task/exec.c --- */
+/* --- creation; task/clone.c, task/exec.c, task/start.c --- */
 
 struct task_clone {
 	uint64_t flags;		/* CLONE_*; exit signal apart */
@@ -168,19 +206,37 @@ void task_put(struct task *task);
 /* task_wake() - Out of wait_sleep(), whatever it waits for. Any lock may be held. */
 void task_wake(struct task *task);
 /* task_interrupt() - There is something to deliver or to do before guest code runs again: out of
- * wait_sleep() with -ERESTARTSYS, and out of guest code by a kick */
+ * wait_sleep() with -ERESTARTSYS, and out of guest code by a kick. tasks_lock held. */
 void task_interrupt(struct task *task);
 
 /* --- lookup, tasks_lock held; no reference is taken --- */
-struct process *process_find(struct sandbox_container *container, int pid);
+struct process *process_find(struct sandbox_container *container, int pid); /* zombies too */
 struct task *task_find(struct sandbox_container *container, int tid);
 struct pgrp *pgrp_find(struct sandbox_container *container, int id);
-/* process_each() - Every process of a container, until @fn returns other than 0 */
+struct session *session_find(struct sandbox_container *container, int id);
+/* process_each() - Every process of a container by number, until @fn returns other than 0; it may
+ * not make one or let one go */
 int process_each(struct sandbox_container *container,
 		 int (*fn)(struct process *process, void *data), void *data);
 
-/* --- limits --- */
+/* References to keep one longer than the lock; tasks_lock held */
+struct session *session_get(struct session *session);
+void session_put(struct session *session);
+struct pgrp *pgrp_get(struct pgrp *pgrp);
+void pgrp_put(struct pgrp *pgrp);
+
+/* pid_table_new() - Of a new container. NULL: no memory */
+struct pid_table *pid_table_new(void);
+void pid_table_free(struct pid_table *table); /* nobody may be in it; NULL-safe */
+/* pid_table_last() - The number that was given out last, for /proc/loadavg. tasks_lock held */
+int pid_table_last(const struct pid_table *table);
+
+/* --- limits, times --- */
 uint64_t task_limit(const struct task *task, unsigned resource); /* rlim_cur */
+/* task_cpu() - Nanoseconds in guest code and in ours. tasks_lock held */
+void task_cpu(const struct task *task, uint64_t *guest, uint64_t *ours);
+/* process_usage() - Of all its tasks, also the ended ones. tasks_lock held */
+void process_usage(const struct process *process, struct rusage *out);
 
 /* References for who looks from outside (procfs); tasks_lock held. NULL: it has ended */
 struct mm *task_mm_get(struct task *task);

@@ -66,14 +66,18 @@ bool waitq_empty(struct waitq *q);
 
 #define WAIT_INLINE 4
 
+struct wait_slot {
+	struct wait_entry entry;
+	struct wait *wait;
+};
+
 /* One sleep of one task. Allocates only beyond WAIT_INLINE queues or descriptors. */
 struct wait {
 	struct task *task;
-	struct wait_slot {
-		struct wait_entry entry;
-		struct wait *wait;
-	} inline_slots[WAIT_INLINE], *slots;
-	unsigned nslots, cap_slots;
+	unsigned seen; /* task->wakeups when it was last reset: what came later ends the sleep */
+	struct wait_slot inline_slots[WAIT_INLINE];
+	struct wait_chunk *chunks, *chunk; /* more slots, which do not move; the one in use */
+	unsigned nslots;
 	struct pollfd inline_fds[WAIT_INLINE], *fds;
 	unsigned nfds, cap_fds;
 	bool failed; /* out of memory: wait_sleep() says so */
@@ -98,5 +102,13 @@ void wait_on_host(struct wait *wait, int fd, uint32_t mask);
  * Return: 0, -ETIMEDOUT, -ENOMEM, -ERESTARTSYS: a signal to be delivered, or the task must end
  */
 int wait_sleep(struct wait *wait, usec_t deadline);
+/* wait_sleep_killable() - The same, but only the task's end disturbs it */
+int wait_sleep_killable(struct wait *wait, usec_t deadline);
+/* wait_woken() - Whether something was woken since wait_reset(): it is time to look again */
+bool wait_woken(const struct wait *wait);
+
+/* wait_signal_install() - Once, before there are tasks: the host's signal that ends a poll(2) of
+ * another thread of ours */
+void wait_signal_install(void);
 
 #endif /* SENTRY_TASK_WAITQ_H */
