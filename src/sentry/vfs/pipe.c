@@ -7,7 +7,7 @@
  * A ring of slots, each a page or a part of one. A write of at most PIPE_BUF bytes goes in whole or
  * not at all: it fills up the last page or takes one slot. Pages come when they are needed, so an
  * idle pipe costs next to nothing, and one is kept back, so a ping-pong allocates nothing. Pages
- * are counted, because tee(2) shares them; a shared one is not appended to.
+ * are counted, because tee(2) shares them.
  *
  * Readers are woken when there was nothing, writers when there was no room; only an epoll that looks
  * on hears of every write, as it does on Linux. Nobody is woken under the lock.
@@ -204,7 +204,8 @@ static long pipe_read(struct file *file, struct user_io *io, int64_t offset)
 static void pipe_push(struct pipe *pipe, struct pipe_page *page, size_t len, bool packet)
 {
 	*pipe_slot(pipe, pipe->used++) =
-		(struct pipe_piece){ .page = page, .len = (uint16_t)len, .packet = packet };
+		(struct pipe_piece){ .page = page, .len = (uint16_t)len, .packet = packet,
+				      .open = !packet };
 	pipe->bytes += len;
 }
 
@@ -217,7 +218,7 @@ static size_t pipe_merge(struct pipe *pipe, struct user_io *io)
 	if (!len || !pipe->used)
 		return 0;
 	last = pipe_slot(pipe, pipe->used - 1);
-	if (last->packet || last->page->refs != 1 || last->offset + last->len + len > PIPE_PAGE)
+	if (!last->open || last->offset + last->len + len > PIPE_PAGE)
 		return 0;
 	len = user_io_get(io, last->page->data + last->offset + last->len, len);
 	last->len = (uint16_t)(last->len + len);

@@ -41,6 +41,7 @@ struct pipe_piece {
 	struct pipe_page *page; /* a reference; NULL: empty */
 	uint16_t offset, len;
 	bool packet;		/* O_DIRECT: one write, one read */
+	bool open;		/* a write may append to it: of all that share a page, one */
 };
 
 /* pipe_take() - The next piece. Return: bytes; 0: the end; -EAGAIN */

@@ -237,7 +237,7 @@ static struct pipe_piece splice_piece_split(struct pipe_piece *piece, size_t wan
 	struct pipe_piece first = *piece;
 
 	first.len = (uint16_t)(want < piece->len ? want : piece->len);
-	first.packet = false;
+	first.open = false;
 	atomic_fetch_add(&piece->page->refs, 1);
 	splice_piece_skip(piece, first.len);
 	return first;
