@@ -314,6 +314,24 @@ int mount_pivot(struct mount_table *t, const struct vfs_path *new_root)
 	return r;
 }
 
+void mount_table_sync(struct mount_table *t)
+{
+	autofree struct super **supers = calloc(MOUNTS_MAX, sizeof(struct super *));
+	size_t n = 0;
+
+	if (!supers)
+		return;
+	pthread_rwlock_rdlock(&mounts_lock);
+	for (struct mount *at = t->first; at; at = at->next)
+		if (at->super->ops->sync)
+			supers[n++] = super_get(at->super);
+	pthread_rwlock_unlock(&mounts_lock);
+	for (size_t i = 0; i < n; i++) {
+		supers[i]->ops->sync(supers[i]);
+		super_put(supers[i]);
+	}
+}
+
 /* mount_counterpart() - What @mount of @from is in its copy @to: same place in the list */
 static struct mount *mount_counterpart(const struct mount_table *from,
 				       const struct mount_table *to, const struct mount *mount)

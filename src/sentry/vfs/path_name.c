@@ -89,6 +89,8 @@ int vfs_path_name(const struct vfs_path *path, const struct vfs_path *root, char
 		path_put(&at);
 		at = above;
 	}
+	if (r == 0 && (mount_flags(at.mount) & MNT_INTERNAL))
+		r = 1;
 	path_put(&at);
 	/* A name that is the root itself; "/ (deleted)" when that is gone. */
 	if (r >= 0 && (t.at == size - 1 || buf[t.at] != '/'))

@@ -185,6 +185,7 @@ struct dentry {
 enum {
 	MNT_READ_ONLY = 1, MNT_NOSUID = 2, MNT_NODEV = 4, MNT_NOEXEC = 8, MNT_NOATIME = 16,
 	MNT_RELATIME = 32, MNT_NODIRATIME = 64,
+	MNT_INTERNAL = 128, /* nowhere: memfds; names in it are not "(unreachable)" */
 };
 
 /* super_init() - Of an embedded one, all zero; the root dentry is made for @root, whose reference is
@@ -232,6 +233,8 @@ int mount_remove(struct mount_table *t, const struct vfs_path *at, bool lazy);
 int mount_pivot(struct mount_table *t, const struct vfs_path *new_root);
 struct mount *mount_get(struct mount *mount);
 void mount_put(struct mount *mount);
+/* mount_table_sync() - sync(2) */
+void mount_table_sync(struct mount_table *t);
 unsigned mount_flags(const struct mount *mount);
 struct super *mount_super(const struct mount *mount);
 /* /proc/PID/mounts and mountinfo as seen from @root */
