@@ -104,6 +104,8 @@ struct zygote_stack zygote_setup(const uint64_t *sp)
 	if (!r)
 		r = zygote_map(TRAP_SLOTS, PROT_READ | PROT_WRITE, PAGE);
 	if (!r)
+		r = zygote_call(__NR_prctl, PR_SET_NAME, (uint64_t)"coffer-stub", 0, 0, 0, 0);
+	if (!r)
 		r = zygote_call(__NR_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0, 0);
 	if (!r)
 		r = zygote_call(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0);

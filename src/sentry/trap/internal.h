@@ -54,6 +54,15 @@ struct trap_pool {
 	bool has_keeper;
 };
 
+#define TRAP_FILES 8u
+
+/* A host file in a stub's descriptor table, at TRAP_FD_FILES and its place. */
+struct trap_file {
+	uint64_t dev, ino;
+	int flags;
+	uint64_t used; /* when, in uses; 0: none */
+};
+
 struct trap_stub {
 	struct trap_pool *pool;
 	struct trap_stub *next;		 /* spare */
@@ -66,6 +75,8 @@ struct trap_stub {
 	unsigned area;
 	struct trap_control *control;
 	uint8_t *slots;
+	struct trap_file files[TRAP_FILES];
+	uint64_t file_uses;
 	unsigned nslots;		 /* mapped in the stub */
 	unsigned nthreads;
 	struct trap_thread *threads;	 /* all there are, by next */
@@ -132,13 +143,15 @@ int trap_stub_ask(struct trap_stub *stub, uint64_t what, const int *fds, size_t 
 		  struct trap_reply *reply, int *fd);
 
 /* --- map.c --- */
-/* trap_ops_run() - control->ops. stub->lock held. Return: 0, -ESRCH, negative errno */
+/* trap_ops_run() - The first calls of control->ops. stub->lock held. Return: 0, -ESRCH, negative errno */
 int trap_ops_run(struct trap_stub *stub, size_t nops);
+/* trap_stub_clear() - Nothing of the guest is mapped or open any more. Return: as trap_stub_map() */
+int trap_stub_clear(struct trap_stub *stub);
 
 /* --- thread.c --- */
-/* trap_thread_park() - Bring a thread whose call will not be answered into its handler. The guest
- * must not be able to run: it is alone, or nothing is mapped. Return: 0 or -ESRCH */
-int trap_thread_park(struct trap_thread *thread);
+/* trap_thread_park() - Bring a thread whose call will not be answered into its handler: by a @kick,
+ * or without one because nothing is mapped where it would return to. Return: 0 or -ESRCH */
+int trap_thread_park(struct trap_thread *thread, bool kick);
 void trap_thread_free(struct trap_thread *thread);
 
 /* --- event.c --- */

@@ -4,13 +4,18 @@
  *
  * They are written to the control page as calls with their arguments, checked here, and made by
  * the mapper in one trip; its outcome comes in a register of its next event, which no guest can
- * forge. A host file is put into the stub's descriptor table for that trip only.
+ * forge.
+ *
+ * A host file must be in the stub's descriptor table for that. Putting it there costs several
+ * trips, and libraries are mapped a piece at a time, so the last few stay until the stub is
+ * emptied. The guest cannot do anything with a descriptor: no call of its own reaches the host.
  */
 #include "sentry/trap/internal.h"
 
 #include <errno.h>
-#include <string.h>
+#include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #ifndef MADV_POPULATE_READ
@@ -21,7 +26,9 @@
 struct map_batch {
 	struct trap_stub *stub;
 	size_t nops;
-	int fds[TRAP_OPS_MAX]; /* host files, at TRAP_FD_FILES and on */
+	uint32_t files; /* bits of those that it needs */
+	/* Where there is no listener: sent along with the trip, closed at its end. */
+	int fds[TRAP_FDS_SENT];
 	size_t nfds;
 };
 
@@ -66,15 +73,10 @@ static void batch_op(struct map_batch *batch, uint64_t nr, uint64_t a, uint64_t 
 		(struct trap_op){ .nr = nr, .args = { a, b, c, d, e, f } };
 }
 
-static uint64_t batch_files_at(const struct map_batch *batch)
-{
-	return batch->stub->pool->how == TRAP_SIGNAL ? TRAP_FD_TRANSIT : TRAP_FD_FILES;
-}
-
 static void batch_close(struct map_batch *batch)
 {
 	for (size_t i = 0; i < batch->nfds; i++)
-		batch_op(batch, SYS_close, batch_files_at(batch) + i, 0, 0, 0, 0, 0);
+		batch_op(batch, SYS_close, TRAP_FD_TRANSIT + i, 0, 0, 0, 0, 0);
 }
 
 static int batch_run(struct map_batch *batch)
@@ -94,33 +96,74 @@ static int batch_run(struct map_batch *batch)
 	}
 	batch->nops = 0;
 	batch->nfds = 0;
+	batch->files = 0;
 	return r;
 }
 
 /* Room for one more, its file, and closing all of them. */
 static bool batch_is_full(const struct map_batch *batch)
 {
-	return batch->nops + batch->nfds + 2 > TRAP_OPS_MAX ||
-	       (batch->nfds == TRAP_FDS_SENT && batch->stub->pool->how == TRAP_SIGNAL);
+	return batch->nops + batch->nfds + 2 > TRAP_OPS_MAX || batch->nfds == TRAP_FDS_SENT ||
+	       batch->files == (1u << TRAP_FILES) - 1;
 }
 
-/* A file that several pieces are of is passed once. */
+static int batch_send_file(struct map_batch *batch, int fd, uint64_t *theirs)
+{
+	size_t i;
+
+	for (i = 0; i < batch->nfds && batch->fds[i] != fd; i++)
+		;
+	if (i == batch->nfds)
+		batch->fds[batch->nfds++] = fd;
+	*theirs = TRAP_FD_TRANSIT + i;
+	return 0;
+}
+
+static bool file_is(const struct trap_file *a, const struct trap_file *b)
+{
+	return a->dev == b->dev && a->ino == b->ino && a->flags == b->flags;
+}
+
+/* The place of the one that was not used for longest, but not of one that this trip needs. */
+static unsigned batch_oldest(const struct map_batch *batch)
+{
+	const struct trap_file *files = batch->stub->files;
+	unsigned best = 0;
+
+	while (batch->files & 1u << best)
+		best++;
+	for (unsigned i = best + 1; i < TRAP_FILES; i++)
+		if (!(batch->files & 1u << i) && files[i].used < files[best].used)
+			best = i;
+	return best;
+}
+
+/* A file stays itself while it is open there, so its numbers tell it from all others. */
 static int batch_file(struct map_batch *batch, int fd, uint64_t *theirs)
 {
 	struct trap_stub *stub = batch->stub;
-	size_t i;
+	struct trap_file file = { .flags = fcntl(fd, F_GETFL) };
+	struct stat st;
+	unsigned i;
 	int r = 0;
 
-	for (i = 0; i < batch->nfds; i++)
-		if (batch->fds[i] == fd)
+	if (file.flags < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	file.dev = st.st_dev;
+	file.ino = st.st_ino;
+	for (i = 0; i < TRAP_FILES; i++)
+		if (stub->files[i].used && file_is(&stub->files[i], &file))
 			break;
-	*theirs = batch_files_at(batch) + i;
-	if (i < batch->nfds)
-		return 0;
-	if (stub->pool->how != TRAP_SIGNAL)
-		r = trap_listener_add(stub->mapper, stub->mapper_id, fd, (int)*theirs);
-	if (!r)
-		batch->fds[batch->nfds++] = fd;
+	if (i == TRAP_FILES) {
+		i = batch_oldest(batch);
+		r = trap_listener_add(stub->mapper, stub->mapper_id, fd, TRAP_FD_FILES + (int)i);
+		if (r < 0)
+			return r;
+		stub->files[i] = file;
+	}
+	stub->files[i].used = ++stub->file_uses;
+	batch->files |= 1u << i;
+	*theirs = TRAP_FD_FILES + i;
 	return r;
 }
 
@@ -132,7 +175,9 @@ static int batch_mmap(struct map_batch *batch, const struct trap_map *map)
 
 	flags |= map->kind == TRAP_MAP_HOST && map->private_copy ? MAP_PRIVATE : MAP_SHARED;
 	if (map->kind == TRAP_MAP_HOST)
-		r = batch_file(batch, map->fd, &fd);
+		r = batch->stub->pool->how == TRAP_SIGNAL ?
+			    batch_send_file(batch, map->fd, &fd) :
+			    batch_file(batch, map->fd, &fd);
 	if (!r)
 		batch_op(batch, SYS_mmap, map->addr, map->len, (uint64_t)map->prot, flags, fd,
 			 map->offset);
@@ -186,8 +231,28 @@ int trap_stub_map(struct trap_stub *stub, const struct trap_map *maps, size_t nm
 	}
 	if (!r)
 		r = batch_run(&batch);
-	else if (batch.nfds) /* they are still in its table */
-		trap_stub_kill(stub);
+	pthread_mutex_unlock(&stub->lock);
+	return r;
+}
+
+int trap_stub_clear(struct trap_stub *stub)
+{
+	static const struct trap_map everything = {
+		.kind = TRAP_UNMAP, .addr = GUEST_START, .len = GUEST_END - GUEST_START,
+	};
+	struct map_batch batch = { .stub = stub };
+	int r;
+
+	pthread_mutex_lock(&stub->lock);
+	r = batch_add(&batch, &everything);
+	for (unsigned i = 0; i < TRAP_FILES; i++) {
+		if (!stub->files[i].used)
+			continue;
+		batch_op(&batch, SYS_close, TRAP_FD_FILES + i, 0, 0, 0, 0, 0);
+		stub->files[i].used = 0;
+	}
+	if (!r)
+		r = batch_run(&batch);
 	pthread_mutex_unlock(&stub->lock);
 	return r;
 }

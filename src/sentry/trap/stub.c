@@ -195,13 +195,10 @@ void trap_stub_free(struct trap_stub *stub)
 /* Nothing of the last guest is left: no mapping, no register. */
 static int stub_empty(struct trap_stub *stub)
 {
-	static const struct trap_map everything = {
-		.kind = TRAP_UNMAP, .addr = GUEST_START, .len = GUEST_END - GUEST_START,
-	};
-	int r = trap_stub_map(stub, &everything, 1);
+	int r = trap_stub_clear(stub);
 
 	for (struct trap_thread *t = stub->threads; t && !r; t = t->next) {
-		r = trap_thread_park(t);
+		r = trap_thread_park(t, false);
 		/* Waiting in its handler, a thread needs nothing of its slot until it is started,
 		 * with a whole frame, but for the word it waits for. */
 		uint32_t state = t->slot->state;

@@ -144,7 +144,7 @@ int trap_thread_get(struct trap_stub *stub, struct trap_thread **out)
 	pthread_mutex_unlock(&stub->lock);
 	if (r < 0)
 		return r;
-	r = trap_thread_park(thread);
+	r = trap_thread_park(thread, true);
 	if (r < 0)
 		return r;
 	thread_forget(thread);
@@ -161,9 +161,9 @@ void trap_thread_put(struct trap_thread *thread)
 	pthread_mutex_unlock(&stub->lock);
 }
 
-/* Its kick is there before its call returns, so it cannot get anywhere else; unless the guest has
- * blocked the signal by a frame of its own. Then it is not worth keeping. */
-int trap_thread_park(struct trap_thread *thread)
+/* The kick is there before the call returns, so the thread cannot get anywhere else; unless the
+ * guest has blocked the signal by a frame of its own. Then it is not worth keeping. */
+int trap_thread_park(struct trap_thread *thread, bool kick)
 {
 	struct pollfd p = { .fd = thread->listener, .events = POLLIN };
 	struct trap_event event;
@@ -171,7 +171,8 @@ int trap_thread_park(struct trap_thread *thread)
 
 	if (thread->in_frame)
 		return 0;
-	trap_thread_signal(thread);
+	if (kick)
+		trap_thread_signal(thread);
 	r = trap_listener_answer(thread->listener, thread->id, 0);
 	if (!r && poll(&p, 1, TRAP_PARK_MS) == 1)
 		r = trap_event_receive(thread, &event);
