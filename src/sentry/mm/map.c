@@ -159,9 +159,12 @@ int map_place(struct mm *mm, const struct mm_map *map, uint64_t addr, unsigned f
 	if (r)
 		return r;
 	if (!anonymous) {
-		vma.file = file_get(map->file);
+		vma.file = map->file;
 		vma.r.offset = map->offset;
 	}
+	vma_hold(&vma);
+	if (vma.shared)
+		shared_put(vma.shared);
 	vma_cut(mm, addr);
 	vma_cut(mm, end);
 	/* Unless the new one covers all of it, the stub has to be told. */
@@ -231,4 +234,30 @@ int mm_unmap(struct mm *mm, uint64_t addr, uint64_t len)
 		vma_remove(mm, addr, end, true);
 	}
 	return space_unlock(mm) ? -ENOMEM : r;
+}
+
+int mm_remap_pages(struct mm *mm, uint64_t addr, uint64_t len, uint64_t pgoff)
+{
+	struct mm_map map = { .addr = addr, .len = PAGE_DOWN(len), .flags = MAP_SHARED | MAP_FIXED };
+	const struct vma *vma;
+	unsigned flags = 0;
+	int r = -EINVAL;
+
+	if ((addr & (PAGE_SIZE - 1)) || !map.len || addr + map.len < addr ||
+	    pgoff > (UINT64_MAX >> 13) - len / PAGE_SIZE)
+		return -EINVAL;
+	map.offset = pgoff * PAGE_SIZE;
+	space_lock(mm);
+	vma = vma_at(mm, addr);
+	if (vma && vma->file && (vma->flags & VMA_SHARED) && vma->r.end >= addr + map.len) {
+		map.file = file_get(vma->file);
+		map.prot = vma->prot;
+		flags = vma->flags;
+		r = map_place(mm, &map, addr, flags);
+	}
+	if (space_unlock(mm) && !r)
+		r = -ENOMEM;
+	if (map.file)
+		file_put(map.file);
+	return r;
 }

@@ -79,13 +79,20 @@ int mm_remap(struct mm *mm, struct task *task, uint64_t old, uint64_t old_len, u
 uint64_t mm_brk(struct mm *mm, struct task *task, uint64_t brk);
 int mm_advise(struct mm *mm, uint64_t addr, uint64_t len, int advice);
 int mm_sync(struct mm *mm, uint64_t addr, uint64_t len, int flags);
+/* mm_incore() - mincore(2) of @pages pages, a byte each. Return: 0, -ENOMEM: not all is mapped */
+int mm_incore(struct mm *mm, uint64_t addr, uint8_t *vec, size_t pages);
+int mm_lock(struct mm *mm, struct task *task, uint64_t addr, uint64_t len, bool on);
+/* mm_lock_all() - mlockall(2); with neither: munlockall(2) */
+int mm_lock_all(struct mm *mm, struct task *task, bool current, bool future);
+/* mm_remap_pages() - remap_file_pages(2) */
+int mm_remap_pages(struct mm *mm, uint64_t addr, uint64_t len, uint64_t pgoff);
 
 /* mm_fault() - The guest touched @address. Return: 0 it may go on; else the signal it gets, with
  * *@code its si_code */
 int mm_fault(struct mm *mm, const struct trap_event *event, int *code);
 
-/* mm_invalidate() - A file was cut: nobody maps what is from @offset on any more. Any thread, no
- * mm->lock held. */
+/* mm_invalidate() - A file was cut: nobody maps @len bytes from @offset on any more. Any thread; no
+ * mm->lock held, and none to the right of it. */
 void mm_invalidate(struct mappable *m, uint64_t offset, uint64_t len);
 
 /* --- what runs in it --- */

@@ -142,7 +142,7 @@ void vma_join(struct mm *mm, uint64_t start, uint64_t end);
 /* vma_room() - For @len bytes: at @hint if it is free, else as high as possible below @top.
  * Return: 0: there is none */
 uint64_t vma_room(struct mm *mm, uint64_t hint, uint64_t len, uint64_t top);
-/* vma_hold() - Further references of an element that was copied */
+/* vma_hold() - References for a new element, or one that was copied */
 void vma_hold(struct vma *vma);
 struct mappable *vma_mappable(const struct vma *vma); /* NULL: private anonymous */
 /* vma_count() - Add to or (with @sign -1) take from the totals */
@@ -197,6 +197,10 @@ int fault_map_file(struct mm *mm, const struct vma *vma);
 int map_limits(struct mm *mm, struct task *task, uint64_t len, int prot, unsigned flags);
 /* map_place() - The VMA of @map at @addr, what was there goes. With the lock held. */
 int map_place(struct mm *mm, const struct mm_map *map, uint64_t addr, unsigned flags);
+
+/* --- usage.c --- */
+
+uint64_t usage_resident(const struct piece *piece); /* bytes; about */
 
 /* --- shared.c --- */
 

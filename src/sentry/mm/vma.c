@@ -118,10 +118,6 @@ void vma_join(struct mm *mm, uint64_t start, uint64_t end)
 
 void vma_insert(struct mm *mm, const struct vma *vma)
 {
-	struct mappable *m = vma_mappable(vma);
-
-	if (m)
-		atomic_fetch_add(&m->mapped, 1);
 	vma_count(mm, vma, 1);
 	ranges_insert(&mm->vmas, vma);
 	vma_join(mm, vma->r.start, vma->r.end);
