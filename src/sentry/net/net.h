@@ -19,6 +19,9 @@ void socket_free_common(struct socket *s);
 long socket_file_read(struct file *file, struct user_io *io, int64_t offset);
 long socket_file_write(struct file *file, struct user_io *io, int64_t offset);
 
+/* socket_ioctl() - What any socket answers: about interfaces. -ENOTTY for what is unknown */
+long socket_ioctl(struct task *task, uint32_t cmd, uint64_t arg);
+
 /* unix_create(), netlink_create() - @flags: O_NONBLOCK */
 int unix_create(struct task *task, int type, int protocol, uint32_t flags, struct file **out);
 int netlink_create(struct task *task, int type, int protocol, uint32_t flags, struct file **out);

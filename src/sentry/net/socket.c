@@ -5,8 +5,7 @@
  *	socket(2) -> socket_create() -> family: unix, netlink, or the container's backend
  *	read(2), write(2) -> socket_file_read(), socket_file_write() -> the family's recv and send
  *
- * Each socket has an inode of a file system that is mounted nowhere, for fstat(2) and for the
- * name in /proc/PID/fd.
+ * Each socket has an inode that no directory leads to, for fstat(2) and its name in /proc/PID/fd.
  */
 #include "sentry/net/net.h"
 
@@ -17,10 +16,8 @@
 #include "base/cleanup.h"
 #include "sentry/control/container.h"
 #include "sentry/task/task.h"
+#include "sentry/vfs/anon.h"
 #include "sentry/vfs/vfs.h"
-
-static pthread_once_t socket_once = PTHREAD_ONCE_INIT;
-static struct super *socket_super; /* never freed */
 
 static void socket_inode_free(struct inode *inode)
 {
@@ -28,33 +25,12 @@ static void socket_inode_free(struct inode *inode)
 }
 
 static const struct inode_ops socket_inode_ops = { .free = socket_inode_free };
-static const struct super_ops socket_super_ops = { .type = "sockfs" };
-
-static struct inode *socket_inode_new(struct super *super, uint32_t mode)
-{
-	struct inode *inode = calloc(1, sizeof(*inode));
-
-	if (inode)
-		inode_init(inode, super, &socket_inode_ops, mode, inode_next_ino());
-	return inode;
-}
-
-static void socket_super_make(void)
-{
-	struct super *super = calloc(1, sizeof(*super));
-	struct inode *root = super ? socket_inode_new(super, S_IFDIR | 0700) : NULL;
-
-	if (root && super_init(super, &socket_super_ops, root) == 0)
-		socket_super = super;
-}
 
 int socket_init(struct socket *s, const struct file_ops *file_ops, const struct socket_ops *ops,
 		int family, int type, int protocol, uint32_t flags)
 {
-	struct inode *inode;
+	struct inode *inode = anon_inode_new(&socket_inode_ops, sizeof(*inode), S_IFSOCK | 0777);
 
-	pthread_once(&socket_once, socket_super_make);
-	inode = socket_super ? socket_inode_new(socket_super, S_IFSOCK | 0777) : NULL;
 	if (!inode)
 		return -ENOMEM;
 	inode->attr.st_uid = task_current ? task_current->cred->fsuid : 0;
@@ -78,15 +54,6 @@ void socket_free_common(struct socket *s)
 struct socket *socket_of(struct file *file)
 {
 	return file->ops->read == socket_file_read ? (struct socket *)file : NULL;
-}
-
-void socket_control_free(struct socket_control *control)
-{
-	for (unsigned i = 0; i < control->nfiles; i++)
-		file_put(control->files[i]);
-	free(control->files);
-	free(control->raw);
-	memset(control, 0, sizeof(*control));
 }
 
 long socket_file_read(struct file *file, struct user_io *io, int64_t offset)
@@ -113,6 +80,8 @@ int socket_create(struct task *task, int family, int type, int protocol, struct 
 	switch (family) {
 	default:
 		return -EAFNOSUPPORT;
+	case AF_UNIX:
+		return unix_create(task, type, protocol, flags, out);
 	case AF_INET:
 	case AF_INET6:
 		return backend ? backend->create(family, type, protocol, flags, out) :
@@ -120,9 +89,9 @@ int socket_create(struct task *task, int family, int type, int protocol, struct 
 	}
 }
 
-int unix_pair(struct task *task, int type, uint32_t flags, struct file *out[2])
+long socket_ioctl(struct task *task, uint32_t cmd, uint64_t arg)
 {
-	return -EAFNOSUPPORT;
+	return -ENOTTY;
 }
 
 static int socket_host_create(int family, int type, int protocol, uint32_t flags, struct file **out)

@@ -32,23 +32,32 @@ struct socket_control {
 	unsigned nfiles;
 	bool has_cred;
 	struct ucred cred;     /* in the receiver's container's numbers */
-	void *raw;	       /* other control messages of the host backend; owned */
+	void *raw;	       /* other control messages, as in a msg_control; owned */
 	size_t raw_len;
+	size_t raw_room;       /* receiving: how much the caller takes of these */
+	bool unknown;	       /* some of raw are of SOL_SOCKET */
 	bool truncated;
 };
 
 void socket_control_free(struct socket_control *control);
+/* socket_control_parse() - What a sendmsg(2) has in its msg_control. Return: 0, -EINVAL, -EBADF,
+ * -EPERM, -ENOMEM; @out is to be freed in any case */
+int socket_control_parse(struct task *task, const void *bytes, size_t len,
+			 struct socket_control *out);
 
 struct socket_ops {
 	int (*bind)(struct socket *s, struct task *task, const struct socket_addr *addr);
-	/* -EINPROGRESS: wait for POLLOUT, then ask getsockopt(SO_ERROR) */
+	/* -EINPROGRESS: wait for POLLOUT, then ask getsockopt(SO_ERROR); -EAGAIN: wait, then call
+	 * again */
 	int (*connect)(struct socket *s, struct task *task, const struct socket_addr *addr);
 	int (*listen)(struct socket *s, int backlog);
 	int (*accept)(struct socket *s, struct task *task, struct socket_addr *peer,
 		      struct file **out); /* -EAGAIN */
 	int (*shutdown)(struct socket *s, int how);
 	int (*name)(struct socket *s, bool peer, struct socket_addr *out);
-	/* @flags: MSG_* without DONTWAIT. Return: bytes */
+	/* @flags: MSG_* without DONTWAIT, WAITALL, NOSIGNAL, CMSG_CLOEXEC. @control and @from may be NULL.
+	 * What send() takes of @control it takes out. Return: bytes; of a packet its whole length
+	 * with MSG_TRUNC */
 	long (*send)(struct socket *s, struct task *task, struct user_io *io,
 		     const struct socket_addr *to, struct socket_control *control, int flags);
 	long (*recv)(struct socket *s, struct task *task, struct user_io *io,
@@ -64,6 +73,7 @@ struct socket {
 	const struct socket_ops *ops;
 	int family, type, protocol;
 	usec_t receive_timeout, send_timeout; /* SO_RCVTIMEO, SO_SNDTIMEO */
+	_Atomic uint32_t options; /* net/options.c's: those that are only remembered */
 };
 
 /* socket_of() - NULL: not a socket */
@@ -76,6 +86,12 @@ struct socket_backend {
 };
 
 extern const struct socket_backend socket_backend_host;
+
+/* Options that all families have are served here, the others by the family. */
+int socket_getsockopt(struct socket *s, struct task *task, int level, int name, void *value,
+		      socklen_t *len);
+int socket_setsockopt(struct socket *s, struct task *task, int level, int name, const void *value,
+		      socklen_t len);
 
 int socket_create(struct task *task, int family, int type, int protocol, struct file **out);
 int unix_pair(struct task *task, int type, uint32_t flags, struct file *out[2]);

@@ -11,7 +11,6 @@
  *
  * Called through procfs_pid.c's table.
  */
-#include "sentry/vfs/anon.h"
 #include "sentry/vfs/procfs.h"
 
 #include <fcntl.h>
@@ -21,6 +20,7 @@
 
 #include "base/cleanup.h"
 #include "sentry/mm/mm.h"
+#include "sentry/vfs/anon.h"
 
 /* --- places --- */
 
