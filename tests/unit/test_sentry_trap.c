@@ -729,13 +729,25 @@ static void test_kill_spare(void **state)
 static void test_cpu(void **state)
 {
 	struct guest *g = *state;
-	uint64_t before, after;
+	struct trap_thread *other;
+	uint64_t before, after, again;
 
 	START(g, count);
 	trap_thread_cpu(g->thread, &before);
 	do
 		trap_thread_cpu(g->thread, &after);
 	while (after < before + 1000000);
+	/* A second thread changes how it is read, not what has been. */
+	assert_int_equal(trap_thread_get(g->stub, &other), 0);
+	trap_thread_cpu(g->thread, &again);
+	assert_true(again >= after);
+	do
+		trap_thread_cpu(g->thread, &after);
+	while (after < again + 1000000);
+	assert_true(after < again + 2000000000);
+	trap_thread_cpu(other, &before);
+	trap_thread_cpu(other, &again);
+	assert_true(again < before + 1000000);
 	trap_kick(g->thread);
 	wait_frame(g, 0);
 	assert_true(*(uint64_t *)data_of(g) > 0);

@@ -5,7 +5,7 @@
  * The base filter is the zygote's and everybody's: code outside the stub's text is none of its
  * business, code in it may do what the stub does and no more. A thread adds one of its own:
  *
- *	mapper  changes of the address space, and events
+ *	mapper  changes of the address space, clocks of the guest's threads, and events
  *	notify  from the text: events and rt_sigreturn. From anywhere else everything comes to us:
  *	        as a notification, or, where all registers are needed, as a signal
  *	signal  the same where no listener can be installed: everything comes as a signal
@@ -54,6 +54,7 @@ static const struct sock_filter trap_filter_base_code[] = {
 	ON(__NR_mprotect, ALLOW),
 	ON(__NR_madvise, ALLOW),
 	ON(__NR_close, ALLOW),
+	ON(__NR_clock_gettime, ALLOW),
 	/* signals instead of listeners */
 	ON(__NR_futex, ALLOW),
 	/* spawner */
@@ -89,6 +90,7 @@ static const struct sock_filter trap_filter_mapper_code[] = {
 	ON(__NR_mprotect, ALLOW),
 	ON(__NR_madvise, ALLOW),
 	ON(__NR_close, ALLOW),
+	ON(__NR_clock_gettime, ALLOW),
 	RET(KILL_PROCESS),
 };
 FILTER(trap_filter_mapper);

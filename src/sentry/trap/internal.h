@@ -7,6 +7,7 @@
  *	stub.c      one stub: made, emptied, ended; what its spawner is asked for
  *	map.c       changes of its address space
  *	thread.c    guest threads: made, parked, started
+ *	cpu.c       processor time
  *	event.c     what comes from one and how it is answered; kicks
  *	frame.c     registers and floating point state in a signal frame
  *	listener.c  seccomp notifications
@@ -80,6 +81,7 @@ struct trap_stub {
 	unsigned nslots;		 /* mapped in the stub */
 	unsigned nthreads;
 	struct trap_thread *threads;	 /* all there are, by next */
+	bool many;			 /* this guest has had a second thread */
 	pthread_mutex_t lock;
 	_Atomic bool dead;
 };
@@ -110,7 +112,8 @@ struct trap_thread {
 	long call_value;
 	bool kicked_before;	/* a kick was there before that answer: see event.c */
 	bool again;		/* a kick that needs no trip: the same frame is the next event */
-	uint64_t cpu_base;	/* the stub's processor time when it started */
+	int64_t cpu_shift;	/* stub->lock; see trap_thread_cpu() */
+	uint64_t cpu_last;	/* stub->lock; while it was alive */
 
 	_Atomic int state;
 	_Atomic bool kicked;
@@ -153,6 +156,10 @@ int trap_stub_clear(struct trap_stub *stub);
  * or without one because nothing is mapped where it would return to. Return: 0 or -ESRCH */
 int trap_thread_park(struct trap_thread *thread, bool kick);
 void trap_thread_free(struct trap_thread *thread);
+
+/* --- cpu.c --- */
+/* trap_cpu_begin() - Before a thread is used. stub->lock held. */
+void trap_cpu_begin(struct trap_thread *thread);
 
 /* --- event.c --- */
 /* trap_event_receive() - The next one, unless the stub dies first: -ESRCH */

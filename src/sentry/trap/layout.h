@@ -63,7 +63,8 @@
 #define TRAP_SLOT_ARGS	  8
 #define TRAP_SLOT_ANSWER  56
 #define TRAP_SLOT_SCRATCH 64
-#define TRAP_SLOT_SIZE	  192
+#define TRAP_SLOT_CLOCK	  192
+#define TRAP_SLOT_SIZE	  208
 
 /* fs base and gs base lie that far below a ucontext, under the signal frame's return address; the
  * handler loads them before it returns there. */
@@ -106,6 +107,7 @@ struct trap_slot {
 	uint64_t args[6];
 	uint64_t answer;
 	uint64_t scratch[16]; /* the spawner's, in the first slot */
+	uint64_t clock[2];    /* struct timespec; only a hint */
 };
 
 /* The zygote's first message. */
@@ -129,6 +131,7 @@ _Static_assert(sizeof(struct trap_control) <= 4096, "");
 _Static_assert(offsetof(struct trap_slot, args) == TRAP_SLOT_ARGS, "");
 _Static_assert(offsetof(struct trap_slot, answer) == TRAP_SLOT_ANSWER, "");
 _Static_assert(offsetof(struct trap_slot, scratch) == TRAP_SLOT_SCRATCH, "");
+_Static_assert(offsetof(struct trap_slot, clock) == TRAP_SLOT_CLOCK, "");
 _Static_assert(sizeof(struct trap_slot) == TRAP_SLOT_SIZE, "");
 #endif
 

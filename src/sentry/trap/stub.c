@@ -197,6 +197,7 @@ static int stub_empty(struct trap_stub *stub)
 {
 	int r = trap_stub_clear(stub);
 
+	stub->many = false;
 	for (struct trap_thread *t = stub->threads; t && !r; t = t->next) {
 		r = trap_thread_park(t, false);
 		/* Waiting in its handler, a thread needs nothing of its slot until it is started,

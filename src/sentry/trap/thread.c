@@ -14,8 +14,6 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 
@@ -139,8 +137,10 @@ int trap_thread_get(struct trap_stub *stub, struct trap_thread **out)
 		;
 	if (!thread)
 		r = thread_new(stub, &thread);
-	if (!r)
+	if (!r) {
+		trap_cpu_begin(thread);
 		thread->used = true;
+	}
 	pthread_mutex_unlock(&stub->lock);
 	if (r < 0)
 		return r;
@@ -186,7 +186,6 @@ int trap_thread_park(struct trap_thread *thread, bool kick)
 int trap_thread_start(struct trap_thread *thread, const struct trap_regs *regs, const void *fp)
 {
 	trap_frame_make(thread, regs, fp);
-	trap_thread_cpu(thread, &thread->cpu_base);
 	trap_resume(thread);
 	return 0;
 }
@@ -194,14 +193,4 @@ int trap_thread_start(struct trap_thread *thread, const struct trap_regs *regs, 
 pid_t trap_thread_host_tid(const struct trap_thread *thread)
 {
 	return thread->tid;
-}
-
-/* The host tells strangers only of whole processes. */
-void trap_thread_cpu(const struct trap_thread *thread, uint64_t *nanoseconds)
-{
-	const clockid_t clock = (clockid_t)(~(unsigned)thread->stub->pid << 3 | 2);
-	struct timespec t = { 0, 0 };
-
-	clock_gettime(clock, &t);
-	*nanoseconds = (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }

@@ -170,7 +170,9 @@ int trap_fp_set(struct trap_thread *thread, const void *fp);
  * code or as soon as its call is answered. Several may become one. */
 void trap_kick(struct trap_thread *thread);
 
-/* trap_thread_cpu() - Processor time its host thread has used */
+/* trap_thread_cpu() - Processor time of its host thread; only differences within one use of the
+ * thread mean something. A trip to the stub if the guest has several threads. */
+void trap_stub_cpu(const struct trap_stub *stub, uint64_t *nanoseconds);
 void trap_thread_cpu(const struct trap_thread *thread, uint64_t *nanoseconds);
 pid_t trap_thread_host_tid(const struct trap_thread *thread);
 pid_t trap_stub_host_pid(const struct trap_stub *stub);
