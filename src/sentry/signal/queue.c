@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "sentry/task/task.h"
 
 struct signal_queued {
 	struct signal_queued *next;
@@ -116,4 +117,27 @@ void signal_queue_flush(struct signal_pending *pending, unsigned *count, uint64_
 		else
 			before = e;
 	}
+}
+
+bool signal_timer_merge(struct process *process, struct task *task, int sig, int id, uint64_t more,
+			int *overrun)
+{
+	struct signal_pending *pending =
+		task ? &task->signals.pending : &process->signals.pending;
+	struct {
+		int32_t id, overrun;
+	} fields;
+	struct signal_info info;
+
+	for (struct signal_queued *e = pending->first; e; e = e->next) {
+		memcpy(&info, e->info, sizeof(e->info));
+		memcpy(&fields, info.fields, sizeof(fields));
+		if (e->signo != sig || info.code != SI_TIMER || fields.id != id)
+			continue;
+		more += (uint64_t)fields.overrun;
+		*overrun = fields.overrun = more > INT32_MAX ? INT32_MAX : (int32_t)more;
+		memcpy(e->info + offsetof(struct signal_info, fields), &fields, sizeof(fields));
+		return true;
+	}
+	return false;
 }

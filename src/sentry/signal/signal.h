@@ -115,6 +115,11 @@ void signal_mask_restore(struct task *task);
  * or 0 */
 int signal_take(struct task *task, uint64_t set, struct signal_info *info);
 
+/* signal_timer_merge() - If one of the timer @id is still queued, for @task or (NULL) the process,
+ * its overrun grows by @more, to *@overrun. tasks_lock held. Return: whether it was */
+bool signal_timer_merge(struct process *process, struct task *task, int sig, int id, uint64_t more,
+			int *overrun);
+
 /* At clone, exec and end. tasks_lock held. @from NULL: nobody's child. @flags: CLONE_* */
 void signal_process_init(struct process *process, const struct process *from, uint64_t flags);
 void signal_task_init(struct task *task, const struct task *from, uint64_t flags);

@@ -6,7 +6,7 @@
  *	-> words that the caller wants written -> a thread of its own -> (vfork) wait
  *
  * Until it has a number nobody sees the new task, and task_put() undoes everything. Namespaces
- * cannot be made in here, nor signal actions be shared by processes.
+ * cannot be made in here but for mounts, nor signal actions be shared by processes.
  *
  * Called by the clone family's handlers, in the thread of the task that clones.
  */
@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "sentry/control/container.h"
 #include "sentry/mm/mm.h"
 #include "sentry/mm/user.h"
@@ -23,12 +24,6 @@
 #include "sentry/task/pidfd.h"
 #include "sentry/vfs/vfs.h"
 
-#define CLONE_NEW_ANY                                                                              \
-	((uint64_t)CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |   \
-	 CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWTIME)
-#ifndef CLONE_NEWTIME
-#define CLONE_NEWTIME 0x80
-#endif
 #ifndef CLONE_CLEAR_SIGHAND
 #define CLONE_CLEAR_SIGHAND UINT64_C(0x100000000)
 #endif
@@ -47,8 +42,11 @@ static int clone_check(const struct task *task, const struct task_clone *args)
 		return -EINVAL;
 	if ((flags & CLONE_PARENT) && task->process->container->init == task->process)
 		return -EINVAL;
-	if (flags & CLONE_NEW_ANY)
-		return (flags & CLONE_NEWNS) && (flags & CLONE_FS) ? -EINVAL : -EPERM;
+	if ((flags & CLONE_NEWNS) && (flags & CLONE_FS))
+		return -EINVAL;
+	if ((flags & CLONE_NEW_ANY & ~(uint64_t)CLONE_NEWNS) ||
+	    ((flags & CLONE_NEWNS) && !cred_capable(task->cred, CAP_SYS_ADMIN)))
+		return -EPERM;
 	if ((flags & CLONE_SIGHAND) && !(flags & CLONE_THREAD))
 		return -EINVAL;
 	return 0;
@@ -123,6 +121,8 @@ static int clone_resources(struct task *child, struct task *from, uint64_t flags
 	if (!child->files || !child->fs || !child->fp)
 		return -ENOMEM;
 	r = trap_fp_get(from->thread, child->fp);
+	if (!r && (flags & CLONE_NEWNS))
+		r = fs_context_unshare_mounts(child->fs);
 	if (r)
 		return r;
 	if (flags & CLONE_VM)
@@ -290,5 +290,36 @@ long task_clone(struct task *task, const struct task_clone *args)
 	task_put(child);
 	if (r >= 0)
 		task->clone_again = false;
+	return r;
+}
+
+long task_unshare(struct task *task, uint64_t flags)
+{
+	struct fdtable *files = NULL, *old_files = NULL;
+	struct fs_context *fs = NULL, *old_fs = NULL;
+	int r = 0;
+
+	if (flags & CLONE_FILES) {
+		files = fdtable_copy(task->files);
+		r = files ? 0 : -ENOMEM;
+	}
+	if (!r && (flags & (CLONE_FS | CLONE_NEWNS))) {
+		fs = fs_context_copy(task->fs);
+		r = !fs ? -ENOMEM : flags & CLONE_NEWNS ? fs_context_unshare_mounts(fs) : 0;
+	}
+	pthread_mutex_lock(&kernel.tasks_lock);
+	if (!r && files) {
+		old_files = task->files;
+		task->files = steal_ptr(files);
+	}
+	if (!r && fs) {
+		old_fs = task->fs;
+		task->fs = steal_ptr(fs);
+	}
+	pthread_mutex_unlock(&kernel.tasks_lock);
+	fdtable_put(files);
+	fdtable_put(old_files);
+	fs_context_put(fs);
+	fs_context_put(old_fs);
 	return r;
 }

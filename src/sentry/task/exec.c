@@ -225,6 +225,7 @@ static void exec_exchange(struct task *task, const char *path, struct exec_image
 	task->regs = image->regs;
 	task->fresh = true;
 	task->restart = NULL;
+	atomic_store(&task->futexes_left, false);
 	*image = old;
 }
 

@@ -5,6 +5,7 @@
 #ifndef SENTRY_TASK_INTERNAL_H
 #define SENTRY_TASK_INTERNAL_H
 
+#include <sched.h>
 #include <stddef.h>
 
 #include "sentry/task/task.h"
@@ -50,6 +51,7 @@ void process_unlink(struct process *process); /* reaped; tasks_lock held */
 int pgrp_begin(struct process *process, struct session *session);
 void pgrp_enter(struct process *process, struct pgrp *pgrp); /* leaves the old one */
 void pgrp_leave(struct process *process);
+int process_pgid(struct process *process); /* tasks_lock not held */
 /* session_begin() - setsid(2): a session and group of its own. Return: 0, -ENOMEM */
 int session_begin(struct process *process);
 
@@ -59,6 +61,18 @@ int session_begin(struct process *process);
 int task_launch(struct task *task);
 /* task_run() - Its thread: serve until it ends */
 void task_run(struct task *task);
+
+/* --- clone.c --- */
+
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x80
+#endif
+#define CLONE_NEW_ANY                                                                              \
+	((uint64_t)CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |   \
+	 CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWTIME)
+
+/* task_unshare() - Own copies of what CLONE_FS, FILES and NEWNS name. Return: 0 or -ENOMEM */
+long task_unshare(struct task *task, uint64_t flags);
 
 /* --- exit.c --- */
 
@@ -76,15 +90,20 @@ void process_reap(struct process *process);
 /* --- usage.c; tasks_lock held --- */
 
 void task_cpu_begin(struct task *task); /* from its own thread */
+/* task_cpu_switch() - It goes on in another host thread */
+void task_cpu_switch(struct task *task, struct trap_thread *thread);
 /* task_cpu_end() - Add a task that ends to its process, and process and children to the parent's */
 void task_cpu_end(struct task *task);
 void usage_add(struct rusage *sum, const struct rusage *part);
 uint64_t process_cpu(const struct process *process, uint64_t *guest, uint64_t *ours);
 
-/* --- timers of a process: itimer.c, posix_timer.c --- */
+/* --- ptimer.c --- */
+
+/* cpu_limit_changed() - RLIMIT_CPU has another value. tasks_lock held */
+void cpu_limit_changed(struct process *process);
 
 void timer_set_exec(struct process *process); /* tasks_lock not held */
-void timer_set_free(struct process *process);
+void timer_set_free(struct process *process); /* the same; no task is left but the caller's */
 
 /* task_cred_set() - Replace; @cred's reference is taken over. Own thread. */
 void task_cred_set(struct task *task, struct cred *cred);

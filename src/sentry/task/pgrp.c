@@ -5,7 +5,7 @@
  * A group is found by its number as long as it has a member, zombies included; so is a session as
  * long as one of its groups has. References (terminals hold some) only keep the memory.
  *
- * All with tasks_lock held.
+ * All with tasks_lock held but process_pgid().
  */
 #include <stdlib.h>
 
@@ -111,4 +111,14 @@ int session_begin(struct process *process)
 		pid_get(process->container->pids, session->id)->session = session;
 	session_put(session);
 	return r;
+}
+
+int process_pgid(struct process *process)
+{
+	int id;
+
+	pthread_mutex_lock(&kernel.tasks_lock);
+	id = process->pgrp ? process->pgrp->id : 0;
+	pthread_mutex_unlock(&kernel.tasks_lock);
+	return id;
 }

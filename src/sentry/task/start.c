@@ -14,6 +14,7 @@
 #include "sentry/task/exec.h"
 #include "sentry/task/internal.h"
 #include "sentry/tty/tty.h"
+#include "sentry/vfs/permission.h"
 #include "sentry/vfs/vfs.h"
 
 #define START_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -37,7 +38,7 @@ static int start_find(struct task *task, const char *program, const char *path, 
 	if (strchr(program, '/')) {
 		if (strlen(program) >= PATH_MAX)
 			return -ENAMETOOLONG;
-		strcpy(name, program);
+		memcpy(name, program, strlen(program) + 1);
 		return exec_open(task, AT_FDCWD, name, 0, out);
 	}
 	for (;;) {

@@ -74,7 +74,7 @@ struct process {
 	bool exiting;			     /* [tasks] exit_group or a fatal signal */
 	struct task *exec_task;		     /* [tasks] in execve(2): all others are to end */
 	struct waitq task_gone;		     /* woken when one of several tasks is gone */
-	bool zombie;			     /* [tasks] all tasks are gone, nobody has waited */
+	_Atomic bool zombie;		     /* [tasks] all tasks are gone, nobody has waited */
 	bool zapping;			     /* [tasks] a container's init that takes all with it */
 	int exit_status;		     /* [tasks] as wait(2) encodes it */
 	uint32_t exit_uid;		     /* [tasks] of a zombie */
@@ -130,6 +130,7 @@ struct task {
 
 	uint64_t clear_tid;		/* [own] CLONE_CHILD_CLEARTID, set_tid_address */
 	uint64_t robust_list;		/* [own] */
+	_Atomic bool futexes_left;	/* owns no PI futexes any more, whatever words say */
 	struct waitq *vfork_done;	/* [tasks] the parent that waits for our exec or exit */
 	bool ending;			/* [own] exit(2): this one alone */
 	int end_status;			/* [own] as wait(2) encodes it */

@@ -8,6 +8,7 @@
  *
  * All with tasks_lock held.
  */
+#include <sys/time.h>
 #include <time.h>
 
 #include "sentry/control/container.h"
@@ -29,6 +30,15 @@ void task_cpu_begin(struct task *task)
 	task->cpu_host = usage_host_clock(task);
 	if (task->thread)
 		trap_thread_cpu(task->thread, &task->cpu_guest);
+}
+
+void task_cpu_switch(struct task *task, struct trap_thread *thread)
+{
+	uint64_t ours;
+
+	task_cpu(task, &task->guest_past, &ours);
+	task->cpu_guest = 0;
+	trap_thread_cpu(thread, &task->cpu_guest);
 }
 
 void task_cpu(const struct task *task, uint64_t *guest, uint64_t *ours)
