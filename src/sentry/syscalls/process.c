@@ -166,8 +166,8 @@ static int process_strings_read(struct task *task, uint64_t addr, uint64_t limit
 	int r = process_strings_add(s, NULL);
 
 	while (!r && addr) {
+		char *one = NULL;
 		uint64_t at;
-		char *one;
 
 		r = user_read(task->mm, &at, addr, sizeof(at));
 		if (r || !at)

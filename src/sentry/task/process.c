@@ -20,13 +20,6 @@
 
 static unsigned process_ntasks; /* of all containers; tasks_lock */
 
-int tasks_start(struct coffer_error *err)
-{
-	(void)err;
-	wait_signal_install();
-	return 0;
-}
-
 struct process *process_get(struct process *process)
 {
 	atomic_fetch_add_explicit(&process->refs, 1, memory_order_relaxed);

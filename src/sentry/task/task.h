@@ -153,9 +153,6 @@ struct task {
 /* The calling thread's task; NULL in the sentry's other threads. */
 extern _Thread_local struct task *task_current;
 
-/* tasks_start() - Once, before anything else here */
-int tasks_start(struct coffer_error *err);
-
 /* --- creation; task/clone.c, task/exec.c, task/start.c --- */
 
 struct task_clone {
