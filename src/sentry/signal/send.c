@@ -90,7 +90,7 @@ static int send_queue(struct process *process, struct task *task, int sig,
 			     process->limits[RLIMIT_SIGPENDING].rlim_cur, sig, info);
 	if (r < 0)
 		return r;
-	waitq_wake(&process->signals.arrivals, POLLIN);
+	waitq_wake(&process->signals.arrivals, POLLIN | POLLRDNORM);
 	if (!task)
 		taker = send_choose(process, sig);
 	else

@@ -85,10 +85,10 @@ void signal_task_free(struct task *task)
 	signal_stop_check(process, task);
 }
 
+/* The queue stays as long as the process' memory does: a signalfd may still sleep on it. */
 void signal_process_free(struct process *process)
 {
 	signal_queue_flush(&process->signals.pending, &process->container->nsignals, UINT64_MAX);
-	waitq_destroy(&process->signals.arrivals);
 }
 
 void signal_mask_set(struct task *task, uint64_t mask)

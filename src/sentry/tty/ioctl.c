@@ -157,10 +157,8 @@ static long ioctl_flush(struct tty_file *tf, struct task *task, uint32_t cmd, ui
 	if (arg > 2)
 		return -EINVAL;
 	pthread_mutex_lock(&tty->lock);
-	if (tf->master ? in : out) {
-		ring_clear(&tty->ldisc.out);
-		ring_clear(&tty->ldisc.held);
-	}
+	if (tf->master ? in : out)
+		ldisc_flush_output(&tty->ldisc);
 	if (tf->master ? out : in) {
 		ring_clear(&tty->backlog);
 		if (!tf->master)
@@ -185,7 +183,8 @@ static long ioctl_flow(struct tty_file *tf, struct task *task, uint32_t cmd, uin
 	pthread_mutex_lock(&tty->lock);
 	switch (arg) {
 	case 0: /* TCOOFF */
-		l->stopped = l->suspended = true;
+		ldisc_stop(l);
+		l->suspended = true;
 		break;
 	case 1: /* TCOON */
 		if (l->suspended) {

@@ -48,6 +48,21 @@ void ldisc_flush_input(struct ldisc *l)
 	l->erasing = false;
 }
 
+void ldisc_flush_output(struct ldisc *l)
+{
+	if (l->held.len)
+		l->column = l->held_column;
+	ring_clear(&l->held);
+	ring_clear(&l->out);
+}
+
+void ldisc_stop(struct ldisc *l)
+{
+	if (!l->stopped)
+		l->held_column = l->column;
+	l->stopped = true;
+}
+
 void ldisc_start(struct ldisc *l)
 {
 	const uint8_t *data;
@@ -194,8 +209,8 @@ size_t ldisc_post(struct ldisc *l, uint8_t c, uint8_t *buf)
 	default:
 		if (ldisc_control(c))
 			return 1;
-		if ((l->termios.oflag & OLCUC) && c >= 'a' && c <= 'z')
-			buf[0] = (uint8_t)(c - 'a' + 'A');
+		if (l->termios.oflag & OLCUC)
+			buf[0] = ldisc_upper(c);
 		l->column += !ldisc_inside(l, c);
 		return 1;
 	}

@@ -41,10 +41,11 @@ struct ldisc {
 	bool erasing; /* between \ and / of ECHOPRT */
 
 	struct ring out;   /* to the master */
-	struct ring held;  /* echo while output is stopped */
+	struct ring held;  /* echo while output is stopped, since when it was in held_column */
 	bool stopped;	   /* VSTOP, TCOOFF: nothing is taken from writers */
 	bool suspended;	   /* by TCOOFF: VSTART does not help */
 	unsigned column;   /* of output */
+	unsigned held_column;
 	unsigned canon_column; /* where the line that is being typed began */
 };
 
@@ -68,6 +69,8 @@ size_t ldisc_room(const struct ldisc *l);
 
 void ldisc_set_termios(struct ldisc *l, const struct ldisc_termios *new);
 void ldisc_flush_input(struct ldisc *l);
+void ldisc_flush_output(struct ldisc *l);
+void ldisc_stop(struct ldisc *l);
 /* ldisc_start() - Undo VSTOP; not TCOOFF */
 void ldisc_start(struct ldisc *l);
 

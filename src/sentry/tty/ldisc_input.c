@@ -28,8 +28,14 @@ static void ldisc_echo_raw(struct ldisc *l, const void *data, size_t len)
 
 static void ldisc_echo_byte(struct ldisc *l, uint8_t c)
 {
-	uint8_t buf[8];
+	uint8_t buf[8] = { c };
 
+	/* Linux marks things in its echo with this byte, and so sends it as it is. */
+	if (c == 0xff) {
+		l->column++;
+		ldisc_echo_raw(l, buf, 1);
+		return;
+	}
 	ldisc_echo_raw(l, buf, ldisc_post(l, c, buf));
 }
 
@@ -136,6 +142,8 @@ static void ldisc_erase_print(struct ldisc *l, uint8_t first, unsigned len)
 		uint8_t c = ldisc_at(l, l->head + i);
 
 		ldisc_echo_raw(l, &c, 1);
+		if (l->column)
+			l->column--; /* as Linux counts them */
 	}
 }
 
@@ -234,7 +242,7 @@ static bool ldisc_receive_flow(struct ldisc *l, uint8_t c)
 		return true;
 	}
 	if (ldisc_is(l, VSTOP, c)) {
-		l->stopped = true;
+		ldisc_stop(l);
 		return true;
 	}
 	if (l->stopped && (l->termios.iflag & IXANY))
@@ -258,8 +266,7 @@ static bool ldisc_receive_signal(struct ldisc *l, uint8_t c, int *sig)
 	if (!*sig)
 		return false;
 	if (!(l->termios.lflag & NOFLSH)) {
-		ring_clear(&l->out);
-		ring_clear(&l->held);
+		ldisc_flush_output(l);
 		ldisc_flush_input(l);
 	}
 	if ((l->termios.iflag & IXON) && l->stopped)
@@ -316,11 +323,12 @@ static bool ldisc_receive_end(struct ldisc *l, uint8_t c)
 	return true;
 }
 
-static void ldisc_receive_plain(struct ldisc *l, uint8_t c, bool literal)
+/* @newline: a return that ICRNL made a newline of, and is one for echo too */
+static void ldisc_receive_plain(struct ldisc *l, uint8_t c, bool newline)
 {
 	if (l->termios.lflag & ECHO) {
 		ldisc_echo_erased(l);
-		if (c == '\n' && !literal)
+		if (newline)
 			ldisc_echo_byte(l, c);
 		else
 			ldisc_echo_typed(l, c);
@@ -346,17 +354,18 @@ static uint8_t ldisc_map_bits(const struct ldisc *l, uint8_t c)
 {
 	if (l->termios.iflag & ISTRIP)
 		c &= 0x7f;
-	if ((l->termios.iflag & IUCLC) && (l->termios.lflag & IEXTEN) && c >= 'A' && c <= 'Z')
-		c = (uint8_t)(c - 'A' + 'a');
+	if ((l->termios.iflag & IUCLC) && (l->termios.lflag & IEXTEN))
+		c = ldisc_lower(c);
 	return c;
 }
 
-static void ldisc_receive_char(struct ldisc *l, uint8_t c, int *sig)
+static void ldisc_receive_char(struct ldisc *l, uint8_t typed, int *sig)
 {
-	c = ldisc_map_bits(l, c);
+	uint8_t c = typed = ldisc_map_bits(l, typed);
+
 	if (l->literal) {
 		l->literal = false;
-		ldisc_receive_plain(l, c, true);
+		ldisc_receive_plain(l, c, false);
 		return;
 	}
 	if (ldisc_receive_flow(l, c) || ldisc_receive_signal(l, c, sig) ||
@@ -365,7 +374,7 @@ static void ldisc_receive_char(struct ldisc *l, uint8_t c, int *sig)
 	if ((l->termios.lflag & ICANON) &&
 	    (ldisc_receive_edit(l, c) || ldisc_receive_end(l, c)))
 		return;
-	ldisc_receive_plain(l, c, false);
+	ldisc_receive_plain(l, c, c == '\n' && typed != '\n');
 }
 
 /* Whether there is room for one more; a line that is too long loses its last character. */

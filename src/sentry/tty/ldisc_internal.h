@@ -36,6 +36,21 @@ static inline bool ldisc_control(uint8_t c)
 	return c < 0x20 || c == 0x7f;
 }
 
+/* Letters as the host's kernel has them: of Latin 1 */
+static inline uint8_t ldisc_lower(uint8_t c)
+{
+	bool upper = (c >= 'A' && c <= 'Z') || (c >= 0xc0 && c <= 0xde && c != 0xd7);
+
+	return upper ? (uint8_t)(c + 0x20) : c;
+}
+
+static inline uint8_t ldisc_upper(uint8_t c)
+{
+	bool lower = (c >= 'a' && c <= 'z') || (c >= 0xdf && c != 0xf7);
+
+	return lower ? (uint8_t)(c - 0x20) : c;
+}
+
 /* A byte that does not begin a character. */
 static inline bool ldisc_inside(const struct ldisc *l, uint8_t c)
 {

@@ -22,6 +22,9 @@
 #include "sentry/task/task.h"
 
 #define PTY_CHUNK 512
+#define PTY_IN	  (POLLIN | POLLRDNORM)
+#define PTY_OUT	  (POLLOUT | POLLWRNORM)
+#define PTY_ANY	  (PTY_IN | PTY_OUT)
 
 struct tty *tty_get(struct tty *tty)
 {
@@ -58,8 +61,8 @@ uint64_t tty_rdev(const struct tty *tty)
 
 void tty_wake(struct tty *tty)
 {
-	waitq_wake(&tty->wait, POLLIN | POLLOUT);
-	waitq_wake(&tty->master_wait, POLLIN | POLLOUT);
+	waitq_wake(&tty->wait, PTY_ANY);
+	waitq_wake(&tty->master_wait, PTY_ANY);
 }
 
 /* --- making them --- */
@@ -250,7 +253,7 @@ static long tty_master_read(struct file *file, struct user_io *io, int64_t offse
 		done = tty->opened && !tty->opens ? -EIO : -EAGAIN;
 	pthread_mutex_unlock(&tty->lock);
 	if (done > 0)
-		waitq_wake(&tty->wait, POLLOUT);
+		waitq_wake(&tty->wait, PTY_OUT);
 	return done;
 }
 
@@ -263,9 +266,9 @@ static uint32_t tty_master_poll(struct file *file, uint32_t mask, struct wait *w
 		wait_on(wait, &tty->master_wait, mask);
 	pthread_mutex_lock(&tty->lock);
 	if (tty->ldisc.out.len)
-		ready |= POLLIN | POLLRDNORM;
+		ready |= PTY_IN;
 	if (tty->backlog.len < PTY_BACKLOG)
-		ready |= POLLOUT | POLLWRNORM;
+		ready |= PTY_OUT;
 	if (tty->opened && !tty->opens)
 		ready |= POLLHUP;
 	pthread_mutex_unlock(&tty->lock);
@@ -322,7 +325,7 @@ static long tty_slave_write(struct file *file, struct user_io *io, int64_t offse
 	}
 	pthread_mutex_unlock(&tty->lock);
 	if (done)
-		waitq_wake(&tty->master_wait, POLLIN);
+		waitq_wake(&tty->master_wait, PTY_IN);
 	if (dead)
 		return -EIO;
 	return done || !io->left ? (long)done : -EAGAIN;
@@ -337,11 +340,11 @@ static uint32_t tty_slave_poll(struct file *file, uint32_t mask, struct wait *wa
 		wait_on(wait, &tty->wait, mask);
 	pthread_mutex_lock(&tty->lock);
 	if (tty_dead(tty_file(file)))
-		ready = POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM | POLLERR | POLLHUP;
+		ready = PTY_ANY | POLLERR | POLLHUP;
 	if (tty_readable(tty))
-		ready |= POLLIN | POLLRDNORM;
+		ready |= PTY_IN;
 	if (ldisc_room(&tty->ldisc) >= 8)
-		ready |= POLLOUT | POLLWRNORM;
+		ready |= PTY_OUT;
 	pthread_mutex_unlock(&tty->lock);
 	return ready & (mask | POLLERR | POLLHUP);
 }
@@ -353,7 +356,7 @@ static void tty_slave_release(struct file *file)
 	pthread_mutex_lock(&tty->lock);
 	tty->opens--;
 	pthread_mutex_unlock(&tty->lock);
-	waitq_wake(&tty->master_wait, POLLIN | POLLHUP);
+	waitq_wake(&tty->master_wait, PTY_IN | POLLHUP);
 	file_free_common(file); /* its inode first: the file system goes with the terminal */
 	tty_put(tty);
 	free(file);

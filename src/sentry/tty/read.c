@@ -67,7 +67,7 @@ void tty_timer_fire(struct timer *timer)
 	pthread_mutex_lock(&tty->lock);
 	tty->expired = tty->need != 0;
 	pthread_mutex_unlock(&tty->lock);
-	waitq_wake(&tty->wait, POLLIN);
+	waitq_wake(&tty->wait, POLLIN | POLLRDNORM);
 }
 
 /* Nobody waits any more. */
