@@ -314,6 +314,57 @@ int mount_pivot(struct mount_table *t, const struct vfs_path *new_root)
 	return r;
 }
 
+/* mount_pivot_check() - mounts_lock */
+static int mount_pivot_check(const struct fs_context *fs, const struct vfs_path *root,
+			     const struct vfs_path *new_root, const struct vfs_path *put_old)
+{
+	const struct mount *mount = new_root->mount;
+
+	if (mount == root->mount || put_old->mount == root->mount)
+		return -EBUSY;
+	if (mount->table != fs->mounts || root->mount->table != fs->mounts ||
+	    new_root->dentry != mount->root || root->dentry != root->mount->root ||
+	    !mount->parent || !mount_is_on(put_old->mount, mount))
+		return -EINVAL;
+	return put_old->dentry->unlinked ? -ENOENT : 0;
+}
+
+int mount_pivot_to(struct fs_context *fs, const struct vfs_path *new_root,
+		   const struct vfs_path *put_old)
+{
+	struct mount *mount = new_root->mount, *old;
+	struct dentry *point = NULL;
+	struct vfs_path root, cwd;
+	int r;
+
+	fs_context_root(fs, &root);
+	fs_context_cwd(fs, &cwd);
+	old = root.mount;
+	pthread_rwlock_wrlock(&mounts_lock);
+	r = mount_pivot_check(fs, &root, new_root, put_old);
+	if (r == 0) {
+		point = mount->point;
+		atomic_fetch_sub(&point->mounts, 1);
+		mount->parent = old->parent;
+		mount->point = old->point;
+		if (!mount->parent)
+			fs->mounts->root = mount;
+		old->parent = put_old->mount;
+		old->point = dentry_get(put_old->dentry);
+		atomic_fetch_add(&old->point->mounts, 1);
+	}
+	pthread_rwlock_unlock(&mounts_lock);
+	dentry_put(point);
+	if (r == 0) {
+		fs_context_set_root(fs, new_root);
+		if (cwd.mount == root.mount && cwd.dentry == root.dentry)
+			fs_context_set_cwd(fs, new_root);
+	}
+	path_put(&root);
+	path_put(&cwd);
+	return r;
+}
+
 void mount_table_sync(struct mount_table *t)
 {
 	autofree struct super **supers = calloc(MOUNTS_MAX, sizeof(struct super *));

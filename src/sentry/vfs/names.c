@@ -81,6 +81,8 @@ static int names_link(struct walk *to, struct inode *target, struct dentry *dent
 		return r;
 	if (S_ISDIR(target->attr.st_mode) || !dir->ops->link)
 		return -EPERM;
+	if (!target->attr.st_nlink && !atomic_load(&target->linkable))
+		return -ENOENT;
 	r = dir->ops->link(dir, dentry->name, target);
 	if (r == 0)
 		dentry_set(dentry, inode_get(target));

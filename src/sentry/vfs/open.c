@@ -348,6 +348,7 @@ int open_tmpfile(struct walk *walk, const struct vfs_path *dir, uint32_t flags, 
 	tree_unlock(super);
 	if (r < 0)
 		return r;
+	atomic_store(&inode->linkable, !args.exclusive);
 	char name[32];
 
 	snprintf(name, sizeof(name), "#%llu", (unsigned long long)inode->attr.st_ino);

@@ -135,6 +135,7 @@ struct inode {
 	struct inotify_list *watches; /* lock; vfs/inotify.c */
 	void *fifo;		     /* lock; vfs/pipe.c: the pipe of a FIFO, vfs/special.c */
 	void *bound;		     /* lock; net/unix.c: the socket bound to this name */
+	_Atomic bool linkable;	     /* of O_TMPFILE: link() may give it a first name */
 	_Atomic int deny_write;	     /* > 0: being executed; < 0: open for writing */
 };
 
@@ -185,6 +186,7 @@ struct dentry {
 enum {
 	MNT_READ_ONLY = 1, MNT_NOSUID = 2, MNT_NODEV = 4, MNT_NOEXEC = 8, MNT_NOATIME = 16,
 	MNT_RELATIME = 32, MNT_NODIRATIME = 64,
+	MNT_GUEST = 256,    /* made by a guest, who may change its flags as it likes */
 	MNT_INTERNAL = 128, /* nowhere: memfds; names in it are not "(unreachable)" */
 };
 
@@ -216,6 +218,8 @@ void path_put(struct vfs_path *path); /* leaves it empty */
 
 /* --- mounts; a table's lock is inside --- */
 
+struct fs_context;
+
 struct mount_table *mount_table_new(struct super *root, unsigned flags); /* takes the reference */
 struct mount_table *mount_table_copy(struct mount_table *t);
 struct mount_table *mount_table_get(struct mount_table *t);
@@ -231,6 +235,9 @@ int mount_move(struct mount_table *t, const struct vfs_path *from, const struct 
 int mount_remove(struct mount_table *t, const struct vfs_path *at, bool lazy);
 /* mount_pivot() - @new_root becomes the root, the old one is dropped */
 int mount_pivot(struct mount_table *t, const struct vfs_path *new_root);
+/* mount_pivot_to() - pivot_root(2): the old root goes on @put_old; @fs alone is moved with it */
+int mount_pivot_to(struct fs_context *fs, const struct vfs_path *new_root,
+		   const struct vfs_path *put_old);
 struct mount *mount_get(struct mount *mount);
 void mount_put(struct mount *mount);
 /* mount_table_sync() - sync(2) */
