@@ -58,6 +58,7 @@ static const struct sock_filter trap_filter_base_code[] = {
 	/* signals instead of listeners */
 	ON(__NR_futex, ALLOW),
 	/* spawner */
+	ON(__NR_recvfrom, ALLOW),
 	ON(__NR_recvmsg, ALLOW),
 	ON(__NR_sendmsg, ALLOW),
 	ON(__NR_sendto, ALLOW),

@@ -9,9 +9,9 @@
  *
  * Guest code shares this address space. So there is no stack and no variable here: all state is
  * in registers, constants are in the text, and what the spawner and the mapper are told stands in
- * the control page, which is mapped read-only. Two exceptions hold nothing that is believed: the
- * socket's message head, which the kernel wants to write to, and the slots. A guest thread that
- * jumps in here can do what its filter leaves it: an event of its own, and rt_sigreturn.
+ * the control page, which is mapped read-only. Nothing that is in a slot is believed. A guest
+ * thread that jumps in here can do what its filter leaves it: an event of its own, which counts
+ * only if it comes from the handler's instruction, and rt_sigreturn.
  */
 #include <asm/unistd_64.h>
 #include "sentry/trap/layout.h"
@@ -23,6 +23,7 @@
 #define SIG_SETMASK	   2
 #define EBADF		   9
 #define MSG_NOSIGNAL	   0x4000
+#define MSG_TRUNC	   0x20
 #define AF_UNIX		   1
 #define SOCK_SEQPACKET	   5
 #define PROT_READ	   1
@@ -60,8 +61,21 @@ _start:
 
 /* --- spawner; rbx the control page, r12 scratch --- */
 
+/* Listening leaves the kernel no pointer of a guest's choice, which would be written through when
+ * the stub is another's. Where descriptors come along there has to be a message head; such a stub
+ * is never used again. */
 spawner:
-	movq	$0, 0(%r12)
+	mov	$TRAP_FD_SOCKET, %edi
+	cmpl	$0, TRAP_CONTROL_SIGNAL(%rbx)
+	jne	1f
+	xor	%esi, %esi
+	xor	%edx, %edx
+	mov	$MSG_TRUNC, %r10d
+	xor	%r8d, %r8d
+	xor	%r9d, %r9d
+	sys	__NR_recvfrom
+	jmp	2f
+1:	movq	$0, 0(%r12)
 	movq	$0, 8(%r12)
 	lea	SCRATCH_IOV(%r12), %rax
 	mov	%rax, 16(%r12)
@@ -73,10 +87,10 @@ spawner:
 	lea	SCRATCH_BYTES(%r12), %rax
 	mov	%rax, SCRATCH_IOV(%r12)
 	movq	$1, SCRATCH_IOV+8(%r12)
-	mov	$TRAP_FD_SOCKET, %edi
 	mov	%r12, %rsi
 	xor	%edx, %edx
 	sys	__NR_recvmsg
+2:
 	test	%rax, %rax
 	jle	die			/* the sentry has gone */
 	mov	TRAP_CONTROL_WHAT(%rbx), %eax

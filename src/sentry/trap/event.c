@@ -121,6 +121,21 @@ static void event_as_call(struct trap_event *event)
 	event->kind = TRAP_CALL;
 }
 
+/* From the stub's text only the handler's own instruction counts: where a thread goes on from there
+ * is ours to say. After any other one it would go where the guest's registers say, maybe when the
+ * stub is another guest's. The first event is made before there is any guest. */
+static bool event_is_ours(const struct trap_thread *thread, const struct seccomp_data *data)
+{
+	struct trap_pool *pool = thread->stub->pool;
+	uint64_t none = 0;
+
+	if (data->instruction_pointer >> 32 != TRAP_HIGH)
+		return true;
+	return atomic_compare_exchange_strong(&pool->event_ip, &none,
+					      data->instruction_pointer) ||
+	       none == data->instruction_pointer;
+}
+
 int trap_event_receive(struct trap_thread *thread, struct trap_event *event)
 {
 	struct seccomp_notif notif;
@@ -140,8 +155,11 @@ int trap_event_receive(struct trap_thread *thread, struct trap_event *event)
 			return r;
 		thread->id = notif.id;
 		thread->tid = (pid_t)notif.pid;
-		if (notif.data.nr == TRAP_EVENT_CALL &&
-		    notif.data.instruction_pointer >> 32 == TRAP_HIGH)
+		if (!event_is_ours(thread, &notif.data)) {
+			trap_stub_kill(thread->stub);
+			return -ESRCH;
+		}
+		if (notif.data.instruction_pointer >> 32 == TRAP_HIGH)
 			event_of_frame(thread, (const uint64_t *)notif.data.args, event);
 		else
 			event_of_call(thread, &notif.data, event);

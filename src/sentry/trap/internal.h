@@ -40,6 +40,7 @@ struct trap_pool {
 	size_t slot_size, area_size;
 	uint64_t vdso;
 	size_t vdso_size;
+	_Atomic uint64_t event_ip; /* of the handler's event */
 
 	pthread_mutex_t zygote_lock; /* one request at a time */
 	int zygote_sock;
@@ -131,6 +132,8 @@ int trap_zygote_fork(struct trap_pool *pool, unsigned area, pid_t *pid, int *pid
 /* --- pool.c --- */
 int trap_area_get(struct trap_pool *pool);
 void trap_area_put(struct trap_pool *pool, unsigned area);
+/* trap_area_drop() - The slots @from on read as zeros, and take no memory */
+void trap_area_drop(struct trap_pool *pool, unsigned area, unsigned from);
 struct trap_control *trap_area_control(const struct trap_pool *pool, unsigned area);
 uint8_t *trap_area_slots(const struct trap_pool *pool, unsigned area);
 /* Offset of an area's slots in the control file */

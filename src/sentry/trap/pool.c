@@ -69,14 +69,23 @@ int trap_area_get(struct trap_pool *pool)
 	return r;
 }
 
-/* The host gets back what the guest has written there. */
+static void pool_punch(struct trap_pool *pool, uint64_t offset, uint64_t size)
+{
+	fallocate(pool->control_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
+		  (off_t)size);
+}
+
+void trap_area_drop(struct trap_pool *pool, unsigned area, unsigned from)
+{
+	uint64_t kept = from * pool->slot_size;
+
+	pool_punch(pool, trap_area_offset(pool, area) + kept, pool->area_size - kept);
+}
+
 void trap_area_put(struct trap_pool *pool, unsigned area)
 {
-	const int how = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
-
-	fallocate(pool->control_fd, how, (off_t)trap_area_offset(pool, area),
-		  (off_t)pool->area_size);
-	fallocate(pool->control_fd, how, (off_t)(area * PAGE_SIZE), PAGE_SIZE);
+	trap_area_drop(pool, area, 0);
+	pool_punch(pool, area * PAGE_SIZE, PAGE_SIZE);
 	pthread_mutex_lock(&pool->lock);
 	pool->areas[area / 64] &= ~(UINT64_C(1) << area % 64);
 	pthread_mutex_unlock(&pool->lock);

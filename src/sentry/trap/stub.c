@@ -195,18 +195,17 @@ void trap_stub_free(struct trap_stub *stub)
 /* Nothing of the last guest is left: no mapping, no register. */
 static int stub_empty(struct trap_stub *stub)
 {
+	struct trap_pool *pool = stub->pool;
 	int r = trap_stub_clear(stub);
 
 	stub->many = false;
-	for (struct trap_thread *t = stub->threads; t && !r; t = t->next) {
+	for (struct trap_thread *t = stub->threads; t && !r; t = t->next)
 		r = trap_thread_park(t, false);
-		/* Waiting in its handler, a thread needs nothing of its slot until it is started,
-		 * with a whole frame, but for the word it waits for. */
-		uint32_t state = t->slot->state;
-
-		memset(t->slot, 0, stub->pool->slot_size);
-		t->slot->state = state;
-	}
+	/* In its handler a thread needs nothing of its slot until it is started, with a whole
+	 * frame. */
+	memset(stub->slots, 0, stub->nthreads * pool->slot_size);
+	if (stub->nslots > stub->nthreads)
+		trap_area_drop(pool, stub->area, stub->nthreads);
 	return r;
 }
 
@@ -215,7 +214,9 @@ void trap_stub_put(struct trap_stub *stub)
 	struct trap_pool *pool = stub->pool;
 	bool keep;
 
-	if (trap_stub_dead(stub) || stub->nthreads > TRAP_STUB_THREADS || stub_empty(stub) < 0) {
+	/* By signals nobody but the guest says where its threads are. */
+	if (pool->how == TRAP_SIGNAL || trap_stub_dead(stub) ||
+	    stub->nthreads > TRAP_STUB_THREADS || stub_empty(stub) < 0) {
 		trap_stub_free(stub);
 		return;
 	}
