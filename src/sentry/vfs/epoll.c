@@ -97,33 +97,34 @@ static bool epoll_host_only(const struct file_watch *w)
 
 /* --- the ready list --- */
 
-static void epoll_ready_add(struct epoll *ep, struct file_watch *w)
+/* To the end, or to the front from where it was popped. Return: false: it was there already */
+static bool epoll_ready_link(struct epoll *ep, struct file_watch *w, bool first)
 {
+	bool linked;
+
 	pthread_mutex_lock(&ep->ready_lock);
-	if (!w->ready) {
+	linked = !w->ready;
+	if (linked) {
 		w->ready = true;
-		w->ready_next = NULL;
-		w->ready_prev = ep->ready_last;
-		if (ep->ready_last)
-			ep->ready_last->ready_next = w;
-		else
-			ep->ready_first = w;
-		ep->ready_last = w;
+		w->ready_prev = first ? NULL : ep->ready_last;
+		w->ready_next = first ? ep->ready_first : NULL;
+		*(w->ready_prev ? &w->ready_prev->ready_next : &ep->ready_first) = w;
+		*(w->ready_next ? &w->ready_next->ready_prev : &ep->ready_last) = w;
 		ep->nready++;
 	}
 	pthread_mutex_unlock(&ep->ready_lock);
+	return linked;
+}
+
+static bool epoll_ready_add(struct epoll *ep, struct file_watch *w)
+{
+	return epoll_ready_link(ep, w, false);
 }
 
 static void epoll_ready_unlink(struct epoll *ep, struct file_watch *w)
 {
-	if (w->ready_prev)
-		w->ready_prev->ready_next = w->ready_next;
-	else
-		ep->ready_first = w->ready_next;
-	if (w->ready_next)
-		w->ready_next->ready_prev = w->ready_prev;
-	else
-		ep->ready_last = w->ready_prev;
+	*(w->ready_prev ? &w->ready_prev->ready_next : &ep->ready_first) = w->ready_next;
+	*(w->ready_next ? &w->ready_next->ready_prev : &ep->ready_last) = w->ready_prev;
 	w->ready = false;
 	ep->nready--;
 }
@@ -240,11 +241,11 @@ static int epoll_host(struct epoll *ep)
 /* As it is for the host: all of it, or only edges that bring it to the ready list. */
 static struct epoll_event epoll_host_event(struct file_watch *w)
 {
-	struct epoll_event event = { .events = EPOLL_ANY | EPOLLET, .data.ptr = w };
+	uint32_t events = w->event.events & ~(uint32_t)EPOLLWAKEUP;
 
-	if (epoll_host_only(w))
-		event.events = w->event.events & ~(uint32_t)EPOLLWAKEUP;
-	return event;
+	if (!epoll_host_only(w))
+		events = (events & ~(uint32_t)EPOLL_FLAGS) | EPOLLET;
+	return (struct epoll_event){ .events = events, .data.ptr = w };
 }
 
 /* The same descriptor under two numbers of the guest's is two members, which the host does not
@@ -461,10 +462,8 @@ static int epoll_check_nesting(const struct epoll *ep, const struct epoll *membe
 /* What is ready when it becomes a member, or is wanted in another way, is an event. */
 static void epoll_announce(struct epoll *ep, struct file_watch *w, uint32_t ready)
 {
-	if (epoll_host_only(w) || !(ready & w->mask))
-		return;
-	epoll_ready_add(ep, w);
-	epoll_tell(ep);
+	if (!epoll_host_only(w) && ready & w->mask && epoll_ready_add(ep, w))
+		epoll_tell(ep);
 }
 
 static void epoll_set_event(struct file_watch *w, const struct epoll_event *event)
@@ -514,10 +513,11 @@ static int epoll_modify(struct epoll *ep, struct file_watch *w, const struct epo
 	pthread_mutex_lock(&ep->lock);
 	epoll_set_event(w, event);
 	pthread_mutex_unlock(&ep->lock);
-	if (epoll_host_only(w)) {
-		host = epoll_host_event(w);
-		return epoll_ctl(ep->host, EPOLL_CTL_MOD, w->host_fd, &host) < 0 ? -errno : 0;
-	}
+	host = epoll_host_event(w);
+	if (w->host_fd >= 0 && epoll_ctl(ep->host, EPOLL_CTL_MOD, w->host_fd, &host) < 0)
+		return -errno;
+	if (epoll_host_only(w))
+		return 0;
 	ready = file_poll(w->file, w->mask, NULL);
 	epoll_announce(ep, w, ready);
 	return 0;
@@ -608,19 +608,22 @@ static int epoll_take_host(struct epoll *ep, struct epoll_event *events, int max
 	return taken;
 }
 
+/* The host is asked first, because it may bring members to the ready list; but every other time only
+ * for what the list leaves room for, so that neither keeps the other out. */
 static int epoll_collect(struct epoll *ep, struct epoll_event *events, int max)
 {
-	int n = 0;
+	int room = max;
+	int n;
 
 	pthread_mutex_lock(&ep->lock);
 	ep->host_first = !ep->host_first;
-	if (ep->host_first)
-		n = epoll_take_host(ep, events, max);
+	if (!ep->host_first)
+		room -= (int)epoll_ready_count(ep);
+	n = epoll_take_host(ep, events, room);
 	n += epoll_take_ready(ep, events + n, max - n);
-	if (!ep->host_first) {
-		n += epoll_take_host(ep, events + n, max - n);
-		if (!n)
-			n = epoll_take_ready(ep, events, max);
+	if (!n && room < max) {
+		n = epoll_take_host(ep, events, max);
+		n += epoll_take_ready(ep, events + n, max - n);
 	}
 	pthread_mutex_unlock(&ep->lock);
 	return n;
@@ -669,7 +672,7 @@ static bool epoll_any_ready(struct epoll *ep)
 			break;
 		found = w->mask && file_poll(w->file, w->mask, NULL) & w->mask;
 		if (found)
-			epoll_ready_add(ep, w);
+			epoll_ready_link(ep, w, true);
 	}
 	pthread_mutex_unlock(&ep->lock);
 	return found;

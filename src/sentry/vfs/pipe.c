@@ -196,7 +196,7 @@ static long pipe_read(struct file *file, struct user_io *io, int64_t offset)
 			break;
 	}
 	pthread_mutex_unlock(&pipe->lock);
-	if (popped && (was_full || pipe->watched))
+	if (popped && was_full)
 		pipe_wake_writers(pipe);
 	return done;
 }
@@ -259,7 +259,7 @@ static long pipe_write(struct file *file, struct user_io *io, int64_t offset)
 		done = pipe_fill(pipe, io, file->flags & O_DIRECT);
 	}
 	pthread_mutex_unlock(&pipe->lock);
-	if (wake && done > 0)
+	if (wake)
 		pipe_wake_readers(pipe);
 	return done;
 }
@@ -591,7 +591,7 @@ void pipe_taken(struct file *file, struct pipe_piece *rest)
 	*rest = (struct pipe_piece){ 0 };
 	if (put_back)
 		pipe_wake_readers(pipe);
-	else if (was_full || pipe->watched)
+	else if (was_full)
 		pipe_wake_writers(pipe);
 }
 
