@@ -144,6 +144,7 @@ int main(int argc, char **argv)
 {
 	struct child gofer = CHILD_INIT;
 	struct oci_spec *spec = NULL;
+	struct sandbox_container *container;
 	struct options options;
 	int status;
 
@@ -153,7 +154,8 @@ int main(int argc, char **argv)
 		log_set_level(LOG_LEVEL_DEBUG);
 	signal(SIGPIPE, SIG_IGN);
 	boot(&options, &gofer);
-	status = run(contain(&options, &spec), spec);
+	container = contain(&options, &spec);
+	status = run(container, spec);
 	fflush(NULL);
 	child_end(&gofer);
 	_exit(status);
