@@ -93,10 +93,3 @@ long socket_ioctl(struct task *task, uint32_t cmd, uint64_t arg)
 {
 	return -ENOTTY;
 }
-
-static int socket_host_create(int family, int type, int protocol, uint32_t flags, struct file **out)
-{
-	return -EAFNOSUPPORT;
-}
-
-const struct socket_backend socket_backend_host = { "host", socket_host_create };

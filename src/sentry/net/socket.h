@@ -17,6 +17,7 @@
 
 #include "sentry/vfs/file.h"
 
+struct sandbox_container;
 struct socket;
 struct task;
 
@@ -92,6 +93,11 @@ int socket_getsockopt(struct socket *s, struct task *task, int level, int name, 
 		      socklen_t *len);
 int socket_setsockopt(struct socket *s, struct task *task, int level, int name, const void *value,
 		      socklen_t len);
+
+/* For /proc/net: all of a family and protocol (IPPROTO_*), with a heading */
+struct buf;
+int socket_print_inet(int family, int protocol, struct buf *out);
+int socket_print_unix(struct sandbox_container *container, struct buf *out);
 
 int socket_create(struct task *task, int family, int type, int protocol, struct file **out);
 int unix_pair(struct task *task, int type, uint32_t flags, struct file *out[2]);

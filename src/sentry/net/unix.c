@@ -152,6 +152,7 @@ int unix_new(struct sandbox_container *container, int type, uint32_t flags,
 	u->send_max = u->receive_max = UNIX_BUFFER_DEFAULT;
 	pthread_mutex_init(&u->lock, NULL);
 	waitq_init(&u->wait);
+	unix_list_add(u);
 	*out = u;
 	return 0;
 }
@@ -217,6 +218,7 @@ static void unix_release(struct file *file)
 {
 	struct unix_socket *u = (struct unix_socket *)file;
 
+	unix_list_remove(u);
 	unix_unbind(u);
 	unix_disconnect(u);
 	unix_unblock_self(u);
@@ -270,7 +272,8 @@ static uint32_t unix_poll(struct file *file, uint32_t mask, struct wait *wait)
 		ready |= POLLRDHUP | POLLIN | POLLRDNORM;
 	if (u->queue.first || u->backlog)
 		ready |= POLLIN | POLLRDNORM;
-	if (!unix_is_packets(u) && u->state == UNIX_IDLE)
+	/* But one that waits for room in a backlog. */
+	if (!unix_is_packets(u) && u->state == UNIX_IDLE && !u->blocked_on)
 		ready |= POLLHUP;
 	pthread_mutex_unlock(&u->lock);
 	if ((mask & (POLLOUT | POLLWRNORM | POLLWRBAND)) && !listening && unix_writable(u) &&

@@ -8,6 +8,7 @@
  *	unix_send.c     messages into the other's queue
  *	unix_recv.c     and out of one's own
  *	unix_flight.c   descriptors in messages, and the cycles they can make
+ *	unix_list.c     all of them, for /proc/net
  *
  * A socket's memory outlives its file while others hold it (a peer, a message on its way). Each
  * has a lock for all its state; two are held only in the order of their addresses
@@ -99,6 +100,8 @@ struct unix_socket {
 
 	_Atomic size_t sent;	/* bytes of budget that are in others' queues */
 
+	struct unix_socket *list_prev, *list_next; /* unix_list.c's */
+
 	/* unix.c's; who waits for room here, and where this one waits */
 	struct unix_socket *_Atomic blockers, *blocked_next, *_Atomic blocked_on;
 };
@@ -168,6 +171,10 @@ bool unix_room(const struct unix_socket *u, const struct unix_socket *peer);
 void unix_message_free(struct unix_message *m);
 void unix_queue_free(struct unix_queue *queue);
 struct unix_message *unix_queue_pop(struct unix_queue *queue);
+
+/* --- unix_list.c; only sockets with a file are in it --- */
+void unix_list_add(struct unix_socket *u);
+void unix_list_remove(struct unix_socket *u);
 
 /* --- unix_flight.c --- */
 /* flight_attach() - Files of a message that is being made. Return: 0, -ETOOMANYREFS */

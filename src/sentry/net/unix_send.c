@@ -163,6 +163,15 @@ static int unix_deliver_stream(struct unix_socket *u, struct unix_socket *peer,
 	return 0;
 }
 
+/* What is to be told once, and has not been. The lock is held. */
+static int unix_take_error(struct unix_socket *u)
+{
+	int error = u->error;
+
+	u->error = 0;
+	return -error;
+}
+
 /* A reference to whom a connection leads. */
 static int unix_stream_peer(struct unix_socket *u, const struct socket_addr *to,
 			    struct unix_socket **out)
@@ -177,7 +186,8 @@ static int unix_stream_peer(struct unix_socket *u, const struct socket_addr *to,
 	else if (!u->peer)
 		r = -ENOTCONN;
 	else
-		*out = unix_hold(u->peer);
+		r = unix_take_error(u);
+	*out = r ? NULL : unix_hold(u->peer);
 	pthread_mutex_unlock(&u->lock);
 	return r;
 }
@@ -227,7 +237,7 @@ static int unix_packet_peer(struct unix_socket *u, struct task *task, const stru
 		return unix_stream_peer(u, NULL, out);
 	pthread_mutex_lock(&u->lock);
 	autobind = u->pass_cred && !u->name;
-	r = u->shutdown & UNIX_SHUT_SEND ? -EPIPE : 0;
+	r = u->shutdown & UNIX_SHUT_SEND ? -EPIPE : unix_take_error(u);
 	*out = to || r ? NULL : unix_hold(u->peer);
 	pthread_mutex_unlock(&u->lock);
 	if (!r && autobind)
