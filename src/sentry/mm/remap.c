@@ -101,17 +101,18 @@ static int remap_move(struct mm *mm, const struct remap *a, uint64_t to)
 		r = ranges_reserve(&mm->vmas, 6);
 	if (r)
 		return r;
-	vma_cut(mm, a->old);
-	vma_cut(mm, a->old + a->old_len);
+	if (a->old_len) {
+		vma_cut(mm, a->old);
+		vma_cut(mm, a->old + a->old_len);
+	}
 	if (a->flags & MREMAP_FIXED) {
 		vma_cut(mm, to);
 		vma_cut(mm, to + a->new_len);
 		vma_remove(mm, to, to + a->new_len, true);
 	}
 	vma = *vma_at(mm, a->old);
-	vma.r = (struct range){ to, to + a->new_len, vma.r.offset };
+	vma.r = (struct range){ to, to + a->new_len, vma.r.offset + (a->old - vma.r.start) };
 	vma_hold(&vma);
-	vma_insert(mm, &vma);
 	if (a->old_len) {
 		remap_pieces(mm, a->old, a->old + keep, to - a->old);
 		space_op(mm, &(struct trap_map){
@@ -119,6 +120,7 @@ static int remap_move(struct mm *mm, const struct remap *a, uint64_t to)
 	}
 	if (!(a->flags & MREMAP_DONTUNMAP) && a->old_len)
 		vma_remove(mm, a->old, a->old + a->old_len, true);
+	vma_insert(mm, &vma); /* last: it may join what is beside it */
 	return a->old_len ? remap_fill(mm, &vma, to + keep) : 0;
 }
 
