@@ -77,7 +77,7 @@ static void jail_emit_call(struct jail_program *p, const struct jail_call *call)
 
 	if (!call->mask) {
 		jail_expect(p, call->nr, 1);
-		jail_return(p, SECCOMP_RET_ALLOW);
+		jail_return(p, call->error ? SECCOMP_RET_ERRNO | call->error : SECCOMP_RET_ALLOW);
 		return;
 	}
 	jail_expect(p, call->nr, call->wide ? 8 : 5);

@@ -22,6 +22,7 @@ struct jail_call {
 	 * them. 32 bits of an argument are looked at, or 64 with wide. */
 	uint8_t arg;
 	uint8_t wide;
+	uint16_t error; /* not 0: answered with this instead of done */
 	uint64_t mask, value;
 };
 
@@ -31,6 +32,8 @@ struct jail_call {
 #define JAIL_WIDE(call, arg_, mask_, value_)                                                 \
 	{ .name = #call, .nr = SYS_##call, .arg = (arg_), .wide = 1, .mask = (mask_),          \
 	  .value = (value_) }
+
+#define JAIL_ERROR(call, error_)	      { .name = #call, .nr = SYS_##call, .error = (error_) }
 
 struct jail_list {
 	const struct jail_call *calls;

@@ -145,10 +145,10 @@ static int main_watch(struct control *control, struct coffer_error *err)
 				main_lifetime_handler, NULL, NULL, err);
 	if (r == 0)
 		r = loop_add_fd(control->loop, gofer_broken_fd(kernel.gofer), 0,
-				main_broken_handler, "coffer-gofer", NULL, err);
+				main_broken_handler, (void *)"coffer-gofer", NULL, err);
 	if (r == 0)
 		r = loop_add_fd(control->loop, trap_pool_broken_fd(kernel.stubs), EPOLLIN,
-				main_broken_handler, "the zygote of guest processes", NULL, err);
+				main_broken_handler, (void *)"the zygote of guest processes", NULL, err);
 	return r;
 }
 

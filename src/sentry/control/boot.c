@@ -20,7 +20,7 @@
 #include "sentry/kernel.h"
 #include "sentry/mm/memfile.h"
 #include "sentry/syscalls/syscalls.h"
-#include "sentry/task/pid.h"
+#include "sentry/task/task.h"
 #include "sentry/task/timer.h"
 #include "sentry/vfs/vfs.h"
 

@@ -4,7 +4,7 @@
  *
  * User and pid namespace are there when the process starts; the gofer and the zygote, which need more,
  * are started before. Then: own network, IPC and UTS namespaces, an empty root, no capabilities, and
- * a filter made of what the rooms list beside their code.
+ * a filter (jail_calls.c) made of what the rooms list beside their code.
  */
 #define LOG_CATEGORY "jail"
 #include "sentry/control/jail.h"
@@ -75,18 +75,4 @@ int jail_enter(struct coffer_error *err)
 	if (r == 0)
 		r = privs_drop(&privs, err);
 	return r < 0 ? err_wrap(err, "jail") : 0;
-}
-
-int jail_shut(bool sockets, struct coffer_error *err)
-{
-	struct jail_list lists[32];
-	size_t n = 0;
-
-	for (size_t i = 0; i < jail_sentry_ncore; i++)
-		lists[n++] = jail_sentry_core[i];
-	for (size_t i = 0; i < jail_sentry_nfiles; i++)
-		lists[n++] = jail_sentry_files[i];
-	for (size_t i = 0; sockets && i < jail_sentry_nsockets; i++)
-		lists[n++] = jail_sentry_sockets[i];
-	return jail_filter(lists, n, err);
 }
