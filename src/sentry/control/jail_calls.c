@@ -37,7 +37,7 @@ static const struct jail_call jail_listener_rows[] = {
 
 static const struct jail_call jail_memory_rows[] = {
 	JAIL_IF(mmap, 2, PROT_EXEC, 0), JAIL_IF(mprotect, 2, PROT_EXEC, 0), JAIL(munmap),
-	JAIL(mremap), JAIL(madvise), JAIL(brk), JAIL(fallocate), JAIL(fstat), JAIL(newfstatat),
+	JAIL(mremap), JAIL(madvise), JAIL(mincore), JAIL(brk), JAIL(fallocate), JAIL(fstat), JAIL(newfstatat),
 	JAIL(pread64), JAIL(pwrite64), JAIL(ftruncate),
 };
 
