@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -32,29 +33,22 @@ static struct {
 	struct copy_window *_Atomic windows;
 } copy = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
-__attribute__((noinline, noclone)) size_t copy_bytes(void *dst, const void *src, size_t n)
-{
-	__asm__ volatile(".globl copy_bytes_at, copy_bytes_out\n"
-			 ".hidden copy_bytes_at, copy_bytes_out\n"
-			 "copy_bytes_at:	rep movsb\n"
-			 "copy_bytes_out:\n"
-			 : "+D"(dst), "+S"(src), "+c"(n)
-			 :
-			 : "memory");
-	return n;
-}
+/* In assembly altogether: a compiler that copies a function copies its labels. */
+#define COPY_FUNCTION(name, args, instruction)                       \
+	__asm__(".pushsection .text." name ",\"ax\",@progbits\n"     \
+		".globl " name ", " name "_at, " name "_out\n"        \
+		".hidden " name ", " name "_at, " name "_out\n"       \
+		".type " name ", @function\n" name ":\n"              \
+		"	endbr64\n"                                    \
+		"	" args "\n" name "_at:\n"                     \
+		"	" instruction "\n" name "_out:\n"             \
+		"	movq %rcx, %rax\n"                            \
+		"	ret\n"                                        \
+		".size " name ", . - " name "\n"                      \
+		".popsection\n")
 
-__attribute__((noinline, noclone)) size_t copy_zeros(void *dst, size_t n)
-{
-	__asm__ volatile(".globl copy_zeros_at, copy_zeros_out\n"
-			 ".hidden copy_zeros_at, copy_zeros_out\n"
-			 "copy_zeros_at:	rep stosb\n"
-			 "copy_zeros_out:\n"
-			 : "+D"(dst), "+c"(n)
-			 : "a"(0)
-			 : "memory");
-	return n;
-}
+COPY_FUNCTION("copy_bytes", "movq %rdx, %rcx", "rep movsb");
+COPY_FUNCTION("copy_zeros", "movq %rsi, %rcx; xorl %eax, %eax", "rep stosb");
 
 static bool copy_window_fix(uintptr_t address)
 {
