@@ -17,6 +17,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -34,6 +35,7 @@ struct gofer {
 	int socket; /* owned */
 	struct gofer_channel channels[GOFER_CHANNELS];
 	_Atomic unsigned turn;
+	struct gofer_self self;
 };
 
 static const struct jail_call gofer_client_rows[] = {
@@ -65,12 +67,27 @@ int gofer_attach(int socket, struct gofer **out, struct coffer_error *err)
 		return err_nomem(err);
 	}
 	gofer->socket = steal_fd(&owned);
+	gofer->self = gofer_self_of(NULL);
 	for (size_t i = 0; i < GOFER_CHANNELS; i++) {
 		pthread_mutex_init(&gofer->channels[i].lock, NULL);
 		gofer->channels[i].fd = fds[i];
 	}
 	*out = gofer;
 	return 0;
+}
+
+struct gofer_self gofer_self_of(const struct gofer *gofer)
+{
+	struct rlimit limit = { .rlim_cur = 1024 };
+
+	if (gofer)
+		return gofer->self;
+	getrlimit(RLIMIT_NOFILE, &limit);
+	return (struct gofer_self){
+		.uid = geteuid(),
+		.gid = getegid(),
+		.files = limit.rlim_cur < 1u << 20 ? (unsigned)limit.rlim_cur : 1u << 20,
+	};
 }
 
 void gofer_free(struct gofer *gofer)

@@ -78,6 +78,16 @@ long gofer_call(struct gofer *gofer, const struct gofer_call *call);
 /* gofer_broken_fd() - Readable (hang-up) when it is gone */
 int gofer_broken_fd(const struct gofer *gofer);
 
+/* What this process is and may have open, as it was when it attached: it cannot ask later. */
+struct gofer_self {
+	uid_t uid;
+	gid_t gid;
+	unsigned files;
+};
+
+/* gofer_self_of() - NULL: as it is now */
+struct gofer_self gofer_self_of(const struct gofer *gofer);
+
 /* --- the other process; gofer/start.c --- */
 
 #define GOFER_TREES_MAX 32

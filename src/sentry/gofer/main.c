@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <malloc.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -119,11 +120,16 @@ static void main_limit_files(void)
 	}
 }
 
+/* The C library's own calls at a thread's beginning come before the filter. */
+static pthread_barrier_t main_begun;
+
 static void *main_channel(void *data)
 {
-	gofer_serve((int)(intptr_t)data);
+	pthread_barrier_wait(&main_begun);
 	/* Out of step: the sentry would wait for ever */
-	_exit(1);
+	if (!gofer_serve((int)(intptr_t)data))
+		_exit(1);
+	return NULL;
 }
 
 /* A thread for each channel; @theirs are the sentry's ends. */
@@ -131,6 +137,7 @@ static int main_open_channels(int theirs[GOFER_CHANNELS], struct coffer_error *e
 {
 	int pair[2], r;
 
+	pthread_barrier_init(&main_begun, NULL, GOFER_CHANNELS + 1);
 	for (size_t n = 0; n < GOFER_CHANNELS; n++) {
 		if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 			return err_sys(err, "make a channel");
@@ -139,6 +146,7 @@ static int main_open_channels(int theirs[GOFER_CHANNELS], struct coffer_error *e
 		if (r < 0)
 			return err_sysn(err, r, "start a thread");
 	}
+	pthread_barrier_wait(&main_begun);
 	return 0;
 }
 
@@ -177,6 +185,7 @@ void gofer_main(const struct gofer_config *config, const int *trees, int socket)
 	prctl(PR_SET_NAME, "coffer-gofer", 0, 0, 0);
 	gofer_held.ntrees = config->ntrees;
 	gofer_held.ports = config->ports_fd;
+	gofer_held.uid = geteuid();
 	memcpy(gofer_held.trees, trees, config->ntrees * sizeof(*trees));
 	memcpy(keep, trees, config->ntrees * sizeof(*trees));
 	nkeep = config->ntrees;

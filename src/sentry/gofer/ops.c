@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -30,9 +31,9 @@ const struct jail_list gofer_ops_calls = JAIL_LIST(ops_rows);
 
 struct gofer_held gofer_held = { .ports = -1 };
 
-void gofer_self(int fd, char name[GOFER_SELF_MAX])
+void gofer_name(int fd, char name[GOFER_FD_NAME_MAX])
 {
-	snprintf(name, GOFER_SELF_MAX, "%d", fd);
+	snprintf(name, GOFER_FD_NAME_MAX, "%d", fd);
 }
 
 int gofer_object(const struct gofer_work *work, int *close)
@@ -50,13 +51,13 @@ int gofer_object(const struct gofer_work *work, int *close)
 }
 
 /* The object as a path; *@owned keeps it open. Return: 0 or negative errno */
-static int ops_object_name(const struct gofer_work *work, int *owned, char name[GOFER_SELF_MAX])
+static int ops_object_name(const struct gofer_work *work, int *owned, char name[GOFER_FD_NAME_MAX])
 {
 	int fd = gofer_object(work, owned);
 
 	if (fd < 0)
 		return fd;
-	gofer_self(fd, name);
+	gofer_name(fd, name);
 	return 0;
 }
 
@@ -84,7 +85,7 @@ static long ops_open(struct gofer_work *work)
 {
 	const int may = O_ACCMODE | O_APPEND | O_DIRECTORY | O_SYNC | O_DSYNC | O_NOATIME;
 	int flags = (int)work->request->args[0];
-	char name[GOFER_SELF_MAX];
+	char name[GOFER_FD_NAME_MAX];
 	autoclose int owned = -1;
 	struct stat st;
 	int fd = gofer_object(work, &owned);
@@ -99,7 +100,7 @@ static long ops_open(struct gofer_work *work)
 		return -errno;
 	if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
 		return -ENXIO;
-	gofer_self(fd, name);
+	gofer_name(fd, name);
 	fd = openat(AT_FDCWD, name, (flags & may) | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
@@ -140,7 +141,7 @@ static int ops_make(struct gofer_work *work, mode_t mode)
 /* What changing the owner takes away of the mode is put back. */
 static long ops_give(int fd, const struct stat *st, mode_t mode, uid_t uid, gid_t gid)
 {
-	char name[GOFER_SELF_MAX];
+	char name[GOFER_FD_NAME_MAX];
 	struct stat now;
 
 	if ((uid != (uid_t)-1 && uid != st->st_uid) || (gid != (gid_t)-1 && gid != st->st_gid))
@@ -150,7 +151,7 @@ static long ops_give(int fd, const struct stat *st, mode_t mode, uid_t uid, gid_
 		return 0;
 	if (fstatat(fd, "", &now, AT_EMPTY_PATH) < 0)
 		return -errno;
-	gofer_self(fd, name);
+	gofer_name(fd, name);
 	/* A directory may have got a bit from its parent, which is for the sentry to say */
 	if ((mode & 07777) != (now.st_mode & 07777))
 		return ops_result(fchmodat(AT_FDCWD, name, mode & 07777, 0));
@@ -165,7 +166,7 @@ long gofer_give(int dir, const char *name, mode_t mode, uid_t uid, gid_t gid)
 
 	if (fd < 0 || fstatat(fd, "", &st, AT_EMPTY_PATH) < 0)
 		return -errno;
-	if ((st.st_mode & S_IFMT) != (mode & S_IFMT) || st.st_uid != geteuid() ||
+	if ((st.st_mode & S_IFMT) != (mode & S_IFMT) || st.st_uid != gofer_held.uid ||
 	    (S_ISREG(st.st_mode) && (st.st_size || st.st_nlink != 1)))
 		return -ESTALE;
 	r = ops_give(fd, &st, mode, uid, gid);
@@ -197,7 +198,7 @@ static long ops_chown(struct gofer_work *work)
 
 static long ops_chmod(struct gofer_work *work)
 {
-	char name[GOFER_SELF_MAX];
+	char name[GOFER_FD_NAME_MAX];
 	autoclose int owned = -1;
 	int r = ops_object_name(work, &owned, name);
 
@@ -210,7 +211,7 @@ static long ops_utimes(struct gofer_work *work)
 	const uint64_t *args = work->request->args;
 	const struct timespec times[2] = { { (time_t)args[0], (long)args[1] },
 					   { (time_t)args[2], (long)args[3] } };
-	char name[GOFER_SELF_MAX];
+	char name[GOFER_FD_NAME_MAX];
 	autoclose int owned = -1;
 	int r = ops_object_name(work, &owned, name);
 
@@ -219,7 +220,7 @@ static long ops_utimes(struct gofer_work *work)
 
 static long ops_truncate(struct gofer_work *work)
 {
-	char name[GOFER_SELF_MAX];
+	char name[GOFER_FD_NAME_MAX];
 	autoclose int owned = -1;
 	struct stat st;
 	int fd = gofer_object(work, &owned);
@@ -230,15 +231,15 @@ static long ops_truncate(struct gofer_work *work)
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return -EINVAL;
-	gofer_self(fd, name);
+	gofer_name(fd, name);
 	return ops_result(truncate(name, (off_t)work->request->args[0]));
 }
 
 static long ops_link(struct gofer_work *work)
 {
-	char name[GOFER_SELF_MAX];
+	char name[GOFER_FD_NAME_MAX];
 
-	gofer_self(work->fd2, name);
+	gofer_name(work->fd2, name);
 	return ops_result(linkat(AT_FDCWD, name, work->fd, work->name, AT_SYMLINK_FOLLOW));
 }
 
@@ -250,8 +251,9 @@ static long ops_unlink(struct gofer_work *work)
 
 static long ops_rename(struct gofer_work *work)
 {
-	return ops_result(renameat2(work->fd, work->name, work->fd2, work->name2,
-				    (unsigned)work->request->args[0]));
+	/* The C library has another call for no flags */
+	return ops_result((int)syscall(SYS_renameat2, work->fd, work->name, work->fd2, work->name2,
+				       (unsigned)work->request->args[0]));
 }
 
 static long ops_reply(struct gofer_work *work, ssize_t n)
@@ -264,34 +266,34 @@ static long ops_reply(struct gofer_work *work, ssize_t n)
 
 static long ops_getxattr(struct gofer_work *work)
 {
-	char self[GOFER_SELF_MAX];
+	char self[GOFER_FD_NAME_MAX];
 
-	gofer_self(work->fd, self);
+	gofer_name(work->fd, self);
 	return ops_reply(work, getxattr(self, work->name, work->reply, work->reply_size));
 }
 
 static long ops_setxattr(struct gofer_work *work)
 {
-	char self[GOFER_SELF_MAX];
+	char self[GOFER_FD_NAME_MAX];
 
-	gofer_self(work->fd, self);
+	gofer_name(work->fd, self);
 	return ops_result(setxattr(self, work->name, work->data, work->data_len,
 				   (int)work->request->args[0]));
 }
 
 static long ops_listxattr(struct gofer_work *work)
 {
-	char self[GOFER_SELF_MAX];
+	char self[GOFER_FD_NAME_MAX];
 
-	gofer_self(work->fd, self);
+	gofer_name(work->fd, self);
 	return ops_reply(work, listxattr(self, work->reply, work->reply_size));
 }
 
 static long ops_removexattr(struct gofer_work *work)
 {
-	char self[GOFER_SELF_MAX];
+	char self[GOFER_FD_NAME_MAX];
 
-	gofer_self(work->fd, self);
+	gofer_name(work->fd, self);
 	return ops_result(removexattr(self, work->name));
 }
 

@@ -131,8 +131,8 @@ static ssize_t serve_answer(int channel, long result, const struct gofer_work *w
 	return n;
 }
 
-/* Return: whether there may be another one */
-static bool serve_one(int channel, struct serve_buffers *b)
+/* Return: 1 there may be another one, 0 the channel is closed, -1 what came is no request */
+static int serve_one(int channel, struct serve_buffers *b)
 {
 	struct gofer_work work = { .result_fd = -1 };
 	int fds[2] = { -1, -1 };
@@ -141,8 +141,10 @@ static bool serve_one(int channel, struct serve_buffers *b)
 	autoclose int fd = fds[0], fd2 = fds[1], result = -1;
 	long r;
 
-	if (n <= 0 || !serve_parse(b, (size_t)n, fds, nfds, &work))
-		return false;
+	if (n == 0)
+		return 0;
+	if (n < 0 || !serve_parse(b, (size_t)n, fds, nfds, &work))
+		return -1;
 	r = gofer_perform(&work);
 	result = work.result_fd;
 	if (r < 0) {
@@ -152,11 +154,13 @@ static bool serve_one(int channel, struct serve_buffers *b)
 	return serve_answer(channel, r, &work) >= 0;
 }
 
-void gofer_serve(int channel)
+bool gofer_serve(int channel)
 {
 	autoclose int owned = channel;
 	autofree struct serve_buffers *b = malloc(sizeof(*b));
+	int r = b ? 1 : -1;
 
-	while (b && serve_one(owned, b))
-		;
+	while (r > 0)
+		r = serve_one(owned, b);
+	return r == 0;
 }

@@ -56,11 +56,13 @@ struct gofer_held {
 	int trees[GOFER_TREES_MAX];
 	size_t ntrees;
 	int ports; /* -1: none */
+	uid_t uid; /* its own */
 };
 extern struct gofer_held gofer_held;
 
-/* gofer_serve() - A thread's life: answer what comes on @channel. Return: when it is closed */
-void gofer_serve(int channel);
+/* gofer_serve() - A thread's life: answer what comes on @channel until it is closed. Return: false: it
+ * was something else than requests */
+bool gofer_serve(int channel);
 
 /* An operation: 0 or more, or negative errno. One row each in gofer/ops.c. */
 typedef long (*gofer_handler)(struct gofer_work *work);
@@ -85,9 +87,9 @@ int gofer_object(const struct gofer_work *work, int *close);
  * Return: 0 or negative errno
  */
 long gofer_give(int dir, const char *name, mode_t mode, uid_t uid, gid_t gid);
-/* gofer_self() - "N", which in the working directory is the object of descriptor N itself */
-#define GOFER_SELF_MAX 12
-void gofer_self(int fd, char name[GOFER_SELF_MAX]);
+/* gofer_name() - "N", which in the working directory is the object of descriptor N itself */
+#define GOFER_FD_NAME_MAX 12
+void gofer_name(int fd, char name[GOFER_FD_NAME_MAX]);
 
 /* gofer_main() - The process; @trees are detached mounts, @socket its end */
 void gofer_main(const struct gofer_config *config, const int *trees, int socket)

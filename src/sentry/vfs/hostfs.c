@@ -60,6 +60,7 @@ static const struct super_ops hostfs_super_ops = {
 int hostfs_new_fd(int fd, unsigned flags, struct super **out)
 {
 	autoclose int owned = fd;
+	struct gofer_self self;
 	struct hostfs *fs;
 	struct inode *root;
 	struct stat st;
@@ -72,10 +73,12 @@ int hostfs_new_fd(int fd, unsigned flags, struct super **out)
 	fs = calloc(1, sizeof(*fs));
 	if (!fs)
 		return -ENOMEM;
+	self = gofer_self_of(kernel.gofer);
+	hostfs_set_limit(self.files);
 	pthread_mutex_init(&fs->lock, NULL);
 	fs->exclusive = flags & HOSTFS_EXCLUSIVE;
-	fs->uid = geteuid();
-	fs->gid = getegid();
+	fs->uid = self.uid;
+	fs->gid = self.gid;
 	fs->dev = st.st_dev;
 	r = hostfs_inode_take(fs, steal_fd(&owned), &st, NULL, NULL, &root);
 	if (r == 0)

@@ -69,6 +69,8 @@ int hostfs_refresh(struct inode *inode);
 int hostfs_readlink(struct inode *inode, char *buf, size_t size);
 uint64_t hostfs_ino(const struct hostfs *fs, dev_t dev, ino_t ino);
 
+/* hostfs_set_limit() - How many descriptors there may be in all */
+void hostfs_set_limit(unsigned files);
 /* hostfs_denied() - Whether the gofer may be able to do what we were not */
 bool hostfs_denied(int r);
 

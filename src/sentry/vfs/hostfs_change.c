@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "sentry/kernel.h"
@@ -195,7 +196,8 @@ int hostfs_rename(struct inode *old_dir, const char *old_name, struct inode *new
 		  const char *new_name, unsigned flags)
 {
 	struct hostfs_inode *from = hostfs_of(old_dir), *to = hostfs_of(new_dir);
-	int r = renameat2(from->fd, old_name, to->fd, new_name, flags) < 0 ? -errno : 0;
+	/* The C library has another call for no flags. */
+	int r = syscall(SYS_renameat2, from->fd, old_name, to->fd, new_name, flags) < 0 ? -errno : 0;
 
 	if (hostfs_denied(r))
 		r = (int)gofer_call(kernel.gofer, &(struct gofer_call){

@@ -20,14 +20,13 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "sentry/kernel.h"
 
 /* Descriptors of all trees; when they are three quarters of what we may have, caches shrink. */
 static _Atomic unsigned hostfs_descriptors;
-static unsigned hostfs_descriptors_max;
+static _Atomic unsigned hostfs_descriptors_max = UINT_MAX;
 
 static const struct inode_ops hostfs_file_ops, hostfs_dir_ops, hostfs_link_ops, hostfs_other_ops;
 
@@ -144,25 +143,24 @@ static struct hostfs_inode *hostfs_inode_new(struct hostfs *fs, int fd, const st
 	return h;
 }
 
-/* Fewer names are remembered before descriptors run out, and more when that has helped. */
-static void hostfs_count(struct hostfs *fs)
-{
-	unsigned n = atomic_fetch_add(&hostfs_descriptors, 1) + 1;
-	struct rlimit limit;
-
-	if (!hostfs_descriptors_max) {
-		hostfs_descriptors_max = 768;
-		if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
-			hostfs_descriptors_max =
-				(unsigned)(limit.rlim_cur < 1 << 20 ? limit.rlim_cur : 1 << 20) / 4 * 3;
-	}
-	if (n > hostfs_descriptors_max)
-		fs->super.dentries_max = fs->super.ndentries / 2 > 32 ? fs->super.ndentries / 2 : 32;
-}
-
 bool hostfs_is_crowded(void)
 {
-	return hostfs_descriptors_max && hostfs_descriptors > hostfs_descriptors_max;
+	return hostfs_descriptors > hostfs_descriptors_max;
+}
+
+void hostfs_set_limit(unsigned files)
+{
+	hostfs_descriptors_max = files / 4 * 3;
+}
+
+/* Fewer names are remembered before descriptors run out. */
+static void hostfs_count(struct hostfs *fs)
+{
+	unsigned names = fs->super.ndentries / 2;
+
+	atomic_fetch_add(&hostfs_descriptors, 1);
+	if (hostfs_is_crowded())
+		fs->super.dentries_max = names > 32 ? names : 32;
 }
 
 int hostfs_inode_take(struct hostfs *fs, int fd, const struct stat *st,

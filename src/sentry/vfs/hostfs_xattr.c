@@ -67,6 +67,7 @@ static long hostfs_xattr_ask(struct hostfs_inode *h, const struct gofer_call *ca
 	return gofer_call(kernel.gofer, &own);
 }
 
+/* Rights count when the call is made, too, not only when the file was opened. */
 long hostfs_getxattr(struct inode *inode, const char *name, void *value, size_t size)
 {
 	struct hostfs_inode *h = hostfs_of(inode);
@@ -76,15 +77,16 @@ long hostfs_getxattr(struct inode *inode, const char *name, void *value, size_t 
 	if (r < 0)
 		return r;
 	fd = hostfs_xattr_open(h);
-	if (fd < 0 && hostfs_denied(fd))
+	r = fd;
+	if (fd >= 0) {
+		r = fgetxattr(fd, name, value, size);
+		r = r < 0 ? -errno : r;
+		hostfs_xattr_close(h, fd);
+	}
+	if (r < 0 && hostfs_denied((int)r))
 		return hostfs_xattr_ask(h, &(struct gofer_call){
 			.op = GOFER_GETXATTR, .name = name, .reply = value, .reply_size = size });
-	if (fd < 0)
-		return fd == -EACCES ? -ENODATA : fd;
-	r = fgetxattr(fd, name, value, size);
-	r = r < 0 ? -errno : r;
-	hostfs_xattr_close(h, fd);
-	return r;
+	return r == -EACCES && fd < 0 ? -ENODATA : r;
 }
 
 int hostfs_setxattr(struct inode *inode, const char *name, const void *value, size_t size,
@@ -149,20 +151,20 @@ long hostfs_listxattr(struct inode *inode, char *list, size_t size)
 	struct hostfs_inode *h = hostfs_of(inode);
 	autofree char *names = malloc(GOFER_DATA_MAX);
 	int fd = hostfs_xattr_open(h);
-	long n;
+	long n = fd;
 
 	if (fd >= 0) {
 		n = names ? flistxattr(fd, names, GOFER_DATA_MAX) : -1;
-		n = n < 0 ? (names ? -errno : -ENOMEM) : n;
+		n = n < 0 ? -errno : n;
 		hostfs_xattr_close(h, fd);
-	} else if (names && hostfs_denied(fd)) {
+	}
+	if (!names)
+		return -ENOMEM;
+	if (n < 0 && hostfs_denied((int)n))
 		n = hostfs_xattr_ask(h, &(struct gofer_call){
 			.op = GOFER_LISTXATTR, .reply = names, .reply_size = GOFER_DATA_MAX });
-	} else {
-		n = fd == -EACCES ? 0 : fd;
-	}
 	if (n <= 0)
-		return n;
+		return n == -EACCES ? 0 : n;
 	n = (long)hostfs_filter_names(names, (size_t)n);
 	if (!size)
 		return n;
