@@ -460,32 +460,43 @@ static int pipe_await_partner(struct task *task, struct pipe *pipe, const struct
 	return r;
 }
 
+/* What opening means for the other side, and whether it is waited for. */
+static int pipe_meet_partner(struct task *task, struct pipe_file *pf, uint32_t flags)
+{
+	bool nonblock = flags & O_NONBLOCK;
+	unsigned opens;
+
+	if ((flags & O_ACCMODE) == O_WRONLY && nonblock &&
+	    !pipe_partner(pf->pipe, &pf->file, &opens))
+		return -ENXIO;
+	waitq_wake(&pf->pipe->openers, POLLIN);
+	pf->fresh = pf->fresh && nonblock;
+	if ((flags & O_ACCMODE) == O_RDWR || nonblock)
+		return 0;
+	return pipe_await_partner(task, pf->pipe, &pf->file);
+}
+
 int pipe_open_fifo(struct task *task, struct inode *inode, const struct vfs_path *path,
 		   uint32_t flags, struct file **out)
 {
-	bool nonblock = flags & O_NONBLOCK;
 	struct pipe_file *pf;
-	unsigned opens;
-	int r = 0;
+	int r;
 
 	if (hostfd_is(inode))
 		return hostfd_reopen(inode, path, flags, out);
 	pf = pipe_file_new(inode, path, flags);
 	if (!pf)
 		return -ENOMEM;
-	if ((flags & O_ACCMODE) == O_WRONLY && nonblock &&
-	    !pipe_partner(pf->pipe, &pf->file, &opens)) {
-		file_put(&pf->file);
-		return -ENXIO;
+	/* A pipe without a name that is opened once more had both sides from the beginning. */
+	if (inode->ops == &pipe_inode_ops) {
+		pf->fresh = false;
+	} else {
+		r = pipe_meet_partner(task, pf, flags);
+		if (r) {
+			file_put(&pf->file);
+			return r;
+		}
 	}
-	waitq_wake(&pf->pipe->openers, POLLIN);
-	if ((flags & O_ACCMODE) != O_RDWR && !nonblock)
-		r = pipe_await_partner(task, pf->pipe, &pf->file);
-	if (r) {
-		file_put(&pf->file);
-		return r;
-	}
-	pf->fresh = pf->fresh && nonblock;
 	*out = &pf->file;
 	return 0;
 }
