@@ -14,8 +14,6 @@
 
 #include "base/cleanup.h"
 
-#define OPTION_BUFFER_MAX 212992
-
 int option_tell(void *value, socklen_t *len, const void *answer, size_t size)
 {
 	if (*len > size)
@@ -35,7 +33,7 @@ int option_int(const void *value, socklen_t len, int *out)
 /* As Linux: what is asked for, at most the system's limit, twice. */
 uint32_t option_buffer(int value, uint32_t min)
 {
-	uint32_t size = (uint32_t)value < OPTION_BUFFER_MAX ? (uint32_t)value : OPTION_BUFFER_MAX;
+	uint32_t size = (uint32_t)value < OPTION_BUFFER_DEFAULT ? (uint32_t)value : OPTION_BUFFER_DEFAULT;
 
 	return size * 2 > min ? size * 2 : min;
 }

@@ -7,6 +7,8 @@
 
 #include "sentry/net/socket.h"
 
+#define OPTION_BUFFER_DEFAULT 212992
+
 /* option_tell() - As much of an answer as the caller takes. Return: 0 */
 int option_tell(void *value, socklen_t *len, const void *answer, size_t size);
 /* option_int() - Return: 0 or -EINVAL: too short */

@@ -82,14 +82,11 @@ int socket_create(struct task *task, int family, int type, int protocol, struct 
 		return -EAFNOSUPPORT;
 	case AF_UNIX:
 		return unix_create(task, type, protocol, flags, out);
+	case AF_NETLINK:
+		return netlink_create(task, type, protocol, flags, out);
 	case AF_INET:
 	case AF_INET6:
 		return backend ? backend->create(family, type, protocol, flags, out) :
 				 -EAFNOSUPPORT;
 	}
-}
-
-long socket_ioctl(struct task *task, uint32_t cmd, uint64_t arg)
-{
-	return -ENOTTY;
 }

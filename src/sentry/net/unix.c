@@ -149,7 +149,7 @@ int unix_new(struct sandbox_container *container, int type, uint32_t flags,
 	}
 	u->holds = 1;
 	u->container = container;
-	u->send_max = u->receive_max = UNIX_BUFFER_DEFAULT;
+	u->send_max = u->receive_max = OPTION_BUFFER_DEFAULT;
 	pthread_mutex_init(&u->lock, NULL);
 	waitq_init(&u->wait);
 	unix_list_add(u);

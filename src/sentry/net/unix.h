@@ -24,8 +24,6 @@
 #include "sentry/task/waitq.h"
 #include "sentry/vfs/vfs.h"
 
-#define UNIX_BUFFER_DEFAULT 212992u
-#define UNIX_BUFFER_MAX	    (4u << 20)
 #define UNIX_BUFFER_MIN	    4608u
 #define UNIX_QUEUE_PACKETS  512u       /* net.unix.max_dgram_qlen */
 #define UNIX_BACKLOG_MAX    4096	/* net.core.somaxconn */

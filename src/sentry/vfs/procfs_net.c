@@ -11,6 +11,7 @@
 #include <netinet/in.h>
 
 #include "base/cleanup.h"
+#include "sentry/net/links.h"
 #include "sentry/net/socket.h"
 
 static int procfs_show_tcp(struct textfs_node *node, struct buf *out)
@@ -48,7 +49,27 @@ static int procfs_show_unix(struct textfs_node *node, struct buf *out)
 	return socket_print_unix(textfs_container(node), out);
 }
 
+static int procfs_show_dev(struct textfs_node *node, struct buf *out)
+{
+	return links_print_dev(out);
+}
+
+static int procfs_show_route(struct textfs_node *node, struct buf *out)
+{
+	return links_print_route(out);
+}
+
+static int procfs_show_inet6(struct textfs_node *node, struct buf *out)
+{
+	return links_print_inet6(out);
+}
+
 static const struct textfs_entry procfs_net_entries[] = {
+	TEXTFS_SHOW("dev", procfs_show_dev),
+	TEXTFS_SHOW("route", procfs_show_route),
+	TEXTFS_SHOW("if_inet6", procfs_show_inet6),
+	TEXTFS_TEXT("arp", "IP address       HW type     Flags       HW address            Mask     "
+			   "Device\n"),
 	TEXTFS_SHOW("tcp", procfs_show_tcp),
 	TEXTFS_SHOW("tcp6", procfs_show_tcp6),
 	TEXTFS_SHOW("udp", procfs_show_udp),
