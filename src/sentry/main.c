@@ -167,7 +167,7 @@ static int main_serve(struct control *control, usec_t started, struct coffer_err
 	if (r == 0)
 		r = jail_enter(err);
 	if (r == 0)
-		r = jail_shut(control->config->network, err);
+		r = jail_shut(true, err);
 	if (r < 0)
 		return r;
 	log_debug("%d system calls of the host are left", r);

@@ -10,6 +10,7 @@
 #define LOG_CATEGORY "boot"
 #include "sentry/control/boot.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,12 +23,18 @@
 #include "sentry/syscalls/syscalls.h"
 #include "sentry/task/task.h"
 #include "sentry/task/timer.h"
+#include "sentry/vfs/facts.h"
 #include "sentry/vfs/vfs.h"
+
+#define BOOT_ARENAS 2
 
 int boot_kernel(const struct boot_args *args, struct coffer_error *err)
 {
 	int r = 0;
 
+	/* The C library would ask the host how many processors there are for more, and each has its
+	 * own reserve of memory. */
+	mallopt(M_ARENA_MAX, BOOT_ARENAS);
 	kernel.memory_max = args->memory_max;
 	kernel.pids_max = args->pids_max;
 	kernel.cpus = args->cpus;
@@ -44,6 +51,7 @@ int boot_kernel(const struct boot_args *args, struct coffer_error *err)
 	if (r < 0)
 		return err_wrap(err, "start the kernel");
 	syscalls_init();
+	facts_read();
 	return 0;
 }
 
@@ -68,6 +76,7 @@ int container_new(const char *id, struct mount_table *mounts, struct sandbox_con
 	waitq_init(&c->events);
 	c->id = strdup(id);
 	c->mounts = mounts;
+	c->network = &socket_backend_host;
 	c->pids = pid_table_new();
 	if (!c->id || !c->pids) {
 		container_free(c);
