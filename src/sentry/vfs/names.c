@@ -75,7 +75,7 @@ int vfs_create(struct walk *walk, const char *path, struct vfs_create *args)
 static int names_link(struct walk *to, struct inode *target, struct dentry *dentry)
 {
 	struct inode *dir = to->path.dentry->inode;
-	int r = names_may_create(to, dentry, target->attr.st_mode);
+	int r = names_may_create(to, dentry, S_IFREG);
 
 	if (r < 0)
 		return r;

@@ -251,8 +251,11 @@ static int open_create_step(struct walk *walk, const char *path, uint32_t flags,
 
 	if (r < 0)
 		return r;
-	if (!walk->last[0] || walk->last_slash || !strcmp(walk->last, ".") ||
-	    !strcmp(walk->last, ".."))
+	if (!walk->last[0] || !strcmp(walk->last, ".") || !strcmp(walk->last, "..")) {
+		r = vfs_walk(walk, path, resolve);
+		return r < 0 ? r : flags & O_EXCL ? -EEXIST : -EISDIR;
+	}
+	if (walk->last_slash)
 		return -EISDIR;
 	r = open_find(walk, flags, mode, &found, &made);
 	if (r < 0)

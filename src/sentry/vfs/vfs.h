@@ -286,6 +286,7 @@ struct walk {
 	const struct cred *cred; /* borrowed */
 	struct task *task;     /* for magic links; NULL: none are followed */
 	struct vfs_path start; /* reference; empty: fs->cwd, and its root for absolute paths */
+	struct vfs_path scope; /* reference: what WALK_BENEATH and _IN_ROOT stay in; of the first walk */
 	struct vfs_path path;  /* result: reference */
 	char last[NAME_MAX + 1]; /* WALK_PARENT: "." and ".." too; "" for the root itself */
 	bool last_slash;       /* WALK_PARENT: the path ended in one */

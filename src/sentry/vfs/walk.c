@@ -310,7 +310,11 @@ static int walk_begin(struct walk_state *w, const char *path)
 	else
 		fs_context_cwd(walk->fs, &start);
 	if (w->flags & (WALK_BENEATH | WALK_IN_ROOT)) {
-		w->root = start;
+		if (!walk->scope.mount) {
+			walk->scope = start;
+			path_get(&walk->scope);
+		}
+		w->root = walk->scope;
 		path_get(&w->root);
 	}
 	w->base = start;
@@ -360,5 +364,6 @@ int walk_task(struct walk *walk, struct task *task, int dirfd, const char *path)
 void walk_end(struct walk *walk)
 {
 	path_put(&walk->start);
+	path_put(&walk->scope);
 	path_put(&walk->path);
 }
