@@ -173,6 +173,7 @@ static int exec_alone(struct task *task)
 		if (t != task)
 			task_interrupt(t);
 	wait_begin(&wait, task);
+	wait_on(&wait, &process->task_gone, POLLIN);
 	while (!r && process->ntasks > 1) {
 		pthread_mutex_unlock(&kernel.tasks_lock);
 		r = wait_sleep_killable(&wait, USEC_INFINITY);

@@ -246,6 +246,8 @@ void task_exit(struct task *task)
 	pthread_mutex_lock(&kernel.tasks_lock);
 	/* Of several that end at the same time the last one to come here has the rest to do */
 	last = ++process->nleaving == process->ntasks;
+	if (last && !process->exiting)
+		process->exit_status = task->end_status; /* not the leader's */
 	pthread_mutex_unlock(&kernel.tasks_lock);
 	if (last) {
 		timer_set_free(process);
@@ -253,8 +255,6 @@ void task_exit(struct task *task)
 			exit_zap(process);
 	}
 	pthread_mutex_lock(&kernel.tasks_lock);
-	if (task->tid == process->pid && !process->exiting)
-		process->exit_status = task->end_status;
 	process->exit_uid = task->cred->uid;
 	signal_task_free(task);
 	process->nleaving--;
