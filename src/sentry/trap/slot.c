@@ -14,8 +14,10 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Nothing wakes a futex's waiter when the other side is killed: look now and then. */
-#define TRAP_SLOT_LOOK (200 * 1000 * 1000L)
+/* Nothing wakes a futex's waiter when the other side is killed: look after a while, and then ever
+ * more seldom. */
+#define TRAP_SLOT_LOOK_FIRST (1000 * 1000L)
+#define TRAP_SLOT_LOOK_LAST  (256 * TRAP_SLOT_LOOK_FIRST)
 
 static long trap_slot_futex(uint32_t *word, int op, uint32_t value, const struct timespec *timeout)
 {
@@ -25,14 +27,19 @@ static long trap_slot_futex(uint32_t *word, int op, uint32_t value, const struct
 int trap_slot_receive(struct trap_thread *thread, uint64_t args[6])
 {
 	struct trap_slot *slot = thread->slot;
-	const struct timespec look = { .tv_nsec = TRAP_SLOT_LOOK };
+	struct timespec look = { .tv_nsec = TRAP_SLOT_LOOK_FIRST };
 	uint32_t state;
 
-	while ((state = __atomic_load_n(&slot->state, __ATOMIC_ACQUIRE)) != TRAP_SLOT_EVENT)
-		if (trap_slot_futex(&slot->state, FUTEX_WAIT, state, &look) < 0 &&
-		    errno == ETIMEDOUT && trap_stub_dead(thread->stub))
+	while ((state = __atomic_load_n(&slot->state, __ATOMIC_ACQUIRE)) != TRAP_SLOT_EVENT) {
+		if (trap_slot_futex(&slot->state, FUTEX_WAIT, state, &look) >= 0 ||
+		    errno != ETIMEDOUT)
+			continue;
+		if (trap_stub_dead(thread->stub))
 			return -ESRCH;
-	if (thread->stub->dead)
+		if (look.tv_nsec < TRAP_SLOT_LOOK_LAST)
+			look.tv_nsec *= 2;
+	}
+	if (atomic_load(&thread->stub->dead))
 		return -ESRCH;
 	for (int i = 0; i < 6; i++)
 		args[i] = __atomic_load_n(&slot->args[i], __ATOMIC_RELAXED);
