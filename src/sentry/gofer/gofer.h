@@ -103,7 +103,7 @@ struct gofer_config {
 	const struct gofer_tree *trees; /* numbered from 0 on, as in hostfs_new() */
 	size_t ntrees;
 	int ports_fd;	/* directory with vsock.sock_<port> and guest_<port>; -1: no ports; borrowed */
-	int log_fd;	/* -1: stderr */
+	int log_fd;	/* where the log's sink writes; -1: stderr */
 };
 
 /**

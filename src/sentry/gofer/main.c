@@ -190,7 +190,7 @@ void gofer_main(const struct gofer_config *config, const int *trees, int socket)
 	memcpy(keep, trees, config->ntrees * sizeof(*trees));
 	nkeep = config->ntrees;
 	keep[nkeep++] = config->ports_fd;
-	keep[nkeep++] = config->log_fd;
+	keep[nkeep++] = config->log_fd >= 0 ? config->log_fd : STDERR_FILENO;
 	keep[nkeep++] = socket;
 	if (main_jail(keep, nkeep, socket, &err) < 0) {
 		log_error("%s", err.message);

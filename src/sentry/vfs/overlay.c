@@ -48,6 +48,7 @@ static void overlay_unpin(struct overlay *fs)
 		struct overlay_inode *o = fs->pinned;
 
 		fs->pinned = o->pinned_next;
+		overlay_unstash(o, NULL, NULL);
 		inode_put(&o->inode);
 	}
 }

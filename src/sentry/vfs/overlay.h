@@ -30,6 +30,7 @@ struct overlay_inode {
 	int links;		      /* fs->lock: names won or lost since it was only lower */
 	bool gone;		      /* fs->lock: a removed directory */
 	struct overlay_inode *pinned_next; /* fs->lock */
+	char *stash;		      /* tree lock; owned: its last name in the upper layer */
 	unsigned lower_users;	      /* inode.lock: open files that read the lower layer */
 	struct file *keep;	      /* inode.lock: of the upper, for mappings of such files */
 };
@@ -128,6 +129,13 @@ int overlay_rmdir(struct inode *dir, const char *name, struct inode *victim);
 int overlay_rename(struct inode *old_dir, const char *old_name, struct inode *new_dir,
 		   const char *new_name, unsigned flags);
 int overlay_setattr(struct inode *inode, const struct inode_attr *attr);
+/* overlay_stash() - @o, which is about to lose @name in the upper directory @dir, has further names in a
+ * lower layer: it moves to a name that nobody sees. Return: 1, 0: there is no need, or negative errno */
+int overlay_stash(struct overlay_inode *o, struct inode *dir, const char *name);
+/* overlay_unstash() - Back to @name, or, NULL, away with it */
+void overlay_unstash(struct overlay_inode *o, struct inode *dir, const char *name);
+/* overlay_is_stash() - Whether @name in @dir, of the upper layer, is such a name */
+bool overlay_is_stash(const struct overlay *fs, const struct inode *dir, const char *name);
 /* overlay_below() - Whether a lower layer has @name in @dir. Return: 0, 1 or negative errno */
 int overlay_below(struct overlay_inode *dir, const char *name);
 /* overlay_lost() - @o has lost the name */

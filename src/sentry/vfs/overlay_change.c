@@ -50,11 +50,65 @@ void overlay_lost(struct overlay_inode *o, struct overlay_inode *dir, const char
 	if (named)
 		overlay_inode_place(o, NULL, NULL);
 	overlay_refresh(&o->inode);
+	if (o->stash && !o->inode.attr.st_nlink)
+		overlay_unstash(o, NULL, NULL);
 }
+
+#define OVERLAY_WORK "#overlay."
 
 void overlay_work_name(char name[32])
 {
-	snprintf(name, 32, "#overlay.%llx", (unsigned long long)inode_next_ino());
+	snprintf(name, 32, OVERLAY_WORK "%llx", (unsigned long long)inode_next_ino());
+}
+
+static struct inode *overlay_stash_dir(const struct overlay *fs)
+{
+	return fs->upper.dentry->inode;
+}
+
+bool overlay_is_stash(const struct overlay *fs, const struct inode *dir, const char *name)
+{
+	return fs->upper.dentry && dir == overlay_stash_dir(fs) &&
+	       strncmp(name, OVERLAY_WORK, strlen(OVERLAY_WORK)) == 0;
+}
+
+int overlay_stash(struct overlay_inode *o, struct inode *dir, const char *name)
+{
+	struct inode *upper = overlay_upper(o);
+	char work[32], *copy;
+	int r;
+
+	if (!upper || !o->nlower || S_ISDIR(upper->attr.st_mode) || o->stash)
+		return 0;
+	if (upper->ops->refresh)
+		upper->ops->refresh(upper);
+	if (upper->attr.st_nlink > 1 || (long)o->lower[0]->attr.st_nlink + o->links <= 1)
+		return 0;
+	overlay_work_name(work);
+	copy = strdup(work);
+	if (!copy)
+		return -ENOMEM;
+	r = layer_rename(dir, name, overlay_stash_dir(overlay_super(o)), work, 0);
+	if (r < 0) {
+		free(copy);
+		return r;
+	}
+	o->stash = copy;
+	return 1;
+}
+
+void overlay_unstash(struct overlay_inode *o, struct inode *dir, const char *name)
+{
+	struct inode *stash = overlay_stash_dir(overlay_super(o));
+
+	if (!o->stash)
+		return;
+	if (name)
+		layer_rename(stash, o->stash, dir, name, 0);
+	else
+		layer_remove(stash, o->stash, overlay_upper(o));
+	free(o->stash);
+	o->stash = NULL;
 }
 
 /* A whiteout at @name in @upper goes. Return: 1 there was one, 0 or negative errno */
@@ -136,6 +190,8 @@ int overlay_link(struct inode *dir, const char *name, struct inode *target)
 	if (covered < 0)
 		return covered;
 	r = layer_link(upper, name, overlay_upper(o));
+	if (r == 0)
+		overlay_unstash(o, NULL, NULL);
 	if (r < 0) {
 		if (covered)
 			layer_whiteout(upper, name);
@@ -190,8 +246,25 @@ static int overlay_replace(struct inode *upper, const char *name, struct inode *
 	return r;
 }
 
+/* What the upper layer has at @name goes. */
+static int overlay_hide_upper(struct overlay_inode *victim, struct inode *upper, const char *name,
+			      struct inode *inode, bool below)
+{
+	int r = overlay_stash(victim, upper, name);
+
+	if (r < 0)
+		return r;
+	if (!r)
+		return below ? overlay_replace(upper, name, inode) :
+			       layer_remove(upper, name, inode);
+	r = below ? layer_whiteout(upper, name) : 0;
+	if (r < 0)
+		overlay_unstash(victim, upper, name);
+	return r;
+}
+
 /* The name of @d is there no more, in no layer. */
-static int overlay_hide(struct overlay_inode *d, const char *name)
+static int overlay_hide(struct overlay_inode *d, const char *name, struct overlay_inode *victim)
 {
 	int below = overlay_below(d, name), r;
 	struct inode *upper, *inode = NULL;
@@ -210,14 +283,14 @@ static int overlay_hide(struct overlay_inode *d, const char *name)
 	if (S_ISDIR(inode->attr.st_mode))
 		r = overlay_clear(inode);
 	if (r == 0)
-		r = below ? overlay_replace(upper, name, inode) : layer_remove(upper, name, inode);
+		r = overlay_hide_upper(victim, upper, name, inode, below);
 	inode_put(inode);
 	return r;
 }
 
 int overlay_unlink(struct inode *dir, const char *name, struct inode *victim)
 {
-	int r = overlay_hide(overlay_of(dir), name);
+	int r = overlay_hide(overlay_of(dir), name, overlay_of(victim));
 
 	if (r < 0)
 		return r;

@@ -199,6 +199,7 @@ void overlay_inode_free(struct inode *inode)
 		file_put(o->keep);
 		overlay_put_layers(overlay_upper(o), o->lower, o->nlower);
 		free(o->name);
+		free(o->stash);
 		inode_fini(&o->inode);
 		free(o);
 		o = parent && atomic_fetch_sub(&parent->inode.refs, 1) == 1 ? parent : NULL;
@@ -276,8 +277,10 @@ static void overlay_found_add(struct overlay_found *f, struct inode *inode, bool
 static int overlay_search(struct overlay_inode *dir, const char *name, struct overlay_found *f)
 {
 	struct inode *upper = overlay_upper(dir), *inode;
-	int r = upper ? layer_lookup(upper, name, &inode) : -ENOENT;
+	int r = -ENOENT;
 
+	if (upper && !overlay_is_stash(overlay_super(dir), upper, name))
+		r = layer_lookup(upper, name, &inode);
 	if (r == 0)
 		overlay_found_add(f, inode, true);
 	else if (r != -ENOENT)

@@ -157,7 +157,8 @@ static int overlay_list_emit(struct dir_sink *sink, const char *name, size_t len
 	list->names[list->len + len] = '\0';
 	list->entries[list->n] = (struct overlay_entry){
 		.ino = ino, .name = (uint32_t)list->len, .len = (uint16_t)len, .type = type,
-		.hidden = overlay_list_is_hidden(c->dir, list->names + list->len, type),
+		.hidden = (c->fs && overlay_is_stash(c->fs, c->dir, list->names + list->len)) ||
+			  overlay_list_is_hidden(c->dir, list->names + list->len, type),
 	};
 	list->len += len + 1;
 	*slot = (uint32_t)++list->n;

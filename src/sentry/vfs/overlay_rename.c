@@ -79,7 +79,8 @@ static int overlay_move_exchange(struct overlay_move *m)
 }
 
 /* What the upper layer has at the new name must let itself be replaced: a directory is emptied of
- * whiteouts, a whiteout makes place for a directory. *@uncovered: it did */
+ * whiteouts, a whiteout makes place for a directory (*@uncovered: it did), a file that is needed by
+ * other names is put aside. */
 static int overlay_move_make_place(struct overlay_move *m, bool *uncovered)
 {
 	struct inode *upper = overlay_upper(m->new_dir), *there;
@@ -92,6 +93,9 @@ static int overlay_move_make_place(struct overlay_move *m, bool *uncovered)
 	} else if (overlay_is_whiteout(there) && S_ISDIR(m->from->inode.attr.st_mode)) {
 		r = layer_remove(upper, m->new_name, there);
 		*uncovered = r == 0;
+	} else if (m->to && overlay_upper(m->to) == there) {
+		r = overlay_stash(m->to, upper, m->new_name);
+		r = r < 0 ? r : 0;
 	}
 	inode_put(there);
 	return r;
@@ -125,6 +129,8 @@ static int overlay_move_over(struct overlay_move *m)
 	if (r < 0) {
 		if (uncovered)
 			layer_whiteout(to, m->new_name);
+		if (m->to)
+			overlay_unstash(m->to, to, m->new_name);
 		if (m->old_below)
 			overlay_move_drop(from, work);
 		return r;
