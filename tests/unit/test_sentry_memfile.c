@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The memory file: references, reuse, what goes back to the host, who may still look. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "sentry/kernel.h"
+#include "sentry/mm/copy.h"
+#include "sentry/mm/memfile.h"
+
+static struct memfile *mf;
+
+static int setup(void **state)
+{
+	(void)state;
+	assert_int_equal(memfile_new(0, &mf, NULL), 0);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct memfile_usage usage;
+
+	(void)state;
+	memfile_usage(mf, &usage);
+	assert_int_equal(usage.allocated, 0);
+	memfile_free(mf);
+	return 0;
+}
+
+static uint64_t resident(void)
+{
+	struct memfile_usage usage;
+
+	memfile_usage(mf, &usage);
+	return usage.resident;
+}
+
+static uint64_t alloc(uint64_t pages)
+{
+	uint64_t offset;
+
+	assert_int_equal(memfile_alloc(mf, pages * PAGE_SIZE, &offset), 0);
+	return offset;
+}
+
+static void put(uint64_t offset, uint64_t pages)
+{
+	memfile_put(mf, offset, pages * PAGE_SIZE);
+}
+
+static bool all_are(uint64_t offset, uint64_t pages, uint8_t value)
+{
+	const uint8_t *p = memfile_ptr(mf, offset);
+
+	for (uint64_t i = 0; i < pages * PAGE_SIZE; i++) {
+		if (p[i] != value)
+			return false;
+	}
+	return true;
+}
+
+static void test_zeroed_again(void **state)
+{
+	(void)state;
+	for (uint64_t pages = 1; pages < 40; pages++) {
+		uint64_t offset = alloc(pages);
+
+		assert_true(all_are(offset, pages, 0));
+		memset(memfile_ptr(mf, offset), 0xaa, pages * PAGE_SIZE);
+		put(offset, pages);
+	}
+}
+
+static void test_given_back(void **state)
+{
+	uint64_t before = resident();
+	uint64_t offset = alloc(4096);
+
+	(void)state;
+	memset(memfile_ptr(mf, offset), 1, 4096 * PAGE_SIZE);
+	assert_true(resident() >= before + 4096 * PAGE_SIZE);
+	put(offset, 4096);
+	assert_true(resident() <= before + 512 * PAGE_SIZE);
+}
+
+/* Single pages are kept, but not without bound. */
+static void test_pages_given_back(void **state)
+{
+	uint64_t pages[2000];
+	uint64_t before = resident();
+
+	(void)state;
+	for (size_t i = 0; i < 2000; i++) {
+		pages[i] = alloc(1);
+		memset(memfile_ptr(mf, pages[i]), 2, PAGE_SIZE);
+	}
+	for (size_t i = 0; i < 2000; i += 2)
+		put(pages[i], 1);
+	for (size_t i = 1; i < 2000; i += 2)
+		put(pages[i], 1);
+	assert_true(resident() <= before + 256 * PAGE_SIZE);
+}
+
+static void test_references(void **state)
+{
+	uint64_t offset = alloc(8);
+
+	(void)state;
+	assert_false(memfile_shared(mf, offset));
+	memfile_get(mf, offset + 2 * PAGE_SIZE, 4 * PAGE_SIZE);
+	assert_false(memfile_shared(mf, offset + PAGE_SIZE));
+	assert_true(memfile_shared(mf, offset + 2 * PAGE_SIZE));
+	assert_true(memfile_shared(mf, offset + 5 * PAGE_SIZE));
+	assert_false(memfile_shared(mf, offset + 6 * PAGE_SIZE));
+	memset(memfile_ptr(mf, offset), 3, 8 * PAGE_SIZE);
+	put(offset, 8);
+	assert_true(all_are(offset + 2 * PAGE_SIZE, 4, 3));
+	put(offset + 2 * PAGE_SIZE, 4);
+}
+
+/* While somebody may look, nothing is used again; afterwards everything is. */
+static void test_sections(void **state)
+{
+	uint64_t offset = alloc(3);
+
+	(void)state;
+	memset(memfile_ptr(mf, offset), 4, 3 * PAGE_SIZE);
+	memfile_enter(mf);
+	memfile_enter(mf);
+	put(offset, 3);
+	for (int i = 0; i < 100; i++) {
+		uint64_t other = alloc(3);
+
+		assert_true(other + 3 * PAGE_SIZE <= offset || other >= offset + 3 * PAGE_SIZE);
+		memset(memfile_ptr(mf, other), 5, 3 * PAGE_SIZE);
+		put(other, 3);
+	}
+	memfile_leave(mf);
+	assert_true(all_are(offset, 3, 4));
+	memfile_leave(mf);
+	assert_true(resident() <= 256 * PAGE_SIZE);
+	put(alloc(1), 1);
+}
+
+static void test_zero(void **state)
+{
+	uint64_t offset = alloc(1024);
+
+	(void)state;
+	memset(memfile_ptr(mf, offset), 6, 1024 * PAGE_SIZE);
+	memfile_zero(mf, offset + PAGE_SIZE, 1022 * PAGE_SIZE);
+	assert_true(resident() < 300 * PAGE_SIZE);
+	assert_true(all_are(offset, 1, 6));
+	assert_true(all_are(offset + 1023 * PAGE_SIZE, 1, 6));
+	assert_true(all_are(offset + PAGE_SIZE, 3, 0));
+	put(offset, 1024);
+}
+
+static void test_limit(void **state)
+{
+	struct memfile *small;
+	uint64_t offset;
+
+	(void)state;
+	assert_int_equal(memfile_new(0, &small, NULL), 0);
+	assert_int_equal(memfile_alloc(small, UINT64_C(1) << 40, &offset), -ENOMEM);
+	assert_int_equal(memfile_alloc(small, PAGE_SIZE, &offset), 0);
+	memfile_put(small, offset, PAGE_SIZE);
+	memfile_free(small);
+}
+
+/* Runs of all sizes come and go; each has its own content, and nobody else's. */
+static void test_random(void **state)
+{
+	struct run {
+		uint64_t offset, pages;
+	} runs[200] = { { 0, 0 } };
+
+	(void)state;
+	srand(11);
+	for (unsigned i = 0; i < 20000; i++) {
+		struct run *r = &runs[rand() % 200];
+
+		if (r->pages) {
+			uint8_t value = (uint8_t)(r - runs);
+
+			for (uint64_t n = 0; n < r->pages; n++) {
+				uint8_t *p = memfile_ptr(mf, r->offset + n * PAGE_SIZE);
+
+				assert_true(p[0] == value && p[PAGE_SIZE - 1] == value);
+			}
+			put(r->offset, r->pages);
+			r->pages = 0;
+			continue;
+		}
+		r->pages = 1 + (uint64_t)rand() % (rand() % 10 ? 6 : rand() % 10 ? 200 : 1500);
+		r->offset = alloc(r->pages);
+		for (uint64_t n = 0; n < r->pages; n++) {
+			uint8_t *p = memfile_ptr(mf, r->offset + n * PAGE_SIZE);
+
+			assert_true(p[0] == 0 && p[PAGE_SIZE - 1] == 0);
+			p[0] = p[PAGE_SIZE - 1] = (uint8_t)(r - runs);
+		}
+	}
+	for (size_t i = 0; i < 200; i++) {
+		if (runs[i].pages)
+			put(runs[i].offset, runs[i].pages);
+	}
+	assert_true(resident() <= 256 * PAGE_SIZE);
+}
+
+/* A file of the host that lost its end. The harness has put a handler of its own. */
+static void test_copy_survives(void **state)
+{
+	int fd = memfd_create("short", MFD_CLOEXEC);
+	char buf[3 * PAGE_SIZE];
+	char *map;
+
+	(void)state;
+	assert_int_equal(copy_init(), 0);
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, PAGE_SIZE), 0);
+	map = mmap(NULL, 3 * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_true(map != MAP_FAILED);
+	assert_int_equal(copy_bytes(buf, map, sizeof(buf)), 2 * PAGE_SIZE);
+	assert_int_equal(copy_bytes(map + 100, buf, sizeof(buf) - 100), 2 * PAGE_SIZE);
+	assert_int_equal(copy_zeros(map, sizeof(buf)), 2 * PAGE_SIZE);
+	assert_int_equal(copy_zeros(map, PAGE_SIZE), 0);
+	munmap(map, 3 * PAGE_SIZE);
+	close(fd);
+}
+
+static void test_window(void **state)
+{
+	int fd = memfd_create("word", MFD_CLOEXEC);
+	struct copy_window *w;
+	struct copy_window *w2;
+
+	(void)state;
+	assert_int_equal(copy_init(), 0);
+	assert_int_equal(ftruncate(fd, 2 * PAGE_SIZE), 0);
+	assert_int_equal(copy_window_open(fd, PAGE_SIZE, PROT_READ | PROT_WRITE, &w), 0);
+	assert_int_equal(copy_window_open(fd, 0, PROT_READ | PROT_WRITE, &w2), 0);
+	*(volatile uint32_t *)w->page = 5;
+	assert_int_equal(*(volatile uint32_t *)w->page, 5);
+	assert_int_equal(ftruncate(fd, 0), 0);
+	assert_int_equal(*(volatile uint32_t *)w->page, 0);
+	*(volatile uint32_t *)w2->page = 7;
+	assert_int_equal(*(volatile uint32_t *)w2->page, 7);
+	copy_window_close(w);
+	copy_window_close(w2);
+	close(fd);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_zeroed_again),
+		cmocka_unit_test(test_given_back),
+		cmocka_unit_test(test_pages_given_back),
+		cmocka_unit_test(test_references),
+		cmocka_unit_test(test_sections),
+		cmocka_unit_test(test_zero),
+		cmocka_unit_test(test_limit),
+		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_copy_survives),
+		cmocka_unit_test(test_window),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
