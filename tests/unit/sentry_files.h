@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "sentry/control/container.h"
 #include "sentry/task/task.h"
 #include "sentry/vfs/anon.h"
 #include "sentry/vfs/file.h"
@@ -26,6 +27,7 @@ static inline struct task *files_task_begin(void)
 	struct task *task = calloc(1, sizeof(*task));
 
 	task->process = calloc(1, sizeof(*task->process));
+	task->process->container = calloc(1, sizeof(*task->process->container));
 	task->cred = calloc(1, sizeof(*task->cred));
 	task->host = pthread_self();
 	task->host_tid = (pid_t)syscall(SYS_gettid);
@@ -40,6 +42,7 @@ static inline struct task *files_task_begin(void)
 static inline void files_task_end(void)
 {
 	free(task_current->cred);
+	free(task_current->process->container);
 	free(task_current->process);
 	free(task_current);
 	task_current = NULL;
