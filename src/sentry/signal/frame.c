@@ -275,10 +275,11 @@ long signal_return(struct task *task)
 	if (user_read(task->mm, &f, at, sizeof(f)) < 0)
 		return frame_bad(task);
 	signal_mask_set(task, f.mask);
+	/* By the handler's stack pointer, as Linux does since 6.12: on the stack it stays as it is. */
+	(void)signal_stack_set(task, task->regs.rsp, f.stack.addr, f.stack.size, f.stack.flags);
 	frame_take_regs(&f, &task->regs);
 	task->regs_changed = true;
 	if (frame_restore_fp(task, f.fpstate) < 0)
 		return frame_bad(task);
-	(void)signal_stack_set(task, f.rsp, f.stack.addr, f.stack.size, f.stack.flags);
 	return (long)f.rax;
 }

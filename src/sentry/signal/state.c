@@ -82,6 +82,8 @@ void signal_task_free(struct task *task)
 
 	signal_queue_flush(&task->signals.pending, &process->container->nsignals, UINT64_MAX);
 	signal_retarget(task, ~task->signals.mask);
+	if (process->exiting) /* and so not stopped any more */
+		process->signals.stop_wanted = process->signals.stopped = false;
 	signal_stop_check(process, task);
 }
 

@@ -159,6 +159,8 @@ static long ioctl_flush(struct tty_file *tf, struct task *task, uint32_t cmd, ui
 	pthread_mutex_lock(&tty->lock);
 	if (tf->master ? in : out)
 		ldisc_flush_output(&tty->ldisc);
+	if (tf->master && in)
+		ring_clear(&tty->ldisc.out);
 	if (tf->master ? out : in) {
 		ring_clear(&tty->backlog);
 		if (!tf->master)

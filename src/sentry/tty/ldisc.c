@@ -50,10 +50,14 @@ void ldisc_flush_input(struct ldisc *l)
 
 void ldisc_flush_output(struct ldisc *l)
 {
+	ring_cut(&l->out, LDISC_FAR);
 	if (l->held.len)
 		l->column = l->held_column;
 	ring_clear(&l->held);
-	ring_clear(&l->out);
+	if (l->together && l->together_from <= l->out.len) {
+		l->column = l->together_column;
+		ring_cut(&l->out, l->together_from);
+	}
 }
 
 void ldisc_stop(struct ldisc *l)

@@ -21,6 +21,7 @@
 #define LDISC_CC     19
 #define LDISC_INPUT  4096 /* the longest line is one less, and its end */
 #define LDISC_OUTPUT 8192 /* what writers may leave for the master */
+#define LDISC_FAR    4095 /* of which a flush does not reach */
 #define LDISC_ECHO   4096 /* what echo may leave on top */
 
 /* struct termios2 of the x86-64 interface */
@@ -46,6 +47,10 @@ struct ldisc {
 	bool suspended;	   /* by TCOOFF: VSTART does not help */
 	unsigned column;   /* of output */
 	unsigned held_column;
+	/* What is echoed of bytes that came together is shown together, unless a signal takes it away */
+	bool together;
+	size_t together_from;
+	unsigned together_column;
 	unsigned canon_column; /* where the line that is being typed began */
 };
 
@@ -69,6 +74,7 @@ size_t ldisc_room(const struct ldisc *l);
 
 void ldisc_set_termios(struct ldisc *l, const struct ldisc_termios *new);
 void ldisc_flush_input(struct ldisc *l);
+/* ldisc_flush_output() - But for what is on the master's side of the line already */
 void ldisc_flush_output(struct ldisc *l);
 void ldisc_stop(struct ldisc *l);
 /* ldisc_start() - Undo VSTOP; not TCOOFF */

@@ -400,7 +400,13 @@ size_t ldisc_receive(struct ldisc *l, const uint8_t *data, size_t len, int *sig)
 		l->in = malloc(LDISC_INPUT);
 	if (!l->in)
 		return 0;
+	if (!l->together) {
+		l->together_from = l->out.len;
+		l->together_column = l->held.len ? l->held_column : l->column;
+	}
+	l->together = true;
 	while (n < len && !*sig && ldisc_make_room(l))
 		ldisc_receive_char(l, data[n++], sig);
+	l->together = *sig && n < len;
 	return n;
 }

@@ -66,6 +66,12 @@ void ring_drop(struct ring *ring, size_t len)
 	ring->first = ring->len ? (ring->first + len) % ring->cap : 0;
 }
 
+void ring_cut(struct ring *ring, size_t len)
+{
+	if (len < ring->len)
+		ring->len = len;
+}
+
 void ring_clear(struct ring *ring)
 {
 	ring->first = 0;

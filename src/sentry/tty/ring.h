@@ -19,7 +19,8 @@ struct ring {
 int ring_put(struct ring *ring, const void *data, size_t len);
 /* ring_peek() - The oldest bytes as far as they lie together. Return: how many */
 size_t ring_peek(const struct ring *ring, const uint8_t **data);
-void ring_drop(struct ring *ring, size_t len);
+void ring_drop(struct ring *ring, size_t len); /* the oldest */
+void ring_cut(struct ring *ring, size_t len);  /* to the oldest so many */
 void ring_clear(struct ring *ring);
 void ring_free(struct ring *ring);
 

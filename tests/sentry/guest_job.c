@@ -1,0 +1,705 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Signals between processes: interrupted calls, stopping and continuing, default actions, terminals
+ * and who may use them. */
+#include <fcntl.h>
+#include <poll.h>
+#include <pty.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/select.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <termios.h>
+#include <linux/futex.h>
+#include <time.h>
+
+#include "guest.h"
+
+/* --- calls that a signal interrupts; the third one lets them end --- */
+
+static volatile sig_atomic_t alarms;
+static int ends[2];
+
+static void alarm_handler(int sig)
+{
+	(void)sig;
+	if (++alarms == 3 && write(ends[1], "x", 1) < 0)
+		_exit(9);
+}
+
+static void alarms_start(int flags)
+{
+	struct itimerval timer = { .it_value = { 0, 20000 }, .it_interval = { 0, 20000 } };
+	struct sigaction sa = { .sa_handler = alarm_handler, .sa_flags = flags };
+
+	alarms = 0;
+	sigaction(SIGALRM, &sa, NULL);
+	setitimer(ITIMER_REAL, &timer, NULL);
+}
+
+static void alarms_stop(void)
+{
+	struct itimerval none = { 0 };
+
+	setitimer(ITIMER_REAL, &none, NULL);
+}
+
+static long call_read(void)
+{
+	char c;
+
+	return read(ends[0], &c, 1);
+}
+
+static long call_poll(void)
+{
+	struct pollfd fd = { .fd = ends[0], .events = POLLIN };
+
+	return poll(&fd, 1, -1);
+}
+
+static long call_ppoll(void)
+{
+	struct pollfd fd = { .fd = ends[0], .events = POLLIN };
+	sigset_t none;
+
+	sigemptyset(&none);
+	return ppoll(&fd, 1, NULL, &none);
+}
+
+static long call_select(void)
+{
+	fd_set set;
+
+	FD_ZERO(&set);
+	FD_SET(ends[0], &set);
+	return select(ends[0] + 1, &set, NULL, NULL, NULL);
+}
+
+static long call_epoll(void)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+	int fd = epoll_create1(EPOLL_CLOEXEC);
+	long r;
+
+	epoll_ctl(fd, EPOLL_CTL_ADD, ends[0], &event);
+	r = epoll_wait(fd, &event, 1, -1);
+	close(fd);
+	return r;
+}
+
+static long call_nanosleep(void)
+{
+	struct timespec time = { .tv_nsec = 100000000 }, left;
+	long r = nanosleep(&time, &left);
+
+	if (r < 0 && (left.tv_sec || left.tv_nsec == 0 || left.tv_nsec >= 100000000))
+		printf("rest is wrong ");
+	return r;
+}
+
+static long call_futex(void)
+{
+	static uint32_t word;
+
+	return syscall(SYS_futex, &word, FUTEX_WAIT, 0, NULL);
+}
+
+static long call_futex_timeout(void)
+{
+	static uint32_t word;
+	struct timespec time = { .tv_nsec = 100000000 };
+
+	return syscall(SYS_futex, &word, FUTEX_WAIT, 0, &time);
+}
+
+static long call_wait(void)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		usleep(100000);
+		_exit(0);
+	}
+	return waitpid(pid, NULL, 0) == pid ? 1 : -1;
+}
+
+static long call_accept(void)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	struct sockaddr addr = { .sa_family = AF_UNIX };
+	struct timeval time = { .tv_sec = 5 };
+	long r;
+
+	bind(fd, &addr, sizeof(addr.sa_family));
+	listen(fd, 1);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof(time));
+	r = accept(fd, NULL, NULL);
+	close(fd);
+	return r;
+}
+
+static long call_recv(void)
+{
+	int pair[2];
+	char c;
+	long r;
+
+	socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
+	ends[1] = pair[1];
+	r = recv(pair[0], &c, 1, 0);
+	close(pair[0]);
+	close(pair[1]);
+	return r;
+}
+
+static long call_flock(void)
+{
+	int one = open("/tmp/guest_job.lock", O_CREAT | O_RDWR, 0600), r;
+	int two = open("/tmp/guest_job.lock", O_RDWR);
+	struct flock lock = { .l_type = F_WRLCK };
+
+	fcntl(one, F_OFD_SETLK, &lock);
+	r = fcntl(two, F_OFD_SETLKW, &lock);
+	close(one);
+	close(two);
+	unlink("/tmp/guest_job.lock");
+	return r;
+}
+
+static const struct {
+	const char *name;
+	long (*fn)(void);
+	int endless; /* with SA_RESTART */
+} interrupted[] = {
+	{ "read", call_read, 0 },
+	{ "poll", call_poll, 0 },
+	{ "ppoll", call_ppoll, 0 },
+	{ "select", call_select, 0 },
+	{ "epoll_wait", call_epoll, 0 },
+	{ "nanosleep", call_nanosleep, 0 },
+	{ "futex", call_futex, 1 },
+	{ "futex, time", call_futex_timeout, 0 },
+	{ "waitpid", call_wait, 0 },
+	{ "accept", call_accept, 0 },
+	{ "recv", call_recv, 0 },
+	{ "lock", call_flock, 1 },
+};
+
+static void interrupts(void)
+{
+	for (size_t i = 0; i < COUNT(interrupted); i++) {
+		for (int restart = 0; restart < 2; restart++) {
+			long r;
+
+			if (restart && interrupted[i].endless)
+				continue;
+			if (pipe(ends) < 0)
+				return;
+			alarms_start(restart ? SA_RESTART : 0);
+			r = interrupted[i].fn();
+			alarms_stop();
+			printf("%s, %s: %ld %s\n", interrupted[i].name, restart ? "again" : "once",
+			       r < 0 ? -1 : r, guest_answer(r));
+			close(ends[0]);
+			close(ends[1]);
+		}
+	}
+}
+
+/* --- a stop in the middle of a call: no handler runs, most calls do not notice --- */
+
+static void stop_child(long (*fn)(void))
+{
+	long r = fn();
+
+	printf("%ld %s\n", r, guest_answer(r));
+	fflush(stdout);
+	_exit(0);
+}
+
+static void stops_in_calls(void)
+{
+	for (size_t i = 0; i < COUNT(interrupted); i++) {
+		int status;
+		pid_t pid;
+
+		if (interrupted[i].endless)
+			continue;
+		if (pipe(ends) < 0)
+			return;
+		printf("%s: ", interrupted[i].name);
+		fflush(stdout);
+		pid = fork();
+		if (pid == 0)
+			stop_child(interrupted[i].fn);
+		usleep(30000);
+		kill(pid, SIGSTOP);
+		waitpid(pid, &status, WUNTRACED);
+		kill(pid, SIGCONT);
+		usleep(30000);
+		if (interrupted[i].fn == call_recv)
+			kill(pid, SIGKILL);
+		if (write(ends[1], "x", 1) < 0)
+			_exit(9);
+		waitpid(pid, &status, 0);
+		guest_show_status("then", status);
+		close(ends[0]);
+		close(ends[1]);
+	}
+}
+
+/* --- job control --- */
+
+static volatile sig_atomic_t nchild;
+static volatile int child_codes[8], child_status[8];
+
+static void child_handler(int sig, siginfo_t *info, void *context)
+{
+	(void)sig;
+	(void)context;
+	if (nchild < 8) {
+		child_codes[nchild] = info->si_code;
+		child_status[nchild++] = info->si_status;
+	}
+}
+
+static void child_watch(int flags)
+{
+	struct sigaction sa = { .sa_sigaction = child_handler,
+				.sa_flags = SA_SIGINFO | SA_RESTART | flags };
+
+	nchild = 0;
+	sigaction(SIGCHLD, &sa, NULL);
+}
+
+static void child_wait(pid_t pid, int options)
+{
+	int status = 0;
+	pid_t got = waitpid(pid, &status, options);
+
+	if (got != pid)
+		printf("wait: %s\n", guest_answer(got));
+	else
+		guest_show_status("child", status);
+}
+
+static void count_signal(int sig)
+{
+	static int n;
+
+	if (sig == SIGUSR2)
+		_exit(n);
+	n++;
+}
+
+static void show_signal(int sig)
+{
+	char text[32];
+	int n = snprintf(text, sizeof(text), "got %s\n", sigabbrev_np(sig));
+
+	if (write(STDOUT_FILENO, text, (size_t)n) < 0)
+		_exit(9);
+	if (sig == SIGHUP)
+		_exit(7);
+}
+
+static void stop_and_continue(int flags)
+{
+	pid_t pid;
+
+	child_watch(flags);
+	pid = fork();
+	if (pid == 0) {
+		signal(SIGUSR1, count_signal);
+		signal(SIGUSR2, count_signal);
+		for (;;)
+			pause();
+	}
+	usleep(20000);
+	kill(pid, SIGSTOP);
+	child_wait(pid, WUNTRACED);
+	kill(pid, SIGUSR1); /* waits for the continuation */
+	usleep(20000);
+	printf("nothing more: %d\n", waitpid(pid, NULL, WUNTRACED | WNOHANG | WCONTINUED));
+	kill(pid, SIGCONT);
+	child_wait(pid, WCONTINUED);
+	usleep(20000);
+	kill(pid, SIGUSR2);
+	child_wait(pid, 0);
+	for (int i = 0; i < nchild; i++)
+		printf("SIGCHLD code %d status %d\n", child_codes[i], child_status[i]);
+}
+
+static void stops(void)
+{
+	pid_t pid;
+
+	stop_and_continue(0);
+	stop_and_continue(SA_NOCLDSTOP);
+	pid = fork();
+	if (pid == 0) {
+		raise(SIGSTOP);
+		_exit(4);
+	}
+	child_wait(pid, WUNTRACED);
+	kill(pid, SIGKILL);
+	child_wait(pid, 0);
+	/* a stop that is pending is taken away by SIGCONT, and the other way round */
+	pid = fork();
+	if (pid == 0) {
+		sigset_t set;
+
+		sigfillset(&set);
+		sigprocmask(SIG_BLOCK, &set, NULL);
+		raise(SIGTSTP);
+		raise(SIGCONT);
+		sigpending(&set);
+		printf("TSTP %d CONT %d\n", sigismember(&set, SIGTSTP), sigismember(&set, SIGCONT));
+		raise(SIGTTIN);
+		sigpending(&set);
+		printf("TTIN %d CONT %d\n", sigismember(&set, SIGTTIN), sigismember(&set, SIGCONT));
+		fflush(stdout);
+		_exit(0);
+	}
+	child_wait(pid, 0);
+}
+
+/* Nobody could continue it: stop signals but SIGSTOP do nothing. */
+static void orphans(void)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		setsid();
+		raise(SIGTSTP);
+		raise(SIGTTIN);
+		raise(SIGTTOU);
+		printf("not stopped\n");
+		raise(SIGSTOP);
+		_exit(0);
+	}
+	child_wait(pid, WUNTRACED);
+	kill(pid, SIGCONT);
+	child_wait(pid, 0);
+}
+
+static void defaults(void)
+{
+	for (int sig = 1; sig <= 64; sig++) {
+		char name[32];
+		pid_t pid;
+		int status;
+
+		if (sig == 32 || sig == 33)
+			continue;
+		pid = fork();
+		if (pid == 0) {
+			setpgid(0, 0);
+			signal(sig, SIG_DFL);
+			raise(sig);
+			_exit(0);
+		}
+		waitpid(pid, &status, WUNTRACED);
+		snprintf(name, sizeof(name), "%d", sig);
+		guest_show_status(name, status & ~0x80);
+		if (WIFSTOPPED(status)) {
+			kill(pid, SIGKILL);
+			waitpid(pid, &status, 0);
+		}
+	}
+}
+
+static void children_unwanted(void)
+{
+	pid_t pid;
+
+	signal(SIGCHLD, SIG_IGN);
+	pid = fork();
+	if (pid == 0)
+		_exit(0);
+	child_wait(pid, 0);
+	child_watch(SA_NOCLDWAIT);
+	pid = fork();
+	if (pid == 0)
+		_exit(0);
+	child_wait(pid, 0);
+}
+
+static void descriptor(void)
+{
+	struct signalfd_siginfo info[2];
+	struct pollfd fd;
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGRTMIN);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	fd.fd = signalfd(-1, &set, SFD_NONBLOCK);
+	fd.events = POLLIN;
+	printf("poll %d\n", poll(&fd, 1, 0));
+	printf("read %s\n", guest_answer(read(fd.fd, info, sizeof(info))));
+	sigqueue(getpid(), SIGRTMIN, (union sigval){ .sival_int = 5 });
+	raise(SIGUSR1);
+	printf("poll %d\n", poll(&fd, 1, 0));
+	printf("read %zd\n", read(fd.fd, info, sizeof(info)));
+	printf("%u code %d, %d code %d value %d\n", info[0].ssi_signo, info[0].ssi_code,
+	       info[1].ssi_signo == (uint32_t)SIGRTMIN, info[1].ssi_code, info[1].ssi_int);
+}
+
+/* --- terminals --- */
+
+static int master, slave;
+
+static void terminal_open(void)
+{
+	struct winsize size = { .ws_row = 24, .ws_col = 80 };
+
+	if (openpty(&master, &slave, NULL, NULL, &size) < 0)
+		printf("openpty: %s\n", strerror(errno));
+}
+
+static void terminal_read(const char *what, int fd)
+{
+	char buf[256];
+	ssize_t n = read(fd, buf, sizeof(buf) - 1);
+
+	printf("%s: %s", what, n < 0 ? strerrorname_np(errno) : "");
+	for (ssize_t i = 0; i < n; i++)
+		printf(buf[i] >= ' ' && buf[i] < 127 ? "%c" : "<%d>", buf[i]);
+	printf("\n");
+}
+
+static void terminal_write(int fd, const char *text)
+{
+	ssize_t n = write(fd, text, strlen(text));
+
+	if (n != (ssize_t)strlen(text))
+		printf("write: %s\n", guest_answer(n));
+}
+
+static void terminal_lines(void)
+{
+	struct termios t;
+	struct winsize size;
+	struct pollfd fd;
+	char name[64];
+	int n;
+
+	terminal_open();
+	printf("name %d tty %d %d\n", ttyname_r(slave, name, sizeof(name)) == 0 &&
+	       strncmp(name, "/dev/pts/", 9) == 0, isatty(slave), isatty(master));
+	ioctl(master, TIOCGWINSZ, &size);
+	printf("%d x %d\n", size.ws_row, size.ws_col);
+	terminal_write(master, "hello\r");
+	terminal_read("line", slave);
+	terminal_read("echo", master);
+	terminal_write(slave, "out\n");
+	terminal_read("output", master);
+	terminal_write(master, "part");
+	fd = (struct pollfd){ .fd = slave, .events = POLLIN | POLLOUT };
+	poll(&fd, 1, 0);
+	printf("poll %x\n", (unsigned)fd.revents);
+	tcgetattr(slave, &t);
+	cfmakeraw(&t);
+	t.c_cc[VMIN] = 2;
+	t.c_cc[VTIME] = 0;
+	tcsetattr(slave, TCSANOW, &t);
+	terminal_read("raw", slave);
+	t.c_cc[VMIN] = 0;
+	t.c_cc[VTIME] = 1;
+	tcsetattr(slave, TCSANOW, &t);
+	terminal_read("time", slave);
+	t.c_cc[VMIN] = 10;
+	tcsetattr(slave, TCSANOW, &t);
+	terminal_write(master, "few");
+	terminal_read("min and time", slave);
+	ioctl(slave, FIONREAD, &n);
+	printf("queued %d\n", n);
+	close(slave);
+	terminal_read("echo", master);
+	terminal_read("hung up", master);
+	fd = (struct pollfd){ .fd = master, .events = POLLIN };
+	poll(&fd, 1, 0);
+	printf("poll %x\n", (unsigned)fd.revents);
+}
+
+static void terminal_closed(void)
+{
+	struct pollfd fd;
+	char c;
+
+	terminal_open();
+	close(master);
+	fd = (struct pollfd){ .fd = slave, .events = POLLIN | POLLOUT };
+	poll(&fd, 1, 0);
+	printf("poll %x read %zd write %s\n", (unsigned)fd.revents, read(slave, &c, 1),
+	       guest_answer(write(slave, "x", 1)));
+}
+
+static void session_child(int ready, int go)
+{
+	char c;
+
+	for (int sig = SIGHUP; sig <= SIGQUIT; sig++)
+		signal(sig, show_signal);
+	signal(SIGWINCH, show_signal);
+	setsid();
+	printf("group without: %s\n", guest_answer(tcgetpgrp(slave)));
+	printf("control: %s\n", guest_answer(ioctl(slave, TIOCSCTTY, 0)));
+	printf("group %d session %d\n", tcgetpgrp(slave) == getpid(), tcgetsid(slave) == getpid());
+	printf("from master %d\n", tcgetpgrp(master) == getpid());
+	close(master);
+	fflush(stdout);
+	if (write(ready, "x", 1) < 0 || read(go, &c, 1) < 0)
+		_exit(9);
+	for (;;)
+		pause();
+}
+
+static void session(void)
+{
+	struct winsize size = { .ws_row = 10, .ws_col = 20 };
+	int ready[2], go[2], status;
+	pid_t pid;
+	char c;
+
+	terminal_open();
+	if (pipe(ready) < 0 || pipe(go) < 0)
+		return;
+	pid = fork();
+	if (pid == 0)
+		session_child(ready[1], go[0]);
+	if (read(ready[0], &c, 1) != 1 || write(go[1], "x", 1) != 1)
+		return;
+	usleep(20000);
+	terminal_write(master, "\003");
+	usleep(20000);
+	terminal_write(master, "\034");
+	usleep(20000);
+	ioctl(master, TIOCSWINSZ, &size);
+	ioctl(master, TIOCSWINSZ, &size);
+	usleep(20000);
+	terminal_read("echo", master);
+	close(slave);
+	close(master);
+	waitpid(pid, &status, 0);
+	guest_show_status("session", status);
+}
+
+static void background(bool ignored)
+{
+	char c;
+
+	setpgid(0, 0);
+	if (ignored)
+		signal(SIGTTIN, SIG_IGN);
+	printf("background read: %s\n", guest_answer(read(slave, &c, 1)));
+	signal(SIGTTOU, SIG_IGN);
+	printf("take: %s\n", guest_answer(tcsetpgrp(slave, getpid())));
+	printf("read: %s\n", guest_answer(read(slave, &c, 1)));
+	fflush(stdout);
+	_exit(0);
+}
+
+static void shell(void)
+{
+	struct termios t;
+	pid_t pid;
+
+	setsid();
+	ioctl(slave, TIOCSCTTY, 0);
+	signal(SIGTTOU, SIG_IGN);
+	for (int ignored = 0; ignored < 2; ignored++) {
+		pid = fork();
+		if (pid == 0)
+			background(ignored);
+		if (!ignored) {
+			child_wait(pid, WUNTRACED);
+			setpgid(pid, pid);
+			tcsetpgrp(slave, pid);
+			terminal_write(master, "a\n");
+			kill(pid, SIGCONT);
+		} else {
+			terminal_write(master, "b\n");
+		}
+		child_wait(pid, 0);
+		printf("back: %s\n", guest_answer(tcsetpgrp(slave, getpid())));
+	}
+	printf("nobody: %s\n", guest_answer(tcsetpgrp(slave, 4000000)));
+	tcgetattr(slave, &t);
+	t.c_lflag |= TOSTOP;
+	tcsetattr(slave, TCSANOW, &t);
+	signal(SIGTTOU, SIG_DFL);
+	pid = fork();
+	if (pid == 0) {
+		setpgid(0, 0);
+		terminal_write(slave, "x");
+		_exit(0);
+	}
+	child_wait(pid, WUNTRACED);
+	kill(pid, SIGKILL);
+	child_wait(pid, 0);
+	fflush(stdout);
+	_exit(0);
+}
+
+static void job_control(void)
+{
+	pid_t pid;
+
+	terminal_open();
+	pid = fork();
+	if (pid == 0)
+		shell();
+	child_wait(pid, 0);
+}
+
+static void errors(void)
+{
+	int n = 5;
+
+	terminal_open();
+	printf("PTLCK %s\n", guest_answer(ioctl(slave, TIOCSPTLCK, &n)));
+	printf("GPTN %s\n", guest_answer(ioctl(slave, TIOCGPTN, &n)));
+	printf("SCTTY %s\n", guest_answer(ioctl(slave, TIOCSCTTY, 0)));
+	printf("NOTTY %s\n", guest_answer(ioctl(slave, TIOCNOTTY, 0)));
+	printf("GSID %s\n", guest_answer(ioctl(slave, TIOCGSID, &n)));
+	printf("TCFLSH %s\n", guest_answer(ioctl(slave, TCFLSH, 7)));
+	printf("TCXONC %s\n", guest_answer(ioctl(slave, TCXONC, 7)));
+	printf("SETD %s\n", guest_answer(ioctl(slave, TIOCSETD, &n)));
+	printf("unknown %s\n", guest_answer(ioctl(slave, 0x5499, &n)));
+	printf("pointer %s\n", guest_answer(ioctl(slave, TCGETS, 8)));
+	printf("seek %s\n", guest_answer(lseek(slave, 0, SEEK_SET)));
+	n = 1;
+	ioctl(master, TIOCSPTLCK, &n);
+	printf("locked %s\n", guest_answer(open(ptsname(master), O_RDWR | O_NOCTTY)));
+}
+
+int main(int argc, char **argv)
+{
+	static const struct guest_case cases[] = {
+		{ "interrupts", interrupts },
+		{ "stops_in_calls", stops_in_calls },
+		{ "stops", stops },
+		{ "orphans", orphans },
+		{ "defaults", defaults },
+		{ "children_unwanted", children_unwanted },
+		{ "descriptor", descriptor },
+		{ "terminal_lines", terminal_lines },
+		{ "terminal_closed", terminal_closed },
+		{ "session", session },
+		{ "job_control", job_control },
+		{ "errors", errors },
+	};
+
+	prctl(PR_SET_DUMPABLE, 0);
+	return guest_run(cases, COUNT(cases), argc, argv);
+}
