@@ -39,6 +39,8 @@ int boot_kernel(const struct boot_args *args, struct coffer_error *err)
 	kernel.pids_max = args->pids_max;
 	kernel.cpus = args->cpus;
 	kernel.strace = args->strace;
+	if (args->strace && !log_enabled(LOG_LEVEL_INFO))
+		log_set_level(LOG_LEVEL_INFO);
 	kernel.boot = clock_now();
 	if (args->gofer >= 0)
 		r = gofer_attach(args->gofer, &kernel.gofer, err);

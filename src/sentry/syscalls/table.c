@@ -14,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "sentry/kernel.h"
+#include "sentry/syscalls/strace.h"
 #include "sentry/task/task.h"
 
 static const struct syscall_family *const table_families[] = {
@@ -50,6 +51,7 @@ const struct syscall_row *syscall_row(int nr)
 long syscall_serve(struct task *task, int nr, const uint64_t args[6])
 {
 	const struct syscall_row *row = syscall_row(nr);
+	long result;
 
 	if (nr >= 0 && nr < SENTRY_SYSCALL_MAX)
 		atomic_fetch_add_explicit(&kernel.calls[nr], 1, memory_order_relaxed);
@@ -57,7 +59,12 @@ long syscall_serve(struct task *task, int nr, const uint64_t args[6])
 		if (nr >= 0 && nr < SENTRY_SYSCALL_MAX)
 			atomic_fetch_add_explicit(&kernel.unimplemented[nr], 1,
 						  memory_order_relaxed);
+		if (kernel.strace)
+			strace_call(task, NULL, nr, args, -ENOSYS);
 		return -ENOSYS;
 	}
-	return row->handler(task, args);
+	result = row->handler(task, args);
+	if (kernel.strace)
+		strace_call(task, row, nr, args, result);
+	return result;
 }

@@ -152,7 +152,6 @@ int process_link(struct process *process, struct process *parent, struct task *l
 		return r;
 	process->pid = leader->tid;
 	pid_get(process->container->pids, process->pid)->process = process_get(process);
-	process->parent = parent;
 	process_set_parent(process, parent);
 	return 0;
 }
