@@ -575,6 +575,17 @@ static void test_map_files(void **state)
 	START(g, load);
 	wait_call(g, 0x123);
 	assert_int_equal(g->event.args[0], 0x1000 + 149 % 20);
+	/* The next guest has its own file there, also under a number that was another's before. */
+	guest_leave(g);
+	guest_enter(g);
+	assert_int_equal(dup2(fds[7], fds[8]), fds[8]);
+	maps[0] = (struct trap_map){ .kind = TRAP_MAP_HOST, .addr = ABSENT, .len = PAGE_SIZE,
+				     .prot = PROT_READ, .fd = fds[8], .offset = PAGE_SIZE };
+	assert_int_equal(trap_stub_map(g->stub, maps, 1), 0);
+	START(g, load);
+	wait_call(g, 0x123);
+	assert_int_equal(g->event.args[0], 0x1007);
+	trap_pool_trim(g->pool);
 	for (int i = 0; i < 20; i++)
 		close(fds[i]);
 }

@@ -22,6 +22,7 @@
 #include <linux/seccomp.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <time.h>
 
 #include "sentry/kernel.h"
 #include "sentry/trap/trap.h"
@@ -60,7 +61,8 @@ struct trap_pool {
 
 /* A host file in a stub's descriptor table, at TRAP_FD_FILES and its place. */
 struct trap_file {
-	uint64_t dev, ino;
+	uint64_t dev, ino, size;
+	struct timespec changed;
 	int flags;
 	uint64_t used; /* when, in uses; 0: none */
 };
@@ -151,8 +153,6 @@ int trap_stub_ask(struct trap_stub *stub, uint64_t what, const int *fds, size_t 
 /* --- map.c --- */
 /* trap_ops_run() - The first calls of control->ops. stub->lock held. Return: 0, -ESRCH, negative errno */
 int trap_ops_run(struct trap_stub *stub, size_t nops);
-/* trap_stub_clear() - Nothing of the guest is mapped or open any more. Return: as trap_stub_map() */
-int trap_stub_clear(struct trap_stub *stub);
 
 /* --- thread.c --- */
 /* trap_thread_park() - Bring a thread whose call will not be answered into its handler: by a @kick,

@@ -6,9 +6,10 @@
  * the mapper in one trip; its outcome comes in a register of its next event, which no guest can
  * forge.
  *
- * A host file must be in the stub's descriptor table for that. Putting it there costs several
- * trips, and libraries are mapped a piece at a time, so the last few stay until the stub is
- * emptied. The guest cannot do anything with a descriptor: no call of its own reaches the host.
+ * A host file must be in the stub's descriptor table for that. Putting it there costs two trips
+ * between processors, libraries are mapped a piece at a time, and the next guest is often of the
+ * same program, so the last few stay. A guest cannot do anything with a descriptor: no call of its
+ * own reaches the host. Those that hold a file system busy go with trap_pool_trim().
  */
 #include "sentry/trap/internal.h"
 
@@ -26,7 +27,8 @@
 struct map_batch {
 	struct trap_stub *stub;
 	size_t nops;
-	uint32_t files; /* bits of those that it needs */
+	uint32_t files;	       /* bits of those that it needs */
+	int last_fd, last_file; /* the last one, for pieces of one file come together */
 	/* Where there is no listener: sent along with the trip, closed at its end. */
 	int fds[TRAP_FDS_SENT];
 	size_t nfds;
@@ -97,6 +99,7 @@ static int batch_run(struct map_batch *batch)
 	batch->nops = 0;
 	batch->nfds = 0;
 	batch->files = 0;
+	batch->last_fd = -1;
 	return r;
 }
 
@@ -119,9 +122,12 @@ static int batch_send_file(struct map_batch *batch, int fd, uint64_t *theirs)
 	return 0;
 }
 
+/* Some file systems give several files one number, so the rest has to be the same as well. A file
+ * that has changed is passed once more. */
 static bool file_is(const struct trap_file *a, const struct trap_file *b)
 {
-	return a->dev == b->dev && a->ino == b->ino && a->flags == b->flags;
+	return a->flags == b->flags && a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
+	       a->changed.tv_sec == b->changed.tv_sec && a->changed.tv_nsec == b->changed.tv_nsec;
 }
 
 /* The place of the one that was not used for longest, but not of one that this trip needs. */
@@ -138,19 +144,24 @@ static unsigned batch_oldest(const struct map_batch *batch)
 	return best;
 }
 
-/* A file stays itself while it is open there, so its numbers tell it from all others. */
 static int batch_file(struct map_batch *batch, int fd, uint64_t *theirs)
 {
 	struct trap_stub *stub = batch->stub;
-	struct trap_file file = { .flags = fcntl(fd, F_GETFL) };
+	struct trap_file file = { 0 };
 	struct stat st;
 	unsigned i;
 	int r = 0;
 
+	*theirs = TRAP_FD_FILES + (uint64_t)batch->last_file;
+	if (fd == batch->last_fd)
+		return 0;
+	file.flags = fcntl(fd, F_GETFL);
 	if (file.flags < 0 || fstat(fd, &st) < 0)
 		return -errno;
 	file.dev = st.st_dev;
 	file.ino = st.st_ino;
+	file.size = (uint64_t)st.st_size;
+	file.changed = st.st_ctim;
 	for (i = 0; i < TRAP_FILES; i++)
 		if (stub->files[i].used && file_is(&stub->files[i], &file))
 			break;
@@ -163,6 +174,8 @@ static int batch_file(struct map_batch *batch, int fd, uint64_t *theirs)
 	}
 	stub->files[i].used = ++stub->file_uses;
 	batch->files |= 1u << i;
+	batch->last_fd = fd;
+	batch->last_file = (int)i;
 	*theirs = TRAP_FD_FILES + i;
 	return r;
 }
@@ -216,7 +229,7 @@ static int batch_add(struct map_batch *batch, const struct trap_map *map)
 
 int trap_stub_map(struct trap_stub *stub, const struct trap_map *maps, size_t nmaps)
 {
-	struct map_batch batch = { .stub = stub };
+	struct map_batch batch = { .stub = stub, .last_fd = -1 };
 	int r = 0;
 
 	for (size_t i = 0; i < nmaps; i++)
@@ -228,28 +241,6 @@ int trap_stub_map(struct trap_stub *stub, const struct trap_map *maps, size_t nm
 			r = batch_run(&batch);
 		if (!r)
 			r = batch_add(&batch, &maps[i]);
-	}
-	if (!r)
-		r = batch_run(&batch);
-	pthread_mutex_unlock(&stub->lock);
-	return r;
-}
-
-int trap_stub_clear(struct trap_stub *stub)
-{
-	static const struct trap_map everything = {
-		.kind = TRAP_UNMAP, .addr = GUEST_START, .len = GUEST_END - GUEST_START,
-	};
-	struct map_batch batch = { .stub = stub };
-	int r;
-
-	pthread_mutex_lock(&stub->lock);
-	r = batch_add(&batch, &everything);
-	for (unsigned i = 0; i < TRAP_FILES; i++) {
-		if (!stub->files[i].used)
-			continue;
-		batch_op(&batch, SYS_close, TRAP_FD_FILES + i, 0, 0, 0, 0, 0);
-		stub->files[i].used = 0;
 	}
 	if (!r)
 		r = batch_run(&batch);

@@ -290,6 +290,22 @@ static struct trap_stub *pool_take(struct trap_pool *pool)
 	return stub;
 }
 
+void trap_pool_trim(struct trap_pool *pool)
+{
+	struct trap_stub *list, *stub;
+
+	pthread_mutex_lock(&pool->lock);
+	list = pool->spare;
+	pool->spare = NULL;
+	pool->nspare = 0;
+	pthread_cond_signal(&pool->changed);
+	pthread_mutex_unlock(&pool->lock);
+	while ((stub = list)) {
+		list = stub->next;
+		trap_stub_free(stub);
+	}
+}
+
 int trap_stub_get(struct trap_pool *pool, struct trap_stub **out)
 {
 	struct trap_stub *stub;

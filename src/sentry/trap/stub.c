@@ -195,8 +195,11 @@ void trap_stub_free(struct trap_stub *stub)
 /* Nothing of the last guest is left: no mapping, no register. */
 static int stub_empty(struct trap_stub *stub)
 {
+	static const struct trap_map everything = {
+		.kind = TRAP_UNMAP, .addr = GUEST_START, .len = GUEST_END - GUEST_START,
+	};
 	struct trap_pool *pool = stub->pool;
-	int r = trap_stub_clear(stub);
+	int r = trap_stub_map(stub, &everything, 1);
 
 	stub->many = false;
 	for (struct trap_thread *t = stub->threads; t && !r; t = t->next)

@@ -83,6 +83,9 @@ enum trap_how {
 int trap_pool_new(struct memfile *memory, enum trap_how how, struct trap_pool **out,
 		  struct coffer_error *err);
 void trap_pool_free(struct trap_pool *pool); /* kills all stubs */
+/* trap_pool_trim() - Give back what only waits to be used again: memory, and host files that guests
+ * had mapped, which keep a file system busy. Any thread, now and then. */
+void trap_pool_trim(struct trap_pool *pool);
 enum trap_how trap_pool_how(const struct trap_pool *pool);
 /* trap_pool_broken() - Readable when the zygote has died: no process can be made any more */
 int trap_pool_broken_fd(const struct trap_pool *pool);
