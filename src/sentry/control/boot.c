@@ -26,15 +26,12 @@
 #include "sentry/vfs/facts.h"
 #include "sentry/vfs/vfs.h"
 
-#define BOOT_ARENAS 2
-
 int boot_kernel(const struct boot_args *args, struct coffer_error *err)
 {
 	int r = 0;
 
-	/* The C library would ask the host how many processors there are for more, and each has its
-	 * own reserve of memory. */
-	mallopt(M_ARENA_MAX, BOOT_ARENAS);
+	/* For more than one the C library reads files of the host, and each has a reserve of its own. */
+	mallopt(M_ARENA_MAX, 1);
 	kernel.memory_max = args->memory_max;
 	kernel.pids_max = args->pids_max;
 	kernel.cpus = args->cpus;
