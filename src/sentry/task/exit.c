@@ -95,8 +95,16 @@ static bool exit_has_stopped(const struct pgrp *pgrp)
 	return false;
 }
 
-static void exit_hang_up_orphans(struct pgrp *pgrp, const struct process *leaving)
+/* @child (or its whole group, when it is @leaving itself) loses @parent, who could have continued
+ * it from another group of its session */
+static void exit_hang_up_orphans(const struct process *child, const struct process *parent,
+				 const struct process *leaving)
 {
+	struct pgrp *pgrp = child->pgrp;
+
+	if (!parent || !parent->pgrp || parent->pgrp == pgrp ||
+	    parent->pgrp->session != pgrp->session)
+		return;
 	if (!exit_has_stopped(pgrp) || !signal_pgrp_orphaned(pgrp, leaving))
 		return;
 	signal_pgrp_send(pgrp, SIGHUP, NULL);
@@ -155,9 +163,8 @@ static void exit_give_children(struct process *process)
 			exit_tell_parent(child);
 			if (unwanted)
 				process_unlink(child);
-		} else if (child->pgrp != process->pgrp &&
-			   child->pgrp->session == process->pgrp->session) {
-			exit_hang_up_orphans(child->pgrp, NULL);
+		} else {
+			exit_hang_up_orphans(child, process, NULL);
 		}
 	}
 }
@@ -173,7 +180,7 @@ static void process_finish(struct process *process)
 	exit_give_children(process);
 	if (session->id == process->pid && session->tty)
 		tty_disassociate(session);
-	exit_hang_up_orphans(process->pgrp, process);
+	exit_hang_up_orphans(process, process->parent, process);
 	signal_process_free(process);
 	unwanted = exit_unwanted(process);
 	exit_tell_parent(process);
