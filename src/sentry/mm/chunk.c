@@ -15,6 +15,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "sentry/kernel.h"
+
 static void *chunk_zeroed(size_t size)
 {
 	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
@@ -277,6 +279,20 @@ void chunk_clean(struct chunk_map *map, uint64_t page, uint64_t n,
 		page += now;
 		n -= now;
 	}
+}
+
+void chunk_forget_refs(struct chunk_map *map, uint64_t page, uint64_t end)
+{
+	uint64_t per_page = PAGE_SIZE / sizeof(*map->refs);
+	uint64_t first = (page + per_page - 1) / per_page * per_page;
+	uint64_t last = end / per_page * per_page;
+
+	for (uint64_t i = first; i < last; i++) {
+		if (map->refs[i])
+			return;
+	}
+	if (first < last)
+		madvise(map->refs + first, (last - first) * sizeof(*map->refs), MADV_DONTNEED);
 }
 
 /* --- limbo --- */

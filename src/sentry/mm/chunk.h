@@ -57,6 +57,9 @@ void chunk_set_free(struct chunk_map *map, uint64_t page, uint64_t n, bool dirty
 void chunk_clean(struct chunk_map *map, uint64_t page, uint64_t n,
 		 void (*fn)(void *data, uint64_t page, uint64_t n), void *data);
 
+/* chunk_forget_refs() - Nobody has these pages: the memory of their counts goes back to the host */
+void chunk_forget_refs(struct chunk_map *map, uint64_t page, uint64_t end);
+
 /* chunk_bury() - @n pages go to the limbo of an epoch (0 or 1) */
 void chunk_bury(struct chunk_map *map, uint64_t page, uint64_t n, unsigned which);
 /* chunk_exhume() - Take one run out of it. Return: pages, 0: it is empty */

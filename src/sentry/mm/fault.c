@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "sentry/mm/copy.h"
+#include "sentry/mm/oom.h"
 #include "sentry/task/task.h"
 #include "sentry/vfs/file.h"
 
@@ -392,7 +393,9 @@ int mm_fault(struct mm *mm, const struct trap_event *event, int *code)
 			piece_repeat(mm, piece, PAGE_DOWN(event->address));
 	}
 	atomic_fetch_add(&mm->minor_faults, 1);
-	if (space_unlock(mm) && !r)
-		r = -ENOMEM;
+	if (space_unlock(mm))
+		return SIGKILL;
+	if (r == -ENOMEM && oom_relieve())
+		return 0; /* touched again, it may be there */
 	return fault_signal(r, event, code);
 }

@@ -19,9 +19,11 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
@@ -35,16 +37,20 @@
 
 #define MEMFILE_SIZE	 (UINT64_C(1) << 38) /* address space; halved until the host agrees */
 #define MEMFILE_SIZE_MIN (UINT64_C(1) << 28)
+/* Each page handed out costs four bytes of ours, touched or not. */
+#define MEMFILE_PAGES_MAX ((UINT64_C(64) << 30) / PAGE_SIZE)
+#define MEMFILE_FORGET	  (UINT64_C(64) << 20) /* so much is put: its reference counts' memory, too */
 #define MEMFILE_DIRTY	 256u /* pages kept for reuse */
 #define MEMFILE_RUN	 4u   /* longest run that is kept */
 
 struct memfile {
 	pthread_mutex_t lock;
 	struct chunk_map map;	   /* lock */
-	uint64_t allocated, max;   /* pages; lock */
+	uint64_t allocated;	   /* pages; lock */
 	unsigned epoch;		   /* lock for writing */
 	bool reclaiming;	   /* lock: somebody is at it */
 	int fd;
+	bool bounded;
 	uint8_t *base;
 	uint64_t size;
 	_Atomic unsigned current;  /* epoch, for memfile_enter() */
@@ -57,16 +63,37 @@ static _Thread_local struct {
 	unsigned which;
 } memfile_section;
 
-static int memfile_create(uint64_t size)
+/* A file of a file system of its own, which is as large as @max: the host keeps the limit to the
+ * page. Takes the right to mount. */
+static int memfile_create_bounded(uint64_t max)
 {
-	autoclose int fd = memfd_create("guest", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+	char size[32];
+	autoclose int fs = fsopen("tmpfs", FSOPEN_CLOEXEC);
+	autoclose int mount = -1;
 
+	snprintf(size, sizeof(size), "%lu", PAGE_UP(max));
+	if (fs < 0 || fsconfig(fs, FSCONFIG_SET_STRING, "size", size, 0) < 0 ||
+	    fsconfig(fs, FSCONFIG_SET_STRING, "mode", "0700", 0) < 0 ||
+	    fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+		return -errno;
+	mount = fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+	if (mount < 0)
+		return -errno;
+	return openat(mount, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+}
+
+static int memfile_create(uint64_t size, uint64_t max, bool *bounded)
+{
+	autoclose int fd = max ? memfile_create_bounded(max) : -1;
+
+	*bounded = fd >= 0;
+	if (fd < 0)
+		fd = memfd_create("guest", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
 	if (fd < 0 && errno == EINVAL)
 		fd = memfd_create("guest", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (fd < 0)
+	if (fd < 0 || ftruncate(fd, (off_t)size) < 0)
 		return -errno;
-	if (ftruncate(fd, (off_t)size) < 0 ||
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+	if (!*bounded && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
 		return -errno;
 	return steal_fd(&fd);
 }
@@ -102,7 +129,7 @@ int memfile_new(uint64_t max, struct memfile **out, struct coffer_error *err)
 		return err_nomem(err);
 	memset(mf, 0, sizeof(*mf));
 	pthread_mutex_init(&mf->lock, NULL);
-	mf->fd = memfile_create(MEMFILE_SIZE);
+	mf->fd = memfile_create(MEMFILE_SIZE, max, &mf->bounded);
 	r = mf->fd < 0 ? mf->fd : memfile_map(mf);
 	if (!r)
 		r = copy_init();
@@ -110,7 +137,6 @@ int memfile_new(uint64_t max, struct memfile **out, struct coffer_error *err)
 		memfile_free(mf);
 		return err_sysn(err, r, "memory file");
 	}
-	mf->max = max ? max / PAGE_SIZE : mf->size / PAGE_SIZE;
 	*out = mf;
 	return 0;
 }
@@ -125,6 +151,11 @@ void memfile_free(struct memfile *mf)
 	close_fd(&mf->fd);
 	pthread_mutex_destroy(&mf->lock);
 	free(mf);
+}
+
+bool memfile_bounded(const struct memfile *mf)
+{
+	return mf->bounded;
 }
 
 int memfile_fd(const struct memfile *mf)
@@ -160,7 +191,7 @@ static int memfile_take(struct memfile *mf, uint64_t size, bool zeroed, uint64_t
 	int r = 0;
 
 	pthread_mutex_lock(&mf->lock);
-	if (n > mf->max - mf->allocated || !chunk_take(&mf->map, n, &page)) {
+	if (n > MEMFILE_PAGES_MAX - mf->allocated || !chunk_take(&mf->map, n, &page)) {
 		r = -ENOMEM;
 	} else {
 		chunk_clean(&mf->map, page, n, zeroed ? memfile_zero_run : NULL, mf);
@@ -265,6 +296,8 @@ void memfile_put(struct memfile *mf, uint64_t offset, uint64_t size)
 		mf->allocated -= n;
 		page += n;
 	}
+	if (size >= MEMFILE_FORGET)
+		chunk_forget_refs(&mf->map, offset / PAGE_SIZE, end);
 	memfile_reclaim(mf);
 	pthread_mutex_unlock(&mf->lock);
 }

@@ -2,7 +2,7 @@
 /*
  * sentry/mm/memfile.h - the memory file: every guest page that no host file holds
  *
- * One sparse memfd, sealed against shrinking, mapped once in the sentry and piece by piece in the
+ * One sparse file in memory, mapped once in the sentry and piece by piece in the
  * stubs. Pages have reference counts. A page that nobody holds is given back to the host or used
  * again, but never before every thread that might still copy from or to it is through with that
  * (memfile_enter(), memfile_leave()).
@@ -24,10 +24,13 @@ struct memfile_usage {
 	uint64_t resident;  /* bytes the host holds for us */
 };
 
-/* memfile_new() - @max: bytes that may be allocated, 0: as much as the file's size allows */
+/* memfile_new() - @max: bytes that may be resident, 0: no limit of ours. More can be allocated: most of
+ * what guests ask for they never touch. */
 int memfile_new(uint64_t max, struct memfile **out, struct coffer_error *err);
 void memfile_free(struct memfile *mf);
 int memfile_fd(const struct memfile *mf);
+/* memfile_bounded() - Whether the host keeps @max: touching more is SIGBUS */
+bool memfile_bounded(const struct memfile *mf);
 
 /* memfile_alloc() - Zeroed, page-aligned, @size a multiple of the page; reference count 1 each page.
  * Return: 0 or -ENOMEM */

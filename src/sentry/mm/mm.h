@@ -128,6 +128,9 @@ struct mm_usage {
 };
 
 void mm_usage(struct mm *mm, struct mm_usage *out);
+/* mm_oom_watch() - A container has a memory_max of its own: kill in it what goes beyond. Once is
+ * enough for all. */
+void mm_oom_watch(void);
 /* /proc/PID/maps, smaps, and auxv as text or bytes. Return: 0 or -ENOMEM */
 int mm_print_maps(struct mm *mm, struct buf *out);
 int mm_print_smaps(struct mm *mm, struct buf *out);

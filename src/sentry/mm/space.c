@@ -18,6 +18,7 @@
 
 #define LOG_CATEGORY "mm"
 #include "base/log.h"
+#include "sentry/mm/oom.h"
 #include "sentry/vfs/file.h"
 
 static struct {
@@ -49,6 +50,7 @@ int mm_new(struct mm **out)
 		mm->next->prev = mm;
 	space_all.first = mm;
 	pthread_mutex_unlock(&space_all.lock);
+	oom_begin();
 	*out = mm;
 	return 0;
 }

@@ -201,6 +201,7 @@ int map_place(struct mm *mm, const struct mm_map *map, uint64_t addr, unsigned f
 /* --- usage.c --- */
 
 uint64_t usage_resident(const struct piece *piece); /* bytes; about */
+uint64_t usage_memory(struct mm *mm); /* the same of all that is in the memory file */
 
 /* --- shared.c --- */
 

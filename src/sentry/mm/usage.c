@@ -90,6 +90,22 @@ void mm_usage(struct mm *mm, struct mm_usage *out)
 	out->major_faults = atomic_load(&mm->major_faults);
 }
 
+uint64_t usage_memory(struct mm *mm)
+{
+	struct ranges_pos pos;
+	const struct piece *piece;
+	uint64_t n = 0;
+
+	pthread_rwlock_rdlock(&mm->lock);
+	piece = ranges_find(&mm->pieces, 0, &pos);
+	for (; piece; piece = ranges_next(&mm->pieces, &pos)) {
+		if (piece->fd < 0)
+			n += usage_resident(piece);
+	}
+	pthread_rwlock_unlock(&mm->lock);
+	return n;
+}
+
 int mm_auxv(struct mm *mm, struct buf *out)
 {
 	int r;

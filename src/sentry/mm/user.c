@@ -20,8 +20,11 @@
 
 #include "base/cleanup.h"
 #include "sentry/mm/copy.h"
+#include "sentry/mm/oom.h"
 #include "sentry/mm/reach.h"
 #include "sentry/mm/space.h"
+
+#define USER_TRIES 100u /* while memory is being given back */
 
 /* --- one address --- */
 
@@ -131,12 +134,16 @@ static long user_some(struct mm *mm, uint64_t addr, void *buf, size_t len, bool 
 
 static int user_copy(struct mm *mm, uint64_t addr, void *buf, size_t len, bool write)
 {
+	unsigned tries = 0;
+
 	if (addr > GUEST_END || len > GUEST_END - addr)
 		return len ? -EFAULT : 0;
 	for (size_t done = 0; done < len;) {
 		long n = user_some(mm, addr + done, buf ? (char *)buf + done : NULL, len - done,
 				   write);
 
+		if (n == -ENOMEM && tries++ < USER_TRIES && oom_relieve())
+			continue;
 		if (n < 0)
 			return (int)n;
 		done += (size_t)n;

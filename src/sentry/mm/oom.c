@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sentry/mm/oom.c - when guests want more memory than there is
+ *
+ *	the memory file is full, or	the thread that met it kills the largest process and waits
+ *	the host says so		for what that gives back
+ *	a container is above its limit	a timer sees it, and kills the largest process in there
+ *
+ * The memory file is as large as the sandbox may be (memfile.c), so that the first case is exact.
+ * Where the host does not let us bound it, the timer looks at the sandbox, too.
+ *
+ * Called by whoever could not get a page; may be called with tasks_lock held, and does nothing
+ * then.
+ */
+#include "sentry/mm/oom.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <time.h>
+
+#define LOG_CATEGORY "mm"
+#include "base/log.h"
+#include "sentry/control/container.h"
+#include "sentry/mm/space.h"
+#include "sentry/task/task.h"
+#include "sentry/task/timer.h"
+
+#define OOM_PAUSE_USEC	 (500 * USEC_PER_MSEC) /* for the last one to be gone */
+#define OOM_WAIT_NSEC	 10000000l
+#define OOM_TRIES	 5u
+#define OOM_PERIOD_NSEC	 UINT64_C(100000000)
+
+static struct {
+	_Atomic usec_t last; /* when somebody was killed */
+	_Atomic bool watching;
+	struct timer timer;
+} oom;
+
+struct oom_search {
+	struct process *largest;
+	uint64_t largest_size;
+	uint64_t sum;
+};
+
+static int oom_look(struct process *process, void *data)
+{
+	struct oom_search *search = data;
+	struct mm *mm = process->tasks ? process->tasks->mm : NULL;
+	uint64_t size;
+
+	if (process->exiting || process->zombie || !mm)
+		return 0;
+	size = usage_memory(mm);
+	search->sum += size;
+	if (!search->largest || size > search->largest_size) {
+		search->largest = process;
+		search->largest_size = size;
+	}
+	return 0;
+}
+
+static bool oom_kill(struct oom_search *search, const char *why)
+{
+	struct process *victim = search->largest;
+
+	if (!victim)
+		return false;
+	log_warning("container %s: process %d (%lu KiB) is killed: %s", victim->container->id,
+		    victim->pid, search->largest_size / 1024, why);
+	atomic_fetch_add(&victim->container->oom_kills, 1);
+	signal_process_send(victim, SIGKILL, NULL);
+	waitq_wake(&victim->container->events, POLLIN);
+	atomic_store(&oom.last, clock_now());
+	return true;
+}
+
+static bool oom_kill_any(void)
+{
+	struct oom_search search = { .largest = NULL };
+
+	for (struct sandbox_container *c = kernel.containers; c; c = c->next)
+		process_each(c, oom_look, &search);
+	return oom_kill(&search, "no memory is left");
+}
+
+static bool oom_recent(void)
+{
+	return clock_now() - atomic_load(&oom.last) < OOM_PAUSE_USEC;
+}
+
+static bool oom_act(void)
+{
+	for (unsigned i = 0; i < OOM_TRIES; i++) {
+		const struct timespec pause = { .tv_nsec = 1000000 };
+		bool killed;
+
+		if (oom_recent())
+			return true;
+		if (pthread_mutex_trylock(&kernel.tasks_lock)) {
+			nanosleep(&pause, NULL);
+			continue;
+		}
+		killed = oom_recent() || oom_kill_any();
+		pthread_mutex_unlock(&kernel.tasks_lock);
+		return killed;
+	}
+	return false;
+}
+
+bool oom_relieve(void)
+{
+	const struct timespec pause = { .tv_nsec = OOM_WAIT_NSEC };
+
+	if (!oom_act())
+		return false;
+	nanosleep(&pause, NULL);
+	return true;
+}
+
+/* --- limits that only looking can keep --- */
+
+static void oom_check_container(struct sandbox_container *c)
+{
+	struct oom_search search = { .largest = NULL };
+
+	process_each(c, oom_look, &search);
+	if (search.sum > c->memory_max)
+		oom_kill(&search, "the container is above its limit");
+}
+
+static void oom_check(struct timer *timer)
+{
+	struct memfile_usage usage;
+
+	memfile_usage(kernel.memory, &usage);
+	pthread_mutex_lock(&kernel.tasks_lock);
+	if (kernel.memory_max && usage.resident > kernel.memory_max && !oom_recent())
+		oom_kill_any();
+	for (struct sandbox_container *c = kernel.containers; c; c = c->next) {
+		/* No container has more than all of them together. */
+		if (c->memory_max && usage.resident > c->memory_max && !oom_recent())
+			oom_check_container(c);
+	}
+	pthread_mutex_unlock(&kernel.tasks_lock);
+	timer_arm(timer, CLOCK_MONOTONIC, clock_nanoseconds(CLOCK_MONOTONIC) + OOM_PERIOD_NSEC);
+}
+
+void mm_oom_watch(void)
+{
+	if (atomic_exchange(&oom.watching, true))
+		return;
+	oom.timer.fn = oom_check;
+	timer_arm(&oom.timer, CLOCK_MONOTONIC,
+		  clock_nanoseconds(CLOCK_MONOTONIC) + OOM_PERIOD_NSEC);
+}
+
+void oom_begin(void)
+{
+	if (kernel.memory_max && !memfile_bounded(kernel.memory))
+		mm_oom_watch();
+}
