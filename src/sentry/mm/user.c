@@ -236,6 +236,8 @@ int user_iovec(struct mm *mm, uint64_t iov, uint64_t count, struct iovec **out, 
 	for (uint64_t i = 0; i < count; i++) {
 		if ((ssize_t)v[i].iov_len < 0)
 			return -EINVAL;
+		if (v[i].iov_len > GUEST_END || (uintptr_t)v[i].iov_base > GUEST_END - v[i].iov_len)
+			return -EFAULT;
 		if (v[i].iov_len > MAX_RW_COUNT - *total)
 			v[i].iov_len = MAX_RW_COUNT - *total;
 		*total += v[i].iov_len;

@@ -22,15 +22,26 @@
 typedef long (*io_call)(struct task *task, struct file *file, const struct iovec *iov, size_t niov,
 			int64_t offset, int rwf_flags);
 
+/* A buffer of the guest's, all of it below the end of its addresses, cut as Linux does. */
+static int io_buffer(uint64_t addr, uint64_t len, struct iovec *iov)
+{
+	if (len > GUEST_END || addr > GUEST_END - len)
+		return -EFAULT;
+	iov->iov_base = (void *)addr;
+	iov->iov_len = len < MAX_RW_COUNT ? len : MAX_RW_COUNT;
+	return 0;
+}
+
 static long io_plain(struct task *task, const uint64_t args[6], io_call call)
 {
 	autofile struct file *file = fd_get(task, (int)args[0]);
-	struct iovec iov = {
-		.iov_base = (void *)args[1],
-		.iov_len = args[2] < MAX_RW_COUNT ? args[2] : MAX_RW_COUNT,
-	};
+	struct iovec iov;
+	int r;
 
-	return file ? call(task, file, &iov, 1, -1, 0) : -EBADF;
+	if (!file)
+		return -EBADF;
+	r = io_buffer(args[1], args[2], &iov);
+	return r ? r : call(task, file, &iov, 1, -1, 0);
 }
 
 static long io_read(struct task *task, const uint64_t args[6])
@@ -43,13 +54,19 @@ static long io_write(struct task *task, const uint64_t args[6])
 	return io_plain(task, args, file_write);
 }
 
+/* No file goes on that far. */
+static int io_range(int64_t offset, size_t len)
+{
+	int64_t end;
+
+	return offset >= 0 && __builtin_add_overflow(offset, len, &end) ? -EINVAL : 0;
+}
+
 static long io_positioned(struct task *task, const uint64_t args[6], io_call call)
 {
 	autofile struct file *file = NULL;
-	struct iovec iov = {
-		.iov_base = (void *)args[1],
-		.iov_len = args[2] < MAX_RW_COUNT ? args[2] : MAX_RW_COUNT,
-	};
+	struct iovec iov;
+	int r;
 
 	if ((int64_t)args[3] < 0)
 		return -EINVAL;
@@ -58,7 +75,10 @@ static long io_positioned(struct task *task, const uint64_t args[6], io_call cal
 		return -EBADF;
 	if (!file->seekable)
 		return -ESPIPE;
-	return call(task, file, &iov, 1, (int64_t)args[3], 0);
+	r = io_buffer(args[1], args[2], &iov);
+	if (!r)
+		r = io_range(args[3], args[2]);
+	return r ? r : call(task, file, &iov, 1, (int64_t)args[3], 0);
 }
 
 static long io_pread64(struct task *task, const uint64_t args[6])
@@ -87,6 +107,8 @@ static long io_vector(struct task *task, const uint64_t args[6], int64_t offset,
 	if (flags & ~(RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND))
 		return -EOPNOTSUPP;
 	r = user_iovec(task->mm, args[1], args[2], &iov, &total);
+	if (!r)
+		r = io_range(offset, total);
 	if (r)
 		return r;
 	return call(task, file, iov, args[2], offset, flags);
@@ -156,17 +178,24 @@ static long io_end_tell(struct task *task, const struct splice_end *end, uint64_
 	return result;
 }
 
+static int64_t io_offset(struct file *file)
+{
+	int64_t offset;
+
+	pthread_mutex_lock(&file->offset_lock);
+	offset = file->offset;
+	pthread_mutex_unlock(&file->offset_lock);
+	return offset;
+}
+
 /* A file's own offset, used as if it had been given: a part that could not be written is not lost. */
 static long io_copy(struct task *task, struct splice_end *in, struct splice_end *out, size_t len)
 {
 	bool own = in->offset < 0;
 	long n;
 
-	if (own) {
-		pthread_mutex_lock(&in->file->offset_lock);
-		in->offset = in->file->offset;
-		pthread_mutex_unlock(&in->file->offset_lock);
-	}
+	if (own)
+		in->offset = io_offset(in->file);
 	n = splice_copy(task, in, out, len);
 	if (own && n > 0) {
 		pthread_mutex_lock(&in->file->offset_lock);
@@ -190,6 +219,8 @@ static long io_sendfile(struct task *task, const uint64_t args[6])
 	if (!from->seekable || !from->ops->read || to->flags & O_APPEND)
 		return -EINVAL;
 	r = io_end_init(task, &in, from, args[2]);
+	if (!r)
+		r = io_range(args[2] ? in.offset : io_offset(from), args[3]);
 	if (r)
 		return r;
 	io_end_init(task, &out, to, 0);
@@ -217,16 +248,6 @@ static int io_range_check(const struct splice_end *in, const struct splice_end *
 	    out->offset < in->offset + (int64_t)len)
 		return -EINVAL;
 	return 0;
-}
-
-static int64_t io_offset(struct file *file)
-{
-	int64_t offset;
-
-	pthread_mutex_lock(&file->offset_lock);
-	offset = file->offset;
-	pthread_mutex_unlock(&file->offset_lock);
-	return offset;
 }
 
 static long io_copy_file_range(struct task *task, const uint64_t args[6])

@@ -29,6 +29,9 @@ int anon_path(struct inode *inode, struct vfs_path *out);
 /* anon_path_is() - Whether it is such a place; what is opened there has no path again */
 bool anon_path_is(const struct vfs_path *path);
 
+/* anon_seek() - lseek(2) where there is nowhere to go: 0, and no error */
+int64_t anon_seek(struct file *file, int64_t offset, int whence);
+
 /* --- descriptors of the host, vfs/hostfd.c --- */
 bool hostfd_is(const struct inode *inode);
 /* hostfd_reopen() - One more file of the same descriptor */

@@ -718,6 +718,7 @@ static void epoll_release(struct file *file)
 static const struct file_ops epoll_ops = {
 	.name = "anon_inode:[eventpoll]",
 	.poll = epoll_poll,
+	.seek = anon_seek,
 	.release = epoll_release,
 };
 

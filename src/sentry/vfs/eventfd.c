@@ -43,7 +43,7 @@ static long eventfd_write(struct file *file, struct user_io *io, int64_t offset)
 	uint64_t add;
 	bool fits;
 
-	if (io->left < sizeof(add))
+	if (io->left != sizeof(add))
 		return -EINVAL;
 	if (user_io_get(io, &add, sizeof(add)) != sizeof(add))
 		return -EFAULT;
@@ -91,6 +91,7 @@ static const struct file_ops eventfd_ops = {
 	.read = eventfd_read,
 	.write = eventfd_write,
 	.poll = eventfd_poll,
+	.seek = anon_seek,
 	.release = eventfd_release,
 };
 

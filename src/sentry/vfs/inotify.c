@@ -291,6 +291,7 @@ static const struct file_ops inotify_ops = {
 	.name = "anon_inode:inotify",
 	.read = inotify_read,
 	.poll = inotify_poll,
+	.seek = anon_seek,
 	.ioctl = inotify_ioctl,
 	.release = inotify_release,
 };

@@ -539,7 +539,7 @@ long pipe_set_size(struct file *file, uint64_t size)
 
 	if (!pipe_is(file))
 		return -EBADF;
-	if (size > INT32_MAX)
+	if (size > UINT64_C(1) << 31)
 		return -EINVAL;
 	if (size > PIPE_SLOTS_MAX * PIPE_PAGE)
 		return -EPERM;

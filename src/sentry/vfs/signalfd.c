@@ -143,6 +143,7 @@ static const struct file_ops signalfd_ops = {
 	.name = "anon_inode:[signalfd]",
 	.read = signalfd_read,
 	.poll = signalfd_poll,
+	.seek = anon_seek,
 	.release = signalfd_release,
 };
 

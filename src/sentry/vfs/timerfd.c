@@ -153,6 +153,7 @@ static const struct file_ops timerfd_ops = {
 	.name = "anon_inode:[timerfd]",
 	.read = timerfd_read,
 	.poll = timerfd_poll,
+	.seek = anon_seek,
 	.release = timerfd_release,
 };
 
