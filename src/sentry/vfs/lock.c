@@ -219,6 +219,9 @@ static int lock_try(struct file_lock_list *list, enum lock_kind kind, const void
 		range->type == F_UNLCK ? NULL : lock_blocker(list, kind, owner, range);
 
 	if (blocker) {
+		/* flock(2) gives up what it has before it waits for more, and when it cannot have it. */
+		if (kind == LOCK_FLOCK && lock_cut(list, kind, owner, range, spare))
+			waitq_wake(&list->wait, POLLIN);
 		if (wait && kind == LOCK_POSIX && lock_deadlocks(owner, blocker->owner))
 			return -EDEADLK;
 		return -EAGAIN;
