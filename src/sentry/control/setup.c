@@ -24,6 +24,7 @@
 #include "sentry/control/boot.h"
 #include "sentry/control/container.h"
 #include "sentry/control/machine.h"
+#include "sentry/mm/mm.h"
 
 struct setup {
 	struct sandbox_container *container;
@@ -234,6 +235,8 @@ int setup_limits(struct sandbox_container *c, const struct oci_resources *res,
 		c->pids_max = res->pids->limit > 0 && res->pids->limit <= UINT32_MAX
 				  ? (unsigned)res->pids->limit : 0;
 	pthread_mutex_unlock(&kernel.tasks_lock);
+	if (c->memory_max)
+		mm_oom_watch();
 	return 0;
 }
 
