@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
-#include "sandbox/vm.h"
+#include "sandbox/sandbox.h"
 
 const char *coffer_version(void)
 {
@@ -22,7 +22,8 @@ int coffer_log_to_fd(int fd, const char *format, struct coffer_error *err)
 	if (!json && strcmp(format, "text") != 0)
 		return err_invalid(err, "log format %s: neither text nor json", format);
 	log_to_fd(fd, json ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT);
-	sandbox_vm_log_to(fd, json ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT);
+	sandbox_log.fd = fd;
+	sandbox_log.format = json ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT;
 	return 0;
 }
 

@@ -10,6 +10,8 @@
 #include "sandbox/sentry.h"
 #include "sandbox/vm.h"
 
+struct sandbox_log sandbox_log = { .fd = -1 };
+
 static const struct sandbox_kind sandbox_kinds[] = {
 	{ .name = "vm", .make = sandbox_vm_new },
 	{ .name = "sentry", .make = sandbox_sentry_new, .layers_directories = true },

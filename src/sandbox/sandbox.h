@@ -19,6 +19,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "sandbox/agent.h"
 #include "sandbox/rundir.h"
 
@@ -146,6 +147,13 @@ struct sandbox_ops {
 	void (*info)(struct sandbox *sb, struct sandbox_info *out);
 	void (*free)(struct sandbox *sb); /* stops it first */
 };
+
+/* Where the processes of sandboxes started from now on write their log lines; fd -1: nowhere. */
+struct sandbox_log {
+	int fd; /* borrowed */
+	enum log_format format;
+};
+extern struct sandbox_log sandbox_log;
 
 /* The constructor of an implementation; @config is copied. */
 typedef int (*sandbox_maker)(const struct sandbox_config *config, struct sandbox **out,

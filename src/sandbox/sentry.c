@@ -95,6 +95,7 @@ static void sentry_fill(const struct sentry *s, struct sentry_config *cfg)
 		.lifetime_fd = SENTRY_FD_LIFETIME,
 		.status_fd = SENTRY_FD_STATUS,
 		.log_level = LOG_LEVEL_ERROR,
+		.log_format = sandbox_log.format,
 		.ntrees = s->cfg.nshares,
 		.ndisks = s->cfg.ndisks,
 	};
@@ -235,7 +236,8 @@ static int sentry_spawn(struct sentry *s, struct coffer_error *err)
 	for (unsigned i = 0; i < s->cfg.ndisks; i++)
 		fds[n++] = (struct spawn_fd){ s->cfg.disks[i].fd,
 					      SENTRY_FD_TREE + (int)(s->cfg.nshares + i) };
-	fds[n++] = (struct spawn_fd){ STDERR_FILENO, STDERR_FILENO };
+	if (sandbox_log.fd >= 0)
+		fds[n++] = (struct spawn_fd){ sandbox_log.fd, STDERR_FILENO };
 	if (r == 0)
 		r = sentry_exec(s, fds, n, err);
 	close_fd(&lifetime[1]);

@@ -5,14 +5,10 @@
 #ifndef SANDBOX_VM_H
 #define SANDBOX_VM_H
 
-#include "base/log.h"
 #include "sandbox/sandbox.h"
 
 /* sandbox_vm_new() - Opens kernel and initrd; nothing runs yet */
 int sandbox_vm_new(const struct sandbox_config *config, struct sandbox **out,
 		   struct coffer_error *err);
-
-/* sandbox_vm_log_to() - Where monitors started from now on write their log lines; -1: nowhere */
-void sandbox_vm_log_to(int fd, enum log_format format);
 
 #endif /* SANDBOX_VM_H */

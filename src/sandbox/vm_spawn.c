@@ -29,15 +29,6 @@ enum vm_fd {
 
 #define VM_FDS_MAX (1 + VM_FD_DISK - VM_FD_CONFIG + SANDBOX_DISKS_MAX + SANDBOX_SHARES_MAX)
 
-static int vm_log_fd = -1;
-static enum log_format vm_log_format;
-
-void sandbox_vm_log_to(int fd, enum log_format format)
-{
-	vm_log_fd = fd;
-	vm_log_format = format;
-}
-
 static void vm_fill_devices(const struct vm *vm, struct vmm_config *cfg)
 {
 	cfg->ndisks = vm->cfg.ndisks;
@@ -84,7 +75,7 @@ static int vm_fill_config(const struct vm *vm, struct vmm_config *cfg, struct co
 	cfg->log_level = LOG_LEVEL_ERROR;
 	while (cfg->log_level < LOG_LEVEL_DEBUG && log_enabled(cfg->log_level + 1))
 		cfg->log_level++;
-	cfg->log_format = vm_log_format;
+	cfg->log_format = sandbox_log.format;
 	/* The agent writes its log to the console. */
 	if (log_enabled(LOG_LEVEL_INFO))
 		snprintf(cfg->cmdline, sizeof(cfg->cmdline), "coffer_log=%s",
@@ -167,8 +158,8 @@ int vm_spawn(struct vm *vm, struct coffer_error *err)
 	for (unsigned i = 0; i < vm->cfg.nshares; i++)
 		fds[n++] = (struct spawn_fd){ vm->cfg.shares[i].fd,
 					      VM_FD_DISK + (int)(vm->cfg.ndisks + i) };
-	if (vm_log_fd >= 0)
-		fds[n++] = (struct spawn_fd){ vm_log_fd, 2 };
+	if (sandbox_log.fd >= 0)
+		fds[n++] = (struct spawn_fd){ sandbox_log.fd, 2 };
 	r = vm_exec(vm, fds, n, err);
 	close(lifetime[1]);
 	close(status[1]);

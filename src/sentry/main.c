@@ -17,6 +17,7 @@
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/io.h"
@@ -211,6 +212,8 @@ int main(int argc, char **argv)
 
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
+	/* The C library reads the time zone at its first need, even for UTC; later it could not. */
+	tzset();
 	if (argc == 2 && strcmp(argv[1], "--version") == 0)
 		return puts("coffer-sentry " SENTRY_VERSION) < 0;
 	if (argc == 2 && strcmp(argv[1], "--help") == 0)
