@@ -172,9 +172,7 @@ static int poll_read_fds(struct task *task, uint64_t addr, uint64_t count, struc
 	*out = NULL;
 	if (count > task_limit(task, RLIMIT_NOFILE) || count > FD_MAX)
 		return -EINVAL;
-	if (!count)
-		return 0;
-	fds = malloc(count * sizeof(*fds));
+	fds = malloc(count * sizeof(*fds) + 1);
 	if (!fds)
 		return -ENOMEM;
 	if (user_read(task->mm, fds, addr, count * sizeof(*fds)))

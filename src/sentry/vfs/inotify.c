@@ -113,7 +113,7 @@ static void inotify_queue(struct inotify *in, int wd, uint32_t mask, uint32_t co
 	q->event = (struct inotify_event){ .wd = wd, .mask = mask, .cookie = cookie,
 					   .len = (uint32_t)len };
 	if (len)
-		strcpy(q->event.name, name);
+		memcpy(q->event.name, name, strlen(name));
 	inotify_append(in, q);
 }
 
