@@ -18,6 +18,14 @@
 #include "sentry/control/container.h"
 #include "sentry/task/task.h"
 
+/* Who has no name is told without a family, as Linux does. */
+static void unix_tell_from(const struct unix_message *m, struct socket_addr *from)
+{
+	unix_address_tell(m->from, from);
+	if (!m->from)
+		from->len = 0;
+}
+
 static void unix_tell_cred(const struct unix_message *m, struct task *task,
 			   struct socket_control *control)
 {
@@ -86,7 +94,7 @@ static bool unix_read_message(struct unix_read *rd, struct unix_message *m, bool
 		if (rd->u->pass_cred)
 			unix_tell_cred(m, rd->task, rd->control);
 		if (rd->from)
-			unix_address_tell(m->from, rd->from);
+			unix_tell_from(m, rd->from);
 	}
 	copied = user_io_put(rd->io, m->data + m->off, n < rd->io->left ? n : rd->io->left);
 	rd->done += copied;
@@ -167,7 +175,7 @@ static long unix_read_packet(struct unix_read *rd, int flags, int *out_flags)
 	if (rd->u->pass_cred)
 		unix_tell_cred(m, rd->task, rd->control);
 	if (rd->from)
-		unix_address_tell(m->from, rd->from);
+		unix_tell_from(m, rd->from);
 	copied = user_io_put(rd->io, m->data, m->len < rd->io->left ? m->len : rd->io->left);
 	if (copied < m->len)
 		*out_flags |= MSG_TRUNC;
