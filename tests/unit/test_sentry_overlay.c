@@ -356,6 +356,24 @@ static void test_names_of_one_lower_file(void **state)
 	assert_string_equal(t_list(&l->upper, "/", NULL, NULL), "h1 h2");
 }
 
+/* The name that is moved is not the one that was seen first. */
+static void test_move_one_of_two_names(void **state)
+{
+	struct layers *l = *state;
+	struct stat st;
+
+	assert_int_equal(t_exists(&l->t, "/h1"), 0);
+	assert_int_equal(t_rename(&l->t, "/h2", "/both/h2", 0), 0);
+	assert_content(&l->t, "/both/h2", "hard\n");
+	assert_int_equal(t_exists(&l->t, "/h2"), -ENOENT);
+	assert_content(&l->t, "/h1", "hard\n");
+	assert_int_equal(t_lstat(&l->t, "/h1", &st), 0);
+	assert_int_equal(st.st_nlink, 2);
+	assert_int_equal(t_rename(&l->t, "/h1", "/file", EXCHANGE), 0);
+	assert_content(&l->t, "/h1", "plain\n");
+	assert_content(&l->t, "/file", "hard\n");
+}
+
 /* As a package manager does it: each name is linked aside, replaced, and the old one removed. */
 static void test_replace_names_one_by_one(void **state)
 {
@@ -673,6 +691,7 @@ int main(void)
 		ON_BOTH(test_open_files_follow),
 		ON_BOTH(test_open_file_without_a_name),
 		ON_BOTH(test_names_of_one_lower_file),
+		ON_BOTH(test_move_one_of_two_names),
 		ON_BOTH(test_replace_names_one_by_one),
 		ON_BOTH(test_remove),
 		ON_BOTH(test_rename_files),

@@ -27,6 +27,25 @@ static bool overlay_may_move(const struct overlay_inode *o)
 	return !S_ISDIR(o->inode.attr.st_mode) || !o->nlower;
 }
 
+/* @o is in the upper layer, but maybe under another of its names. */
+static int overlay_move_name(struct overlay_inode *o, struct overlay_inode *dir, const char *name)
+{
+	struct inode *upper = overlay_upper(dir), *there;
+	int r = overlay_copy_up_locked(o, UINT64_MAX);
+
+	if (r < 0)
+		return r;
+	r = layer_lookup(upper, name, &there);
+	if (r == 0)
+		inode_put(there);
+	if (r != -ENOENT)
+		return r;
+	r = layer_link(upper, name, overlay_upper(o));
+	if (r == 0)
+		overlay_unstash(o, NULL, NULL);
+	return r;
+}
+
 /* Everything that can refuse it, and everything that has to be in the upper layer. */
 static int overlay_move_prepare(struct overlay_move *m)
 {
@@ -51,9 +70,9 @@ static int overlay_move_prepare(struct overlay_move *m)
 	if (r == 0)
 		r = overlay_copy_up_locked(m->new_dir, 0);
 	if (r == 0)
-		r = overlay_copy_up_locked(m->from, UINT64_MAX);
+		r = overlay_move_name(m->from, m->old_dir, m->old_name);
 	if (r == 0 && m->exchange)
-		r = overlay_copy_up_locked(m->to, UINT64_MAX);
+		r = overlay_move_name(m->to, m->new_dir, m->new_name);
 	return r;
 }
 
