@@ -56,6 +56,15 @@ struct socket *socket_of(struct file *file)
 	return file->ops->read == socket_file_read ? (struct socket *)file : NULL;
 }
 
+usec_t socket_deadline(struct file *file, uint32_t mask)
+{
+	struct socket *s = socket_of(file);
+
+	if (!s)
+		return USEC_INFINITY;
+	return deadline_in(mask & POLLIN ? s->receive_timeout : s->send_timeout);
+}
+
 long socket_file_read(struct file *file, struct user_io *io, int64_t offset)
 {
 	struct socket *s = (struct socket *)file;

@@ -80,6 +80,10 @@ struct socket {
 /* socket_of() - NULL: not a socket */
 struct socket *socket_of(struct file *file);
 
+/* socket_deadline() - Until when a read(2) or write(2) that begins to wait now may do so, by
+ * SO_RCVTIMEO and SO_SNDTIMEO; USEC_INFINITY for other files */
+usec_t socket_deadline(struct file *file, uint32_t mask);
+
 /* A way to the network. */
 struct socket_backend {
 	const char *name;

@@ -19,6 +19,7 @@
 #include <sys/inotify.h>
 #include <sys/uio.h>
 
+#include "sentry/net/socket.h"
 #include "sentry/task/task.h"
 #include "sentry/vfs/open.h"
 
@@ -31,6 +32,7 @@ struct file_io {
 	bool own;	/* the file's own, whose lock is held */
 	bool append;
 	bool no_wait;
+	usec_t deadline; /* of the waiting, 0: it has not begun */
 };
 
 static int file_io_init(struct file_io *io, int64_t offset, int rwf_flags)
@@ -81,12 +83,14 @@ static int file_io_wait(struct file_io *io, uint32_t mask)
 		return -EAGAIN;
 	if (io->own)
 		pthread_mutex_unlock(&io->file->offset_lock);
-	r = file_wait(io->task, io->file, mask, USEC_INFINITY);
+	if (!io->deadline)
+		io->deadline = socket_deadline(io->file, mask);
+	r = file_wait(io->task, io->file, mask, io->deadline);
 	if (io->own) {
 		pthread_mutex_lock(&io->file->offset_lock);
 		io->offset = io->file->offset;
 	}
-	return r;
+	return r == -ETIMEDOUT ? -EAGAIN : r;
 }
 
 /* file_read_once() - *@asked: bytes that were wanted this time */

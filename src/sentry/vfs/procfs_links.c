@@ -300,20 +300,25 @@ const struct textfs_dir procfs_fdinfo_dir = {
 
 /* --- namespaces --- */
 
-/* Distinct for each container where it has one of its own. */
+static const struct textfs_entry procfs_ns_entries[];
+
+/* Distinct for each kind and each container. */
 static int procfs_link_ns(struct textfs_node *node, char *buf, size_t size)
 {
-	const struct sandbox_container *other;
-	const char *name = node->entry->name;
 	unsigned long number = UINT32_C(4026532000);
+	const char *name = node->entry->name;
 	size_t len = strcspn(name, "_");
+	const struct textfs_entry *first = procfs_ns_entries;
 
+	while (strncmp(first->name, name, len) != 0)
+		first++;
+	number += (unsigned long)(first - procfs_ns_entries);
 	pthread_mutex_lock(&kernel.tasks_lock);
-	for (other = kernel.containers; other && other != textfs_container(node); other = other->next)
+	for (const struct sandbox_container *other = kernel.containers;
+	     other && other != textfs_container(node); other = other->next)
 		number += 16;
 	procfs_unlock();
-	return snprintf(buf, size, "%.*s:[%lu]", (int)len, name,
-			number + (unsigned long)(name[0] % 16));
+	return snprintf(buf, size, "%.*s:[%lu]", (int)len, name, number);
 }
 
 #define PROCFS_NS(name_) { .name = (name_), .mode = S_IFLNK | 0777, .link = procfs_link_ns }

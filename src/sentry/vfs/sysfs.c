@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "sentry/net/links.h"
 #include "sentry/vfs/facts.h"
 #include "sentry/vfs/textfs.h"
 
@@ -183,10 +184,125 @@ static const struct textfs_entry sysfs_kernel[] = {
 };
 static const struct textfs_dir sysfs_kernel_dir = TEXTFS_DIR(sysfs_kernel);
 
+/* --- network interfaces; key.fd is the number --- */
+
+static int sysfs_match_link(const struct link_info *link, void *data)
+{
+	struct link_info *wanted = data;
+
+	if (link->index != wanted->index)
+		return 0;
+	*wanted = *link;
+	return 1;
+}
+
+static int sysfs_link(const struct textfs_node *node, struct link_info *link)
+{
+	int r;
+
+	*link = (struct link_info){ .index = node->key.fd };
+	r = links_each(sysfs_match_link, link);
+	return r < 0 ? r : link->name[0] ? 0 : -ENODEV;
+}
+
+static int sysfs_print_address(const uint8_t *bytes, size_t len, struct buf *out)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < len && !r; i++)
+		r = buf_printf(out, "%02x%s", bytes[i], i + 1 < len ? ":" : "");
+	return r ? r : buf_append(out, "\n", 1);
+}
+
+static int sysfs_show_link(struct textfs_node *node, struct buf *out)
+{
+	static const char *const states[] = { "unknown", "notpresent", "down", "lowerlayerdown",
+					      "testing", "dormant", "up" };
+	const char *what = node->entry->name;
+	struct link_info link;
+	int r = sysfs_link(node, &link);
+
+	if (r)
+		return r;
+	if (strcmp(what, "address") == 0)
+		return sysfs_print_address(link.address, link.address_len, out);
+	if (strcmp(what, "broadcast") == 0)
+		return sysfs_print_address(link.broadcast, link.address_len, out);
+	if (strcmp(what, "operstate") == 0)
+		return buf_printf(out, "%s\n", states[link.state < ARRAY_SIZE(states) ? link.state : 0]);
+	if (strcmp(what, "flags") == 0)
+		return buf_printf(out, "0x%x\n", link.flags);
+	if (strcmp(what, "ifindex") == 0 || strcmp(what, "iflink") == 0)
+		return buf_printf(out, "%d\n", link.index);
+	if (strcmp(what, "mtu") == 0)
+		return buf_printf(out, "%u\n", link.mtu);
+	if (strcmp(what, "tx_queue_len") == 0)
+		return buf_printf(out, "%u\n", link.queue);
+	return buf_printf(out, "%u\n", link.type);
+}
+
+static const struct textfs_entry sysfs_link_entries[] = {
+	TEXTFS_SHOW("address", sysfs_show_link),   TEXTFS_SHOW("broadcast", sysfs_show_link),
+	TEXTFS_SHOW("flags", sysfs_show_link),	   TEXTFS_SHOW("ifindex", sysfs_show_link),
+	TEXTFS_SHOW("iflink", sysfs_show_link),	   TEXTFS_SHOW("mtu", sysfs_show_link),
+	TEXTFS_SHOW("operstate", sysfs_show_link), TEXTFS_SHOW("tx_queue_len", sysfs_show_link),
+	TEXTFS_SHOW("type", sysfs_show_link),
+};
+static const struct textfs_dir sysfs_link_dir = TEXTFS_DIR(sysfs_link_entries);
+static const struct textfs_entry sysfs_link_entry = SYSFS_DIR("link", &sysfs_link_dir);
+
+static void sysfs_found_link(const struct link_info *link, struct textfs_found *out)
+{
+	out->entry = &sysfs_link_entry;
+	out->key.fd = link->index;
+	snprintf(out->name, sizeof(out->name), "%s", link->name);
+}
+
+static int sysfs_find_link(struct textfs_node *dir, const char *name, struct textfs_found *out)
+{
+	struct link_info link;
+
+	if (links_find(name, &link))
+		return -ENOENT;
+	sysfs_found_link(&link, out);
+	return 0;
+}
+
+/* The one with the lowest number from *cursor on. */
+struct sysfs_next_link {
+	uint64_t from;
+	struct link_info best;
+};
+
+static int sysfs_lower_link(const struct link_info *link, void *data)
+{
+	struct sysfs_next_link *next = data;
+
+	if ((uint64_t)link->index >= next->from &&
+	    (!next->best.index || link->index < next->best.index))
+		next->best = *link;
+	return 0;
+}
+
+static int sysfs_next_link(struct textfs_node *dir, uint64_t *cursor, struct textfs_found *out)
+{
+	struct sysfs_next_link next = { .from = *cursor };
+
+	if (links_each(sysfs_lower_link, &next) || !next.best.index)
+		return -ENOENT;
+	sysfs_found_link(&next.best, out);
+	*cursor = (uint64_t)next.best.index + 1;
+	return 0;
+}
+
+static const struct textfs_dir sysfs_net_dir = {
+	.find = sysfs_find_link, .next = sysfs_next_link,
+};
+
 /* --- the root --- */
 
 static const struct textfs_entry sysfs_class[] = {
-	SYSFS_DIR("net", &sysfs_empty),
+	SYSFS_DIR("net", &sysfs_net_dir),
 	SYSFS_DIR("block", &sysfs_empty),
 	SYSFS_DIR("tty", &sysfs_empty),
 };
