@@ -1,0 +1,1 @@
+python3 -u ../jobs.py 2>&1
