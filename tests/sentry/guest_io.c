@@ -458,6 +458,60 @@ static void test_events(void)
 	close(t);
 }
 
+/* --- O_ASYNC --- */
+
+static volatile sig_atomic_t signals;
+
+static void on_signal(int sig, siginfo_t *info, void *context)
+{
+	(void)context;
+	signals = sig == SIGIO ? 1 : info->si_code == POLL_IN ? 2 : 3;
+}
+
+static void await_signal(const char *what, const sigset_t *mask)
+{
+	while (!signals)
+		sigsuspend(mask);
+	printf("%s: %d\n", what, (int)signals);
+	signals = 0;
+}
+
+static void test_async(void)
+{
+	struct sigaction sa = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO };
+	sigset_t block;
+	sigset_t old;
+	int on = 1;
+	int p[2];
+
+	sigaction(SIGIO, &sa, NULL);
+	sigaction(SIGRTMIN, &sa, NULL);
+	sigemptyset(&block);
+	sigaddset(&block, SIGIO);
+	sigaddset(&block, SIGRTMIN);
+	sigprocmask(SIG_BLOCK, &block, &old);
+	SAY(pipe(p));
+	SAY(fcntl(p[0], F_SETOWN, getpid()));
+	SAY(fcntl(p[0], F_SETFL, O_ASYNC | O_NONBLOCK));
+	SAY(write(p[1], "x", 1));
+	await_signal("written", &old);
+	SAY(write(p[1], "x", 1));
+	await_signal("written again", &old);
+	SAY(fcntl(p[0], F_SETSIG, SIGRTMIN));
+	SAY(write(p[1], "x", 1));
+	await_signal("with its own", &old);
+	SAY(fcntl(p[0], F_SETFL, O_NONBLOCK));
+	SAY(write(p[1], "x", 1));
+	SAY(signals);
+	SAY(fcntl(p[0], F_SETSIG, 0));
+	SAY(ioctl(p[0], FIOASYNC, &on));
+	setpgid(0, 0);
+	SAY(fcntl(p[0], F_SETOWN, -getpgrp()));
+	close(p[1]);
+	await_signal("closed", &old);
+	close(p[0]);
+}
+
 /* --- inotify --- */
 
 static void say_changes(int in)
@@ -518,7 +572,7 @@ int main(int argc, char **argv)
 	static const struct guest_case cases[] = {
 		{ "vectors", test_vectors }, { "pipes", test_pipes }, { "fifo", test_fifo },
 		{ "move", test_move },	     { "poll", test_poll },   { "epoll", test_epoll },
-		{ "events", test_events },   { "inotify", test_inotify },
+		{ "events", test_events },   { "async", test_async }, { "inotify", test_inotify },
 	};
 	char dir[] = "/tmp/guest-io-XXXXXX";
 

@@ -60,6 +60,8 @@ static long fcntl_setfl(const struct fcntl_call *c)
 		return -EPERM;
 	if (c->file->ops->set_flags)
 		r = c->file->ops->set_flags(c->file, flags);
+	if (r == 0 && (flags ^ c->file->flags) & O_ASYNC)
+		r = file_set_async(c->file, c->task, flags & O_ASYNC);
 	if (r == 0)
 		atomic_store(&c->file->flags, flags);
 	return r;

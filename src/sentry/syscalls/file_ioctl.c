@@ -26,6 +26,8 @@ static long ioctl_flag(struct task *task, struct file *file, uint32_t flag, uint
 	flags = on ? file->flags | flag : file->flags & ~flag;
 	if (file->ops->set_flags)
 		r = file->ops->set_flags(file, flags);
+	if (r == 0 && (flags ^ file->flags) & O_ASYNC)
+		r = file_set_async(file, task, flags & O_ASYNC);
 	if (r == 0)
 		atomic_store(&file->flags, flags);
 	return r;

@@ -62,6 +62,8 @@ void file_put(struct file *file)
 		return;
 	if (file->watches)
 		epoll_forget(file);
+	if (file->async)
+		file_set_async(file, NULL, false);
 	if (file->inode && atomic_load_explicit(&file->inode->locks, memory_order_relaxed))
 		lock_drop_file(file);
 	if (file->dentry && !(file->flags & O_PATH))

@@ -80,6 +80,7 @@ struct file {
 	bool counts_write;	   /* inode->deny_write knows of it */
 	int async_owner, async_sig; /* F_SETOWN, F_SETSIG */
 	struct file_watch *watches; /* epoll members, vfs/epoll.c */
+	struct file_async *async;   /* O_ASYNC, vfs/async.c; owned */
 };
 
 /* file_init() - Of a new one with one reference; borrows @path's references by taking its own */
@@ -118,6 +119,9 @@ uint32_t file_poll(struct file *file, uint32_t mask, struct wait *wait);
 /* file_wait() - Sleep until one of @mask. Return: 0, -ETIMEDOUT, -ERESTARTSYS; -EAGAIN at once for
  * O_NONBLOCK */
 int file_wait(struct task *task, struct file *file, uint32_t mask, usec_t deadline);
+/* file_set_async() - O_ASYNC was set or taken away: signals to whom F_SETOWN says. @task may be NULL
+ * with @on false. Return: 0 or -ENOMEM */
+int file_set_async(struct file *file, struct task *task, bool on);
 int file_stat(struct file *file, struct stat *st);
 int64_t file_seek(struct file *file, int64_t offset, int whence);
 /* file_seek_plain() - What a NULL seek() does, for those who do part of it themselves */
