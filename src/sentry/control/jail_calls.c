@@ -24,9 +24,6 @@
 #define JAIL_IOCTL(request) JAIL_IF(ioctl, 1, UINT32_MAX, (uint32_t)(request))
 #define JAIL_FCNTL(command) JAIL_IF(fcntl, 1, UINT32_MAX, (command))
 
-/* net/host*.c */
-extern const struct jail_list host_calls, host_data_calls, host_options_calls;
-
 static const struct jail_call jail_listener_rows[] = {
 	JAIL_IOCTL(SECCOMP_IOCTL_NOTIF_RECV), JAIL_IOCTL(SECCOMP_IOCTL_NOTIF_SEND),
 	JAIL_IOCTL(SECCOMP_IOCTL_NOTIF_ADDFD), JAIL_IOCTL(SECCOMP_IOCTL_NOTIF_ID_VALID),
@@ -70,7 +67,7 @@ int jail_shut(bool sockets, struct coffer_error *err)
 	const struct jail_list lists[] = {
 		JAIL_LIST(jail_listener_rows), JAIL_LIST(jail_memory_rows),
 		JAIL_LIST(jail_thread_rows), JAIL_LIST(jail_time_rows), JAIL_LIST(jail_io_rows),
-		gofer_client_calls, hostfs_calls,
+		gofer_client_calls, hostfs_calls, links_calls,
 		host_calls, host_data_calls, host_options_calls,
 	};
 

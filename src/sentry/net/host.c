@@ -21,7 +21,6 @@
 #include <sys/ioctl.h>
 
 #include "base/cleanup.h"
-#include "sentry/jail.h"
 #include "sentry/task/task.h"
 
 static const struct jail_call host_rows[] = {

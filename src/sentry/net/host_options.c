@@ -15,7 +15,6 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "sentry/jail.h"
 #include "sentry/net/host.h"
 
 static const struct jail_call host_options_rows[] = {

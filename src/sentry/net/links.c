@@ -17,7 +17,7 @@
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
-#include "sentry/jail.h"
+#include "sentry/net/net.h"
 
 #define LINKS_BUFFER 32768u
 #define LINKS_STATS  offsetof(struct rtnl_link_stats64, rx_nohandler)

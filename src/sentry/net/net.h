@@ -2,12 +2,16 @@
 /*
  * sentry/net/net.h - what the families of sockets share
  *
- * For net/ only.
+ * For net/ only, but for the lists of calls.
  */
 #ifndef SENTRY_NET_NET_H
 #define SENTRY_NET_NET_H
 
+#include "sentry/jail.h"
 #include "sentry/net/socket.h"
+
+/* What the host backend asks of the host, and what looks at interfaces needs. */
+extern const struct jail_list host_calls, host_data_calls, host_options_calls, links_calls;
 
 /* socket_init() - Of an embedded one, as file_init(). Return: 0, -ENOMEM */
 int socket_init(struct socket *s, const struct file_ops *file_ops, const struct socket_ops *ops,
