@@ -131,6 +131,8 @@ static int start_link(struct task *task, const struct process_start *args)
 		process_unlink(process);
 		return r;
 	}
+	if (args->tty)
+		tty_associate(args->tty, process);
 	process->execed = true;
 	process->oom_score_adj = container->oom_score_adj;
 	if (args->init)
@@ -156,6 +158,7 @@ static int start_run(struct task *task, const struct process_start *args)
 		args->container->init = NULL;
 	}
 	task->process->zombie = true;
+	tty_disassociate(task->process->pgrp->session);
 	task_unlink(task);
 	signal_process_free(task->process);
 	process_unlink(task->process);

@@ -123,7 +123,7 @@ int timer_arm(struct timer *timer, clockid_t clock, uint64_t when)
 
 	pthread_mutex_lock(&timers.lock);
 	timer_remove(timer);
-	if (when) {
+	if (when && !timer->cancelled) {
 		r = timer_insert(timer, clock, when);
 		if (!r && !timer->index)
 			pthread_cond_signal(&timers.changed);
@@ -136,9 +136,12 @@ void timer_cancel(struct timer *timer)
 {
 	pthread_mutex_lock(&timers.lock);
 	timer_remove(timer);
-	while (timers.running == timer && !pthread_equal(pthread_self(), timers.thread))
-		pthread_cond_wait(&timers.idle, &timers.lock);
-	timer_remove(timer); /* the callback may have armed it again */
+	if (!pthread_equal(pthread_self(), timers.thread)) {
+		timer->cancelled = true;
+		while (timers.running == timer)
+			pthread_cond_wait(&timers.idle, &timers.lock);
+		timer->cancelled = false;
+	}
 	pthread_mutex_unlock(&timers.lock);
 }
 

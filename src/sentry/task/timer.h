@@ -20,6 +20,7 @@ struct timer {
 	uint64_t when;	   /* nanoseconds of clock; 0: not armed */
 	clockid_t clock;   /* CLOCK_MONOTONIC, _REALTIME, _BOOTTIME */
 	unsigned index;	   /* in the heap */
+	bool cancelled;	   /* somebody waits in timer_cancel(): it is not armed again */
 };
 
 int timers_start(struct coffer_error *err);
