@@ -490,10 +490,14 @@ static void terminal_lines(void)
 	struct termios t;
 	struct winsize size;
 	struct pollfd fd;
-	char name[64];
+	char name[64], link[64];
 	int n;
 
 	terminal_open();
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", slave);
+	n = (int)readlink(link, name, sizeof(name) - 1);
+	name[n < 0 ? 0 : n] = 0;
+	printf("link %d\n", strcmp(name, ptsname(master)) == 0);
 	printf("name %d tty %d %d\n", ttyname_r(slave, name, sizeof(name)) == 0 &&
 	       strncmp(name, "/dev/pts/", 9) == 0, isatty(slave), isatty(master));
 	ioctl(master, TIOCGWINSZ, &size);

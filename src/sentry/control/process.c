@@ -308,6 +308,25 @@ static int control_null_files(struct control_process *p, struct file *files[3],
 	return 0;
 }
 
+/* By its name, which programs ask for, where the container has it in the usual place. */
+static int control_open_terminal(struct control_process *p, struct file **out)
+{
+	struct walk walk;
+	char name[32];
+	int r;
+
+	snprintf(name, sizeof(name), "/dev/pts/%d", tty_number(p->tty));
+	machine_walk_container(&walk, p->container->kernel);
+	r = vfs_open(&walk, name, O_RDWR | O_NOCTTY, 0, WALK_IN_ROOT, out);
+	walk_end(&walk);
+	if (r == 0 && tty_of_file(*out) == p->tty)
+		return 0;
+	if (r == 0)
+		file_put(*out);
+	*out = NULL;
+	return tty_open(p->tty, O_RDWR, out);
+}
+
 static int control_terminal(struct control_process *p, struct file *files[3],
 			    struct coffer_error *err)
 {
@@ -324,7 +343,7 @@ static int control_terminal(struct control_process *p, struct file *files[3],
 		tty_resize(p->tty, &(struct winsize){ .ws_row = (unsigned short)size->height,
 						      .ws_col = (unsigned short)size->width });
 	for (int i = 0; r == 0 && i < 3; i++)
-		r = tty_open(p->tty, O_RDWR, &files[i]);
+		r = control_open_terminal(p, &files[i]);
 	if (r < 0) {
 		file_put(master);
 		return err_sysn(err, r, "open the terminal");

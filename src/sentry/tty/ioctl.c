@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -282,13 +283,42 @@ static long ioctl_lock(struct tty_file *tf, struct task *task, uint32_t cmd, uin
 	return 0;
 }
 
+/* By its name, where the master was opened by one: so that its path is known. */
+static int ioctl_open_peer(struct tty_file *tf, struct task *task, uint32_t flags,
+			   struct file **out)
+{
+	struct mount *mount = tf->file.mount;
+	struct walk walk;
+	char name[16];
+	int r;
+
+	if (!mount || mount_super(mount) != tf->tty->devpts)
+		return tty_open(tf->tty, flags, out);
+	r = walk_task(&walk, task, AT_FDCWD, "");
+	if (r < 0)
+		return r;
+	walk.start = (struct vfs_path){ mount, tf->tty->devpts->root };
+	path_get(&walk.start);
+	snprintf(name, sizeof(name), "%d", tf->tty->number);
+	r = vfs_open(&walk, name, flags | O_NOCTTY, 0, 0, out);
+	walk_end(&walk);
+	return r == -EACCES ? tty_open(tf->tty, flags, out) : r;
+}
+
 static long ioctl_peer(struct tty_file *tf, struct task *task, uint32_t cmd, uint64_t arg)
 {
 	uint32_t flags = (uint32_t)arg;
 	struct file *file;
-	int r = tty_open(tf->tty, flags & (O_ACCMODE | O_NONBLOCK), &file);
+	bool locked;
+	int r;
 
 	(void)cmd;
+	pthread_mutex_lock(&tf->tty->lock);
+	locked = tf->tty->locked;
+	pthread_mutex_unlock(&tf->tty->lock);
+	if (locked)
+		return -EIO;
+	r = ioctl_open_peer(tf, task, flags & (O_ACCMODE | O_NONBLOCK), &file);
 	if (r < 0)
 		return r;
 	if (!(flags & O_NOCTTY) && file_readable(file))

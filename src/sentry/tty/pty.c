@@ -49,6 +49,11 @@ void tty_put(struct tty *tty)
 DEFINE_CLEANUP(struct tty *, tty_put);
 #define autotty CLEANUP(tty_putp)
 
+struct tty *tty_of_file(struct file *file)
+{
+	return file->ops == &tty_slave_ops ? tty_file(file)->tty : NULL;
+}
+
 int tty_number(const struct tty *tty)
 {
 	return tty->number;

@@ -24,6 +24,8 @@ void tty_put(struct tty *tty);
 int pty_open(struct super *devpts, uint32_t flags, struct file **master, struct tty **tty);
 /* tty_open() - The terminal's side as a file (/dev/pts/N, a process's stdio) */
 int tty_open(struct tty *tty, uint32_t flags, struct file **out);
+/* tty_of_file() - Whose terminal's side it is, borrowed; NULL: of none */
+struct tty *tty_of_file(struct file *file);
 int tty_number(const struct tty *tty);
 uint64_t tty_rdev(const struct tty *tty);
 
