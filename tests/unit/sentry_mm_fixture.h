@@ -55,7 +55,7 @@ void guest_check(struct mm *mm);
 void guest_fail(int error);
 bool guest_killed(struct mm *mm);
 
-/* guest_blind() - From now on operations are only looked at: there may be too many pages to remember */
+/* guest_blind() - From now on operations are only looked at: too many pages to remember */
 void guest_blind(void);
 
 /* guest_map() - mmap(2), asserting success. @addr 0: anywhere */

@@ -41,8 +41,9 @@ static struct program program(unsigned type, const char *interpreter)
 	uint64_t base = type == ET_EXEC ? 0 : TEXT_AT;
 
 	p.header.e_entry = TEXT_AT - base + 0x1000;
-	p.segments[0] = (Elf64_Phdr){ PT_LOAD, PF_R | PF_X, 0, TEXT_AT - base, 0, 0x1800, 0x1800,
-				      PAGE_SIZE };
+	p.segments[0] = (Elf64_Phdr){
+		PT_LOAD, PF_R | PF_X, 0, TEXT_AT - base, 0, 0x1800, 0x1800, PAGE_SIZE
+	};
 	p.segments[1] = (Elf64_Phdr){ PT_LOAD, PF_R | PF_W, 0x2100, DATA_AT - base, 0, DATA_LEN,
 				      DATA_LEN + BSS_LEN, PAGE_SIZE };
 	p.segments[2] = (Elf64_Phdr){ PT_GNU_STACK, PF_R | PF_W };

@@ -647,7 +647,8 @@ static void test_remap(void **state)
 	assert_int_equal(mm_remap(mm, NULL, at, 9 * PAGE_SIZE, 10 * PAGE_SIZE, MREMAP_MAYMOVE, 0,
 				  &out),
 			 -EFAULT);
-	assert_int_equal(mm_remap(mm, NULL, at, 0, 2 * PAGE_SIZE, MREMAP_MAYMOVE, 0, &out), -EINVAL);
+	assert_int_equal(mm_remap(mm, NULL, at, 0, 2 * PAGE_SIZE, MREMAP_MAYMOVE, 0, &out),
+			 -EINVAL);
 	assert_int_equal(mm_remap(mm, NULL, at + 1, PAGE_SIZE, PAGE_SIZE, 0, 0, &out), -EINVAL);
 	assert_int_equal(mm_remap(mm, NULL, at, PAGE_SIZE, 0, 0, 0, &out), -EINVAL);
 	assert_int_equal(mm_remap(mm, NULL, at, PAGE_SIZE, UINT64_MAX, MREMAP_MAYMOVE, 0, &out),
@@ -668,7 +669,8 @@ static void test_remap_shared(void **state)
 	(void)state;
 	store(mm, at + PAGE_SIZE, 3);
 	/* A second view of the same. */
-	assert_int_equal(mm_remap(mm, NULL, at + PAGE_SIZE, 0, PAGE_SIZE, MREMAP_MAYMOVE, 0, &out), 0);
+	assert_int_equal(mm_remap(mm, NULL, at + PAGE_SIZE, 0, PAGE_SIZE, MREMAP_MAYMOVE, 0, &out),
+			 0);
 	assert_int_equal(load(mm, out), 3);
 	store(mm, out, 4);
 	assert_int_equal(load(mm, at + PAGE_SIZE), 4);

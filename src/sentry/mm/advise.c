@@ -359,10 +359,10 @@ static int advise_set_lock(struct mm *mm, uint64_t start, uint64_t end, bool on)
 int mm_lock(struct mm *mm, struct task *task, uint64_t addr, uint64_t len, bool on)
 {
 	uint64_t start = PAGE_DOWN(addr);
-	uint64_t end = PAGE_UP(addr + len);
+	uint64_t end = start + PAGE_UP(len + (addr - start)); /* one that wraps is 0, as on Linux */
 	int r = 0;
 
-	if (addr + len < addr || end < start)
+	if (end < start)
 		return -EINVAL;
 	if (start == end)
 		return 0;

@@ -53,12 +53,15 @@ COPY_FUNCTION("copy_zeros", "movq %rsi, %rcx; xorl %eax, %eax", "rep stosb");
 static bool copy_window_fix(uintptr_t address)
 {
 	struct copy_window *w;
+	const void *p;
 
 	for (w = atomic_load(&copy.windows); w; w = w->next) {
 		if (!w->page || (uintptr_t)w->page != PAGE_DOWN(address))
 			continue;
-		return mmap(w->page, PAGE_SIZE, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
+		/* cppcheck-suppress invalidFunctionArg ; no file */
+		p = mmap(w->page, PAGE_SIZE, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+		return p == w->page;
 	}
 	return false;
 }

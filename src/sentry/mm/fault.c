@@ -2,7 +2,7 @@
 /*
  * sentry/mm/fault.c - pieces from VMAs: what is touched and not there, or not writable yet
  *
- *	nothing is there	a run around the address: new memory, or what the file's mapping gives
+ *	nothing is there	a run around the address: new memory, or what the file gives
  *	written, shared by fork	nobody else has it any more: made writable; else copied
  *	written, of a file	copied into the memory file
  *

@@ -2,7 +2,7 @@
 /*
  * sentry/mm/fork.c - a copy of an address space, its private pages shared until one side writes
  *
- *	wait until nobody has pages pinned	what is written through a pin must not reach the child
+ *	wait until nobody has pages pinned	what is written through a pin is not the child's
  *	every private piece becomes cow		one batch of mprotects in the parent
  *	the trees are copied			references for files and pages
  *	the child's pieces are mapped		one batch of mmaps in its stub

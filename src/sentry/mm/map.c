@@ -238,7 +238,9 @@ int mm_unmap(struct mm *mm, uint64_t addr, uint64_t len)
 
 int mm_remap_pages(struct mm *mm, uint64_t addr, uint64_t len, uint64_t pgoff)
 {
-	struct mm_map map = { .addr = addr, .len = PAGE_DOWN(len), .flags = MAP_SHARED | MAP_FIXED };
+	struct mm_map map = { .addr = addr,
+			      .len = PAGE_DOWN(len),
+			      .flags = MAP_SHARED | MAP_FIXED };
 	const struct vma *vma;
 	unsigned flags = 0;
 	int r = -EINVAL;

@@ -39,23 +39,23 @@
 #define MEMFILE_SIZE_MIN (UINT64_C(1) << 28)
 /* Each page handed out costs four bytes of ours, touched or not. */
 #define MEMFILE_PAGES_MAX ((UINT64_C(64) << 30) / PAGE_SIZE)
-#define MEMFILE_FORGET	  (UINT64_C(64) << 20) /* so much is put: its reference counts' memory, too */
+#define MEMFILE_FORGET	  (UINT64_C(64) << 20) /* so much is put: its counts' memory, too */
 #define MEMFILE_DIRTY	 256u /* pages kept for reuse */
 #define MEMFILE_RUN	 4u   /* longest run that is kept */
 
 struct memfile {
-	pthread_mutex_t lock;
-	struct chunk_map map;	   /* lock */
-	uint64_t allocated;	   /* pages; lock */
-	unsigned epoch;		   /* lock for writing */
-	bool reclaiming;	   /* lock: somebody is at it */
-	int fd;
+	_Alignas(64) _Atomic unsigned inside[2]; /* threads, by epoch */
+	_Atomic unsigned current; /* epoch, for memfile_enter() */
+	_Atomic bool pending;	  /* there is something in limbo */
+	bool reclaiming;	  /* lock: somebody is at it */
 	bool bounded;
+	int fd;
+	unsigned epoch;		  /* lock for writing */
 	uint8_t *base;
 	uint64_t size;
-	_Atomic unsigned current;  /* epoch, for memfile_enter() */
-	_Atomic bool pending;	   /* there is something in limbo */
-	_Alignas(64) _Atomic unsigned inside[2]; /* threads, by epoch */
+	uint64_t allocated;	  /* pages; lock */
+	struct chunk_map map;	  /* lock */
+	pthread_mutex_t lock;
 };
 
 static _Thread_local struct {

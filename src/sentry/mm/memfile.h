@@ -24,15 +24,15 @@ struct memfile_usage {
 	uint64_t resident;  /* bytes the host holds for us */
 };
 
-/* memfile_new() - @max: bytes that may be resident, 0: no limit of ours. More can be allocated: most of
- * what guests ask for they never touch. */
+/* memfile_new() - @max: bytes that may be resident, 0: no limit of ours. More can be allocated: most
+ * of what guests ask for they never touch. */
 int memfile_new(uint64_t max, struct memfile **out, struct coffer_error *err);
 void memfile_free(struct memfile *mf);
 int memfile_fd(const struct memfile *mf);
 /* memfile_bounded() - Whether the host keeps @max: touching more is SIGBUS */
 bool memfile_bounded(const struct memfile *mf);
 
-/* memfile_alloc() - Zeroed, page-aligned, @size a multiple of the page; reference count 1 each page.
+/* memfile_alloc() - Zeroed, page-aligned, @size a multiple of the page; one reference to each page.
  * Return: 0 or -ENOMEM */
 int memfile_alloc(struct memfile *mf, uint64_t size, uint64_t *offset);
 /* memfile_alloc_raw() - The same with anything in it: for who overwrites all of it at once */

@@ -30,7 +30,7 @@ struct file;
 struct mm;
 struct task;
 
-/* What backs a mapping of a file; an inode embeds one (vfs/inode.h). Its identity is its address. */
+/* What backs a mapping of a file; an inode embeds one (vfs/vfs.h). Its identity is its address. */
 struct mappable {
 	const struct mappable_ops *ops;
 	_Atomic unsigned mapped; /* VMAs of it; mm/'s. mm_invalidate() has nothing to do at 0 */
@@ -46,8 +46,8 @@ struct mappable_range {
 };
 
 struct mappable_ops {
-	/* What holds @offset (page-aligned) and at most @len bytes on. Pages of the memory file come
-	 * with a reference each for the caller. Beyond the end: -ENXIO (SIGBUS). @write: it must be
+	/* What holds @offset (page-aligned), at most @len bytes of it. Pages of the memory file
+	 * come with a reference each for the caller. Beyond the end: -ENXIO (SIGBUS). @write: it must be
 	 * writable and shared. Called under mm->lock. */
 	int (*translate)(struct mappable *m, uint64_t offset, uint64_t len, bool write,
 			 struct mappable_range *out);

@@ -62,7 +62,9 @@ void piece_repeat(struct mm *mm, const struct piece *piece, uint64_t addr)
 {
 	struct piece page = *piece;
 
-	page.r = (struct range){ addr, addr + PAGE_SIZE, piece->r.offset + (addr - piece->r.start) };
+	page.r.start = addr;
+	page.r.end = addr + PAGE_SIZE;
+	page.r.offset += addr - piece->r.start;
 	piece_map(mm, &page, false);
 }
 

@@ -56,8 +56,8 @@ void *ranges_insert(struct ranges *set, const void *elem);
 void *ranges_split(struct ranges *set, uint64_t addr);
 /* ranges_remove() - @pos is the next one's afterwards */
 void ranges_remove(struct ranges *set, struct ranges_pos *pos);
-/* ranges_join() - Those that touch @start, @end, or lie between, where @fn says that the right one goes
- * on as the left one does (and lets go of what the right one holds) */
+/* ranges_join() - Those that touch @start, @end, or lie between, where @fn says that the right one
+ * goes on as the left one does (and lets go of what the right one holds) */
 void ranges_join(struct ranges *set, uint64_t start, uint64_t end,
 		 bool (*fn)(void *data, const void *left, const void *right), void *data);
 

@@ -11,8 +11,8 @@
 struct mm;
 struct piece;
 
-/* reach_lock() - Find what is at @addr, faulted in and accessible. With 0 mm->lock is held for reading,
- * until reach_unlock(). Return: 0, -EFAULT, -ENOMEM */
+/* reach_lock() - Find what is at @addr, faulted in and accessible. With 0 mm->lock is held for
+ * reading, until reach_unlock(). Return: 0, -EFAULT, -ENOMEM */
 int reach_lock(struct mm *mm, uint64_t addr, bool write, const struct piece **out);
 void reach_unlock(struct mm *mm);
 

@@ -135,7 +135,7 @@ int vma_reserve(struct mm *mm);
 void vma_insert(struct mm *mm, const struct vma *vma);
 /* vma_cut() - So that VMAs and pieces end at @addr; room was reserved */
 void vma_cut(struct mm *mm, uint64_t addr);
-/* vma_remove() - VMAs and pieces of a range, which was cut at both ends; @unmap: also in the stub */
+/* vma_remove() - VMAs and pieces of a range, which was cut at its ends; @unmap: in the stub, too */
 void vma_remove(struct mm *mm, uint64_t start, uint64_t end, bool unmap);
 /* vma_join() - Those that touch @start and @end and everything in between, where they are alike */
 void vma_join(struct mm *mm, uint64_t start, uint64_t end);
@@ -182,8 +182,8 @@ enum fault_access { FAULT_READ, FAULT_WRITE, FAULT_EXEC };
 int fault_in(struct mm *mm, uint64_t addr, enum fault_access access);
 /* fault_populate() - As many pages of a range as can be had, into the stub as well */
 void fault_populate(struct mm *mm, uint64_t start, uint64_t end);
-/* space_write() - Bytes to where the guest may write, @src NULL: zeros. With the lock held for writing.
- * Return: 0 or as fault_in() */
+/* space_write() - Bytes to where the guest may write, @src NULL: zeros. With the lock held for
+ * writing. Return: 0 or as fault_in() */
 int space_write(struct mm *mm, uint64_t addr, const void *src, uint64_t len);
 /* fault_map_file() - Pieces for a new mapping of a file, as much as is good to have at once */
 int fault_map_file(struct mm *mm, const struct vma *vma);
