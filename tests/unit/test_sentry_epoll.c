@@ -340,6 +340,29 @@ static void test_nesting(void **state)
 		member_close(&chain[i]);
 }
 
+/* A container's stdin may be a file: the guest sees a pipe, which is always ready. */
+static void test_regular_file(void **state)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+	FILE *tmp = tmpfile();
+	struct file *file;
+	struct file *ep;
+
+	files_task_begin();
+	assert_int_equal(hostfd_open(dup(fileno(tmp)), O_RDONLY, &file), 0);
+	assert_int_equal(epoll_open(&ep), 0);
+	assert_int_equal(epoll_control(ep, EPOLL_CTL_ADD, file, 5, &event), 0);
+	assert_int_equal(epoll_await(task_current, ep, &event, 1, USEC_INFINITY), 1);
+	assert_int_equal(epoll_await(task_current, ep, &event, 1, USEC_INFINITY), 1);
+	assert_int_equal(event.events, EPOLLIN);
+	assert_int_equal(epoll_control(ep, EPOLL_CTL_DEL, file, 5, NULL), 0);
+	assert_int_equal(epoll_await(task_current, ep, &event, 1, 0), 0);
+	file_put(file);
+	file_put(ep);
+	fclose(tmp);
+	files_task_end();
+}
+
 /* --- threads --- */
 
 #define SLEEPERS 4
@@ -549,6 +572,7 @@ int main(void)
 		cmocka_unit_test(test_in_order),
 		cmocka_unit_test(test_host_members),
 		cmocka_unit_test(test_nesting),
+		cmocka_unit_test(test_regular_file),
 		cmocka_unit_test(test_sleepers),
 		cmocka_unit_test(test_echo),
 		cmocka_unit_test(test_churn),

@@ -262,6 +262,8 @@ static int epoll_host_add(struct epoll *ep, struct file_watch *w)
 	if (epoll_ctl(host, EPOLL_CTL_ADD, fd, &event) < 0) {
 		autoclose int copy = -1;
 
+		if (errno == EPERM)
+			return 0; /* a regular file: always ready, as its poll() says */
 		if (errno != EEXIST)
 			return -errno;
 		copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
@@ -595,7 +597,7 @@ static int epoll_take_host(struct epoll *ep, struct epoll_event *events, int max
 
 	if (ep->host < 0 || max <= 0)
 		return 0;
-	n = epoll_wait(ep->host, got, max < EPOLL_HOST_EVENTS ? max : EPOLL_HOST_EVENTS, 0);
+	n = epoll_pwait(ep->host, got, max < EPOLL_HOST_EVENTS ? max : EPOLL_HOST_EVENTS, 0, NULL);
 	for (int i = 0; i < n; i++) {
 		struct file_watch *w = got[i].data.ptr;
 
@@ -682,6 +684,7 @@ static uint32_t epoll_poll(struct file *file, uint32_t mask, struct wait *wait)
 {
 	struct epoll *ep = epoll_of(file);
 	struct pollfd pfd = { .fd = -1, .events = POLLIN };
+	const struct timespec now = { 0 };
 
 	if (wait) {
 		wait_on(wait, &ep->pollers, mask);
@@ -690,7 +693,7 @@ static uint32_t epoll_poll(struct file *file, uint32_t mask, struct wait *wait)
 			wait_on_host(wait, pfd.fd, POLLIN);
 	}
 	pfd.fd = ep->host;
-	if (epoll_any_ready(ep) || (pfd.fd >= 0 && poll(&pfd, 1, 0) > 0))
+	if (epoll_any_ready(ep) || (pfd.fd >= 0 && ppoll(&pfd, 1, &now, NULL) > 0))
 		return mask & (POLLIN | POLLRDNORM);
 	return 0;
 }

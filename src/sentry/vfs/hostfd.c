@@ -59,10 +59,11 @@ static long hostfd_write(struct file *file, struct user_io *io, int64_t offset)
 static uint32_t hostfd_poll(struct file *file, uint32_t mask, struct wait *wait)
 {
 	struct pollfd pfd = { .fd = hostfd_host_fd(file), .events = (short)mask };
+	const struct timespec now = { 0 };
 
 	if (wait)
 		wait_on_host(wait, pfd.fd, mask);
-	return poll(&pfd, 1, 0) > 0 ? (uint32_t)(unsigned short)pfd.revents : 0;
+	return ppoll(&pfd, 1, &now, NULL) > 0 ? (uint16_t)pfd.revents : 0;
 }
 
 static long hostfd_ioctl(struct file *file, struct task *task, uint32_t cmd, uint64_t arg)

@@ -25,7 +25,7 @@
 
 #define INOTIFY_EVENTS_MAX  16384 /* fs.inotify.max_queued_events */
 #define INOTIFY_MARKS_MAX   65536 /* of one: fs.inotify.max_user_watches */
-#define INOTIFY_QUEUED_MAX  (1 << 17) /* events of all inotifys together */
+#define INOTIFY_QUEUED_MAX  65536 /* of all inotifys together */
 
 /* Of a directory they tell what happens to names in it. */
 #define INOTIFY_OF_NAMES ((uint32_t)(IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO))

@@ -31,6 +31,7 @@
 #define PIPE_SLOTS_LOW 2u    /* of a new one when there are too many */
 #define PIPE_SLOTS_MAX 256u  /* fs.pipe-max-size */
 #define PIPE_SLOTS_ALL 16384 /* fs.pipe-user-pages-soft, of all together */
+#define PIPE_PAGES_ALL 32768 /* fs.pipe-user-pages-hard, those that hold something */
 
 struct pipe {
 	pthread_mutex_t lock;
@@ -54,23 +55,29 @@ struct pipe_file {
 	bool fresh;		 /* no writer was there; writers_before counts */
 };
 
-static _Atomic unsigned pipe_slots_all;
+static _Atomic unsigned pipe_slots_all, pipe_pages_all;
 
 /* --- memory --- */
 
 struct pipe_page *pipe_page_new(void)
 {
-	struct pipe_page *page = malloc(sizeof(*page));
+	struct pipe_page *page = NULL;
 
+	if (atomic_fetch_add(&pipe_pages_all, 1) < PIPE_PAGES_ALL)
+		page = malloc(sizeof(*page));
 	if (page)
 		atomic_init(&page->refs, 1);
+	else
+		atomic_fetch_sub(&pipe_pages_all, 1);
 	return page;
 }
 
 void pipe_page_put(struct pipe_page *page)
 {
-	if (atomic_fetch_sub(&page->refs, 1) == 1)
-		free(page);
+	if (atomic_fetch_sub(&page->refs, 1) != 1)
+		return;
+	atomic_fetch_sub(&pipe_pages_all, 1);
+	free(page);
 }
 
 static struct pipe_page *pipe_page_get(struct pipe_page *page)
@@ -126,7 +133,8 @@ static void pipe_free(struct pipe *pipe)
 {
 	for (unsigned i = 0; i < pipe->used; i++)
 		pipe_page_put(pipe_slot(pipe, i)->page);
-	free(pipe->spare);
+	if (pipe->spare)
+		pipe_page_put(pipe->spare);
 	atomic_fetch_sub(&pipe_slots_all, pipe->nslots);
 	waitq_destroy(&pipe->readers);
 	waitq_destroy(&pipe->writers);
