@@ -29,6 +29,9 @@
 	(SIGNAL_SET_ONE(SIGSEGV) | SIGNAL_SET_ONE(SIGBUS) | SIGNAL_SET_ONE(SIGILL) | \
 	 SIGNAL_SET_ONE(SIGTRAP) | SIGNAL_SET_ONE(SIGFPE) | SIGNAL_SET_ONE(SIGSYS))
 
+/* Most that a container may have queued, whatever its limits say: it is host memory */
+#define SIGNAL_QUEUE_MAX 32768
+
 #define SIGNAL_REALTIME 32 /* the first real-time signal of the kernel */
 
 /* What of struct signal_info is ever told; the rest is zero. */

@@ -31,7 +31,7 @@ int signal_queue_add(struct signal_pending *pending, unsigned *count, uint64_t l
 	bool must = sig < SIGNAL_REALTIME && info->code >= 0;
 	struct signal_queued *entry = NULL;
 
-	if (must || *count < limit)
+	if (must || (*count < limit && *count < SIGNAL_QUEUE_MAX))
 		entry = malloc(sizeof(*entry));
 	if (!entry && sig >= SIGNAL_REALTIME && info->code != SI_USER)
 		return -EAGAIN;

@@ -33,8 +33,8 @@
 #define IOCTL_TERMIOS_OLD offsetof(struct ldisc_termios, ispeed) /* struct termios: 36 bytes */
 
 struct ioctl_row {
-	uint32_t cmd;
 	long (*fn)(struct tty_file *tf, struct task *task, uint32_t cmd, uint64_t arg);
+	uint32_t cmd;
 	bool changes; /* not from the background */
 	bool master;  /* of the master's side only */
 };
@@ -337,36 +337,36 @@ static long ioctl_hangup(struct tty_file *tf, struct task *task, uint32_t cmd, u
 }
 
 static const struct ioctl_row ioctl_rows[] = {
-	{ TCGETS, ioctl_get_termios },
-	{ TCGETS2, ioctl_get_termios },
-	{ TCSETS, ioctl_set_termios, .changes = true },
-	{ TCSETSW, ioctl_set_termios, .changes = true },
-	{ TCSETSF, ioctl_set_termios, .changes = true },
-	{ TCSETS2, ioctl_set_termios, .changes = true },
-	{ TCSETSW2, ioctl_set_termios, .changes = true },
-	{ TCSETSF2, ioctl_set_termios, .changes = true },
-	{ TIOCGWINSZ, ioctl_get_size },
-	{ TIOCSWINSZ, ioctl_set_size },
-	{ FIONREAD, ioctl_queued },
-	{ TIOCOUTQ, ioctl_queued },
-	{ TCFLSH, ioctl_flush, .changes = true },
-	{ TCXONC, ioctl_flow, .changes = true },
-	{ TCSBRK, ioctl_drain, .changes = true },
-	{ TCSBRKP, ioctl_drain, .changes = true },
-	{ TIOCSCTTY, tty_ioctl_job },
-	{ TIOCNOTTY, tty_ioctl_job },
-	{ TIOCGPGRP, tty_ioctl_job },
-	{ TIOCSPGRP, tty_ioctl_job },
-	{ TIOCGSID, tty_ioctl_job },
-	{ TIOCGETD, ioctl_get_discipline },
-	{ TIOCSETD, ioctl_set_discipline, .changes = true },
-	{ TIOCSTI, ioctl_type },
-	{ TIOCVHANGUP, ioctl_hangup },
-	{ TIOCGDEV, ioctl_get_device },
-	{ TIOCGPTN, ioctl_number, .master = true },
-	{ TIOCSPTLCK, ioctl_lock, .master = true },
-	{ TIOCGPTLCK, ioctl_lock, .master = true },
-	{ TIOCGPTPEER, ioctl_peer, .master = true },
+	{ ioctl_get_termios, TCGETS },
+	{ ioctl_get_termios, TCGETS2 },
+	{ ioctl_set_termios, TCSETS, .changes = true },
+	{ ioctl_set_termios, TCSETSW, .changes = true },
+	{ ioctl_set_termios, TCSETSF, .changes = true },
+	{ ioctl_set_termios, TCSETS2, .changes = true },
+	{ ioctl_set_termios, TCSETSW2, .changes = true },
+	{ ioctl_set_termios, TCSETSF2, .changes = true },
+	{ ioctl_get_size, TIOCGWINSZ },
+	{ ioctl_set_size, TIOCSWINSZ },
+	{ ioctl_queued, FIONREAD },
+	{ ioctl_queued, TIOCOUTQ },
+	{ ioctl_flush, TCFLSH, .changes = true },
+	{ ioctl_flow, TCXONC, .changes = true },
+	{ ioctl_drain, TCSBRK, .changes = true },
+	{ ioctl_drain, TCSBRKP, .changes = true },
+	{ tty_ioctl_job, TIOCSCTTY },
+	{ tty_ioctl_job, TIOCNOTTY },
+	{ tty_ioctl_job, TIOCGPGRP },
+	{ tty_ioctl_job, TIOCSPGRP },
+	{ tty_ioctl_job, TIOCGSID },
+	{ ioctl_get_discipline, TIOCGETD },
+	{ ioctl_set_discipline, TIOCSETD, .changes = true },
+	{ ioctl_type, TIOCSTI },
+	{ ioctl_hangup, TIOCVHANGUP },
+	{ ioctl_get_device, TIOCGDEV },
+	{ ioctl_number, TIOCGPTN, .master = true },
+	{ ioctl_lock, TIOCSPTLCK, .master = true },
+	{ ioctl_lock, TIOCGPTLCK, .master = true },
+	{ ioctl_peer, TIOCGPTPEER, .master = true },
 };
 
 long tty_ioctl(struct file *file, struct task *task, uint32_t cmd, uint64_t arg)

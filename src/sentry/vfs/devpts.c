@@ -18,7 +18,7 @@
 #include "base/cleanup.h"
 #include "sentry/tty/pty.h"
 
-#define DEVPTS_MAX	4096 /* terminals */
+#define DEVPTS_MAX	1024 /* terminals; each may come to hold some 25 KiB of ours */
 #define DEVPTS_GROW	8
 #define DEVPTS_MAGIC	0x1cd1
 #define DEVPTS_ROOT_INO 1
