@@ -131,9 +131,9 @@ static int gofer_send(int socket, const struct gofer_call *call)
 		.name2_len = call->name2 ? (uint32_t)strlen(call->name2) : UINT32_MAX,
 		.data_len = (uint32_t)call->data_len,
 		.reply_size = (uint32_t)call->reply_size,
-		.nfds = (uint32_t)((call->fd >= 0) + (call->fd2 >= 0)),
 	};
 	int fds[2] = { call->fd >= 0 ? call->fd : call->fd2, call->fd2 };
+	size_t nfds = (size_t)(call->fd >= 0) + (call->fd2 >= 0);
 	union {
 		struct cmsghdr align;
 		char space[CMSG_SPACE(sizeof(fds))];
@@ -148,15 +148,15 @@ static int gofer_send(int socket, const struct gofer_call *call)
 	ssize_t n;
 
 	memcpy(request.args, call->args, sizeof(request.args));
-	if (request.nfds) {
+	if (nfds) {
 		struct cmsghdr *cmsg = &control.align;
 
 		msg.msg_control = &control;
-		msg.msg_controllen = CMSG_SPACE(request.nfds * sizeof(int));
+		msg.msg_controllen = CMSG_SPACE(nfds * sizeof(int));
 		cmsg->cmsg_level = SOL_SOCKET;
 		cmsg->cmsg_type = SCM_RIGHTS;
-		cmsg->cmsg_len = CMSG_LEN(request.nfds * sizeof(int));
-		memcpy(CMSG_DATA(cmsg), fds, request.nfds * sizeof(int));
+		cmsg->cmsg_len = CMSG_LEN(nfds * sizeof(int));
+		memcpy(CMSG_DATA(cmsg), fds, nfds * sizeof(int));
 	}
 	do
 		n = sendmsg(socket, &msg, MSG_NOSIGNAL);

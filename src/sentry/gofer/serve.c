@@ -32,7 +32,7 @@ struct serve_buffers {
 	char reply[GOFER_DATA_MAX] __attribute__((aligned(8)));
 };
 
-static ssize_t serve_receive(int channel, struct serve_buffers *b, int fds[2], size_t *nfds)
+static ssize_t serve_receive(int channel, struct serve_buffers *b, int fds[2])
 {
 	union {
 		struct cmsghdr align;
@@ -43,7 +43,6 @@ static ssize_t serve_receive(int channel, struct serve_buffers *b, int fds[2], s
 			      .msg_controllen = sizeof(control) };
 	ssize_t n;
 
-	*nfds = 0;
 	do
 		n = recvmsg(channel, &msg, MSG_CMSG_CLOEXEC);
 	while (n < 0 && errno == EINTR);
@@ -52,8 +51,7 @@ static ssize_t serve_receive(int channel, struct serve_buffers *b, int fds[2], s
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c)) {
 		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
 			continue;
-		*nfds = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		memcpy(fds, CMSG_DATA(c), *nfds * sizeof(int));
+		memcpy(fds, CMSG_DATA(c), c->cmsg_len - CMSG_LEN(0)); /* at most two fit */
 	}
 	return msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC) ? -1 : n;
 }
@@ -74,18 +72,17 @@ static bool serve_take(const char **at, const char *end, uint32_t len, char *dst
 	return true;
 }
 
-static bool serve_parse(struct serve_buffers *b, size_t n, const int fds[2], size_t nfds,
-			struct gofer_work *work)
+static bool serve_parse(struct serve_buffers *b, size_t n, int fd, int fd2, struct gofer_work *work)
 {
 	const struct gofer_request *q = (const struct gofer_request *)(const void *)b->request;
 	const char *at = b->request + sizeof(*q), *end = b->request + n;
 
-	if (n < sizeof(*q) || q->nfds > nfds || q->reply_size > UINT32_MAX / 2)
+	if (n < sizeof(*q))
 		return false;
 	*work = (struct gofer_work){
 		.request = q,
-		.fd = nfds > 0 ? fds[0] : -1,
-		.fd2 = nfds > 1 ? fds[1] : -1,
+		.fd = fd,
+		.fd2 = fd2,
 		.result_fd = -1,
 		.reply = b->reply,
 		.reply_size = q->reply_size < sizeof(b->reply) ? q->reply_size : sizeof(b->reply),
@@ -136,14 +133,13 @@ static int serve_one(int channel, struct serve_buffers *b)
 {
 	struct gofer_work work = { .result_fd = -1 };
 	int fds[2] = { -1, -1 };
-	size_t nfds;
-	ssize_t n = serve_receive(channel, b, fds, &nfds);
+	ssize_t n = serve_receive(channel, b, fds);
 	autoclose int fd = fds[0], fd2 = fds[1], result = -1;
 	long r;
 
 	if (n == 0)
 		return 0;
-	if (n < 0 || !serve_parse(b, (size_t)n, fds, nfds, &work))
+	if (n < 0 || !serve_parse(b, (size_t)n, fd, fd2, &work))
 		return -1;
 	r = gofer_perform(&work);
 	result = work.result_fd;

@@ -27,7 +27,6 @@ struct gofer_request {
 	uint32_t name_len, name2_len; /* without terminators; UINT32_MAX: none */
 	uint32_t data_len;
 	uint32_t reply_size;
-	uint32_t nfds;
 	uint64_t args[4];
 };
 
