@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The memory file: references, reuse, what goes back to the host, who may still look. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -259,6 +260,101 @@ static void test_window(void **state)
 	close(fd);
 }
 
+/* --- threads --- */
+
+#define SLOTS	8u
+#define THREADS 4u
+#define ROUNDS	20000u
+
+/* Pages that are replaced all the time; each is full of its number. */
+static struct {
+	pthread_mutex_t lock;
+	uint64_t offset;
+	uint32_t number;
+} slots[SLOTS];
+
+static void fill(uint64_t offset, uint32_t number)
+{
+	uint32_t *p = memfile_ptr(mf, offset);
+
+	for (size_t i = 0; i < PAGE_SIZE / sizeof(*p); i++)
+		p[i] = number;
+}
+
+static void replace(unsigned i, uint32_t number)
+{
+	uint64_t fresh;
+	uint64_t old;
+
+	if (memfile_alloc_raw(mf, PAGE_SIZE, &fresh))
+		abort();
+	fill(fresh, number);
+	pthread_mutex_lock(&slots[i].lock);
+	old = slots[i].offset;
+	slots[i].offset = fresh;
+	slots[i].number = number;
+	pthread_mutex_unlock(&slots[i].lock);
+	put(old, 1);
+}
+
+/* Looked up inside, the page is what it was for as long as we look. */
+static bool look(unsigned i)
+{
+	const uint32_t *p;
+	uint32_t number;
+	bool good = true;
+
+	memfile_enter(mf);
+	pthread_mutex_lock(&slots[i].lock);
+	p = memfile_ptr(mf, slots[i].offset);
+	number = slots[i].number;
+	pthread_mutex_unlock(&slots[i].lock);
+	for (size_t k = 0; k < PAGE_SIZE / sizeof(*p); k += 5)
+		good = good && p[k] == number;
+	memfile_leave(mf);
+	return good;
+}
+
+static void *churn(void *arg)
+{
+	unsigned seed = (unsigned)(uintptr_t)arg;
+
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		unsigned slot = (unsigned)rand_r(&seed) % SLOTS;
+
+		if (rand_r(&seed) % 2)
+			replace(slot, (uint32_t)(i * THREADS + seed));
+		else if (!look(slot))
+			return (void *)1;
+	}
+	return NULL;
+}
+
+static void test_threads(void **state)
+{
+	pthread_t threads[THREADS];
+
+	(void)state;
+	for (unsigned i = 0; i < SLOTS; i++) {
+		pthread_mutex_init(&slots[i].lock, NULL);
+		slots[i].offset = alloc(1);
+		fill(slots[i].offset, slots[i].number = i);
+	}
+	for (unsigned i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, churn,
+						(void *)(uintptr_t)(i + 1)), 0);
+	for (unsigned i = 0; i < THREADS; i++) {
+		void *result;
+
+		pthread_join(threads[i], &result);
+		assert_null(result);
+	}
+	for (unsigned i = 0; i < SLOTS; i++)
+		put(slots[i].offset, 1);
+	put(alloc(1), 1);
+	assert_true(resident() <= 257 * PAGE_SIZE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -272,6 +368,7 @@ int main(void)
 		cmocka_unit_test(test_random),
 		cmocka_unit_test(test_copy_survives),
 		cmocka_unit_test(test_window),
+		cmocka_unit_test(test_threads),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

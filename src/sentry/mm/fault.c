@@ -121,7 +121,8 @@ static int fault_map_range(struct mm *mm, const struct vma *vma, uint64_t start,
 	piece.r = (struct range){ start, start + range.len, range.offset };
 	piece.fd = range.host_fd;
 	piece.cow = !shared && range.host_fd < 0;
-	if (copy && !shared) {
+	copy = copy && !shared;
+	if (copy) {
 		r = fault_copy(range.host_fd, range.offset, range.len, &piece.r.offset);
 		if (range.host_fd < 0)
 			memfile_put(kernel.memory, range.offset, range.len);
@@ -131,7 +132,8 @@ static int fault_map_range(struct mm *mm, const struct vma *vma, uint64_t start,
 		piece.cow = false;
 	}
 	*at = piece.r.end;
-	return piece_add(mm, &piece, false);
+	/* A copy is there in full: the guest need not ask the host for each page. */
+	return piece_add(mm, &piece, copy);
 }
 
 int fault_map_file(struct mm *mm, const struct vma *vma)
@@ -184,10 +186,10 @@ static uint64_t fault_copy_run(struct mm *mm, uint64_t addr)
 	return pages * PAGE_SIZE;
 }
 
-/* Nobody else has the page any more: how far does that hold? */
+/* How far nobody else has the pages any more. */
 static uint64_t fault_own_run(const struct piece *piece, uint64_t addr)
 {
-	uint64_t n = PAGE_SIZE;
+	uint64_t n = 0;
 
 	while (addr + n < piece->r.end && n < FAULT_OWN_MAX * PAGE_SIZE &&
 	       !memfile_shared(kernel.memory, piece->r.offset + (addr + n - piece->r.start)))
@@ -219,8 +221,10 @@ static int fault_write(struct mm *mm, const struct piece *old, uint64_t addr)
 
 	if (r)
 		return r;
-	if (piece.fd < 0 && !memfile_shared(kernel.memory, from))
-		return fault_own(mm, addr, addr + fault_own_run(&piece, addr));
+	run = piece.fd < 0 ? fault_own_run(&piece, addr) : 0;
+	/* Somebody may still read what another process has let go of: not what we write now. */
+	if (run && memfile_alone(kernel.memory))
+		return fault_own(mm, addr, addr + run);
 	run = fault_copy_run(mm, addr);
 	if (mm->cow_next != addr)
 		start = fault_max(piece.r.start, addr & ~(run - 1));

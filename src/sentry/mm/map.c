@@ -40,7 +40,7 @@ static bool map_limit_hit(struct task *task, unsigned resource, uint64_t used, u
 
 int map_limits(struct mm *mm, struct task *task, uint64_t len, int prot, unsigned flags)
 {
-	if (mm->vmas.count >= SPACE_VMAS_MAX || mm->pieces.count >= SPACE_PIECES_MAX)
+	if (mm->vmas.count >= SPACE_VMAS_MAX || mm->pieces.count >= SPACE_PIECES_GUEST)
 		return -ENOMEM;
 	if (map_limit_hit(task, RLIMIT_AS, mm->map_total, len))
 		return -ENOMEM;
@@ -177,7 +177,7 @@ int map_place(struct mm *mm, const struct mm_map *map, uint64_t addr, unsigned f
 		vma_cut(mm, end);
 		vma_remove(mm, addr, end, true);
 	}
-	return r;
+	return r == -EAGAIN ? -ENOMEM : r;
 }
 
 int mm_map(struct mm *mm, struct task *task, const struct mm_map *args, uint64_t *addr)

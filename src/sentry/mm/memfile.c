@@ -234,6 +234,13 @@ bool memfile_shared(struct memfile *mf, uint64_t offset)
 	return shared;
 }
 
+bool memfile_alone(struct memfile *mf)
+{
+	unsigned mine = memfile_section.depth ? 1 : 0;
+
+	return atomic_load(&mf->inside[0]) + atomic_load(&mf->inside[1]) == mine;
+}
+
 /* --- limbo --- */
 
 /* What is buried where the next epoch will bury. The lock is dropped while the host works. */

@@ -41,6 +41,9 @@ void memfile_get(struct memfile *mf, uint64_t offset, uint64_t size);
 void memfile_put(struct memfile *mf, uint64_t offset, uint64_t size);
 /* memfile_shared() - Whether anybody else has a reference to this page */
 bool memfile_shared(struct memfile *mf, uint64_t offset);
+/* memfile_alone() - Whether no other thread is between memfile_enter() and leave(). Asked after
+ * memfile_shared() said no: then nobody looks at the page who had it before, either. */
+bool memfile_alone(struct memfile *mf);
 /* memfile_zero() - The pages read as zeros again; host memory is given back where it can be */
 void memfile_zero(struct memfile *mf, uint64_t offset, uint64_t size);
 

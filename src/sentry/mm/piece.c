@@ -47,10 +47,16 @@ void piece_map(struct mm *mm, const struct piece *piece, bool populate)
 
 int piece_add(struct mm *mm, const struct piece *piece, bool populate)
 {
-	if (mm->pieces.count >= SPACE_PIECES_MAX || ranges_reserve(&mm->pieces, 3)) {
+	int r = mm->pieces.count >= SPACE_PIECES_MAX ? -EAGAIN : ranges_reserve(&mm->pieces, 3);
+
+	if (r) {
 		if (piece->fd < 0)
 			memfile_put(kernel.memory, piece->r.offset, piece_len(piece));
-		return -ENOMEM;
+		/* What was there may have gone to be mapped over. */
+		space_op(mm, &(struct trap_map){ .kind = TRAP_UNMAP,
+						 .addr = piece->r.start,
+						 .len = piece_len(piece) });
+		return r;
 	}
 	ranges_insert(&mm->pieces, piece);
 	piece_map(mm, piece, populate);

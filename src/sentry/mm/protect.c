@@ -29,7 +29,7 @@ static int protect_check(struct mm *mm, uint64_t start, uint64_t end, int prot)
 		if ((prot & PROT_EXEC) && !(vma->flags & VMA_MAY_EXEC))
 			return -EACCES;
 	}
-	if (mm->vmas.count + 2 >= SPACE_VMAS_MAX || mm->pieces.count + 2 >= SPACE_PIECES_MAX)
+	if (mm->vmas.count + 2 >= SPACE_VMAS_MAX || mm->pieces.count + 2 >= SPACE_PIECES_GUEST)
 		return -ENOMEM;
 	return 0;
 }

@@ -31,7 +31,9 @@
 #define SPACE_FILES 32u
 
 #define SPACE_VMAS_MAX	 65530u /* vm.max_map_count's default */
-#define SPACE_PIECES_MAX 60000u /* the stub has that limit too, and we cut finer than the guest */
+/* The stub has that limit, too, and we cut finer than the guest: when it copies what is shared. */
+#define SPACE_PIECES_MAX   62000u
+#define SPACE_PIECES_GUEST 56000u /* of these the guest can make at will */
 
 enum {
 	VMA_SHARED = 1,
@@ -159,7 +161,8 @@ static inline int piece_prot(const struct piece *piece)
 }
 
 /* piece_add() - Nothing is there; takes over the pages' references; @populate: what exists of it
- * is entered at once. Return: 0 or -ENOMEM, then the references are put */
+ * is entered at once. Return: 0, -ENOMEM, or -EAGAIN: there are too many; then the references are
+ * put, and nothing is mapped there */
 int piece_add(struct mm *mm, const struct piece *piece, bool populate);
 void piece_remove(struct mm *mm, uint64_t start, uint64_t end, bool unmap);
 /* piece_cut() - So that one begins at @addr; room was reserved */
