@@ -65,19 +65,24 @@ usec_t socket_deadline(struct file *file, uint32_t mask)
 	return deadline_in(mask & POLLIN ? s->receive_timeout : s->send_timeout);
 }
 
+static int socket_file_flags(const struct file *file)
+{
+	return file->flags & O_NONBLOCK ? MSG_DONTWAIT : 0;
+}
+
 long socket_file_read(struct file *file, struct user_io *io, int64_t offset)
 {
 	struct socket *s = (struct socket *)file;
 	int out_flags = 0;
 
-	return s->ops->recv(s, task_current, io, NULL, NULL, 0, &out_flags);
+	return s->ops->recv(s, task_current, io, NULL, NULL, socket_file_flags(file), &out_flags);
 }
 
 long socket_file_write(struct file *file, struct user_io *io, int64_t offset)
 {
 	struct socket *s = (struct socket *)file;
 
-	return s->ops->send(s, task_current, io, NULL, NULL, 0);
+	return s->ops->send(s, task_current, io, NULL, NULL, socket_file_flags(file));
 }
 
 int socket_create(struct task *task, int family, int type, int protocol, struct file **out)

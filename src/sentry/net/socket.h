@@ -48,15 +48,15 @@ int socket_control_parse(struct task *task, const void *bytes, size_t len,
 
 struct socket_ops {
 	int (*bind)(struct socket *s, struct task *task, const struct socket_addr *addr);
-	/* -EINPROGRESS: wait for POLLOUT, then ask getsockopt(SO_ERROR); -EAGAIN: wait, then call
-	 * again */
+	/* -EINPROGRESS, -EALREADY, -EAGAIN: wait for POLLOUT, then call again; -EISCONN then means
+	 * that it has succeeded */
 	int (*connect)(struct socket *s, struct task *task, const struct socket_addr *addr);
 	int (*listen)(struct socket *s, int backlog);
 	int (*accept)(struct socket *s, struct task *task, struct socket_addr *peer,
 		      struct file **out); /* -EAGAIN */
 	int (*shutdown)(struct socket *s, int how);
 	int (*name)(struct socket *s, bool peer, struct socket_addr *out);
-	/* @flags: MSG_* without DONTWAIT, WAITALL, NOSIGNAL, CMSG_CLOEXEC. @control and @from may be NULL.
+	/* @flags: MSG_* without WAITALL, NOSIGNAL, CMSG_CLOEXEC; DONTWAIT: nobody is going to wait. @control and @from may be NULL.
 	 * What send() takes of @control it takes out. Return: bytes; of a packet its whole length
 	 * with MSG_TRUNC */
 	long (*send)(struct socket *s, struct task *task, struct user_io *io,

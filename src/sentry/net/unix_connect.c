@@ -13,6 +13,7 @@
  */
 #include "sentry/net/unix.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -94,10 +95,6 @@ static int unix_connect_packets(struct unix_socket *u, struct task *task,
 /* Both locks are held. Return: 0 or why not */
 static int unix_may_connect(struct unix_socket *u, struct unix_socket *listener)
 {
-	if (u->state == UNIX_CONNECTED)
-		return -EISCONN;
-	if (u->state == UNIX_LISTENING)
-		return -EINVAL;
 	if (listener->dead || listener->state != UNIX_LISTENING ||
 	    (listener->shutdown & UNIX_SHUT_RECEIVE))
 		return -ECONNREFUSED;
@@ -105,7 +102,9 @@ static int unix_may_connect(struct unix_socket *u, struct unix_socket *listener)
 		unix_block(u, listener);
 		return -EAGAIN;
 	}
-	return 0;
+	if (u->state == UNIX_CONNECTED)
+		return -EISCONN;
+	return u->state == UNIX_LISTENING ? -EINVAL : 0;
 }
 
 /* Both locks are held; @other is nobody's yet, its file's reference goes to the backlog. */
@@ -198,7 +197,9 @@ int unix_accept(struct socket *s, struct task *task, struct socket_addr *peer, s
 	if (u->state != UNIX_LISTENING) {
 		r = -EINVAL;
 	} else if (!other) {
-		r = u->shutdown & UNIX_SHUT_RECEIVE ? -EINVAL : -EAGAIN;
+		/* The end is told to who would wait. */
+		r = (u->shutdown & UNIX_SHUT_RECEIVE) && !(s->file.flags & O_NONBLOCK) ? -EINVAL :
+											-EAGAIN;
 	} else {
 		u->backlog = other->backlog_next;
 		u->nbacklog--;

@@ -129,19 +129,20 @@ static void unix_read_queue(struct unix_read *rd)
 	}
 }
 
-static long unix_read_nothing(struct unix_socket *u)
+/* That nothing will come any more is an end, but for packets only to who would wait for some. */
+static long unix_read_nothing(struct unix_socket *u, int flags)
 {
 	int error = u->error;
 
 	u->error = 0;
 	if (error)
 		return -error;
-	if (u->shutdown & UNIX_SHUT_RECEIVE)
+	if ((u->shutdown & UNIX_SHUT_RECEIVE) && !(unix_is_packets(u) && (flags & MSG_DONTWAIT)))
 		return 0;
 	return -EAGAIN;
 }
 
-static long unix_recv_stream(struct unix_read *rd)
+static long unix_recv_stream(struct unix_read *rd, int flags)
 {
 	struct unix_socket *u = rd->u;
 	struct unix_message *m;
@@ -151,7 +152,7 @@ static long unix_recv_stream(struct unix_read *rd)
 	if (u->state != UNIX_CONNECTED)
 		r = -EINVAL;
 	else if (!u->queue.first)
-		r = unix_read_nothing(u);
+		r = unix_read_nothing(u, flags);
 	else
 		unix_read_queue(rd);
 	pthread_mutex_unlock(&u->lock);
@@ -199,7 +200,7 @@ static long unix_recv_packet(struct unix_read *rd, int flags, int *out_flags)
 	if (!unix_is_packets(u) && u->state != UNIX_CONNECTED)
 		r = -ENOTCONN;
 	else if (!u->queue.first)
-		r = unix_read_nothing(u);
+		r = unix_read_nothing(u, flags);
 	else
 		r = unix_read_packet(rd, flags, out_flags);
 	pthread_mutex_unlock(&u->lock);
@@ -223,9 +224,7 @@ long unix_recv(struct socket *s, struct task *task, struct user_io *io, struct s
 
 	if (flags & MSG_OOB)
 		return -EOPNOTSUPP;
-	if (flags & MSG_ERRQUEUE)
-		return -EAGAIN;
-	r = s->type == SOCK_STREAM ? unix_recv_stream(&rd) : unix_recv_packet(&rd, flags, out_flags);
+	r = s->type == SOCK_STREAM ? unix_recv_stream(&rd, flags) : unix_recv_packet(&rd, flags, out_flags);
 	socket_control_free(&ignored);
 	return r;
 }

@@ -127,40 +127,28 @@ static long socket_call_bind(struct task *task, const uint64_t args[6])
 	return r ? r : s->ops->bind(s, task, &addr);
 }
 
-/* A connection attempt that is under way: until it has come to an end, or is left to itself. */
-static int socket_connect_end(struct task *task, struct socket *s)
-{
-	usec_t deadline = SOCKET_DEADLINE_NEW;
-	int r, error = 0;
-	socklen_t len = sizeof(error);
-
-	if (s->file.flags & O_NONBLOCK)
-		return -EINPROGRESS;
-	r = socket_call_wait(task, s, POLLOUT, s->send_timeout, &deadline);
-	if (r)
-		return r == -EAGAIN ? -EINPROGRESS : r;
-	r = s->ops->getsockopt(s, SOL_SOCKET, SO_ERROR, &error, &len);
-	return r ? r : -error;
-}
-
+/* A blocking one asks again until it has been told how it ended; so it does after a signal. */
 static long socket_call_connect(struct task *task, const uint64_t args[6])
 {
 	usec_t deadline = SOCKET_DEADLINE_NEW;
 	autofile struct file *file = NULL;
 	struct socket_addr addr;
-	struct socket *s;
+	bool under_way = false;
+	struct socket *s = NULL;
 	int r = socket_call_get(task, (int)args[0], &file, &s);
 
 	if (!r)
 		r = socket_call_read_addr(task, args[1], args[2], &addr);
 	while (!r) {
 		r = s->ops->connect(s, task, &addr);
-		/* EALREADY: one that a signal has interrupted. */
-		if (r == -EINPROGRESS || (r == -EALREADY && !(s->file.flags & O_NONBLOCK)))
-			return socket_connect_end(task, s);
-		if (r != -EAGAIN)
+		if (r == -EISCONN && under_way)
+			return 0;
+		under_way = r == -EINPROGRESS || r == -EALREADY;
+		if ((!under_way && r != -EAGAIN) || (s->file.flags & O_NONBLOCK))
 			return r;
 		r = socket_call_wait(task, s, POLLOUT, s->send_timeout, &deadline);
+		if (r == -EAGAIN && under_way)
+			return -EINPROGRESS;
 	}
 	return r;
 }

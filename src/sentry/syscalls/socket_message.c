@@ -25,7 +25,8 @@
 #define SOCKET_PACKET_MAX  (1u << 20)
 /* As net.core.optmem_max */
 #define SOCKET_CONTROL_MAX 20480u
-#define SOCKET_FLAGS_OWN   (MSG_DONTWAIT | MSG_NOSIGNAL | MSG_CMSG_CLOEXEC | MSG_WAITFORONE)
+#define SOCKET_FLAGS_OWN                                                                    \
+	(MSG_DONTWAIT | MSG_NOSIGNAL | MSG_CMSG_CLOEXEC | MSG_WAITFORONE | MSG_WAITALL)
 
 /* One send or receive, whatever call it came by. */
 struct socket_message {
@@ -38,9 +39,17 @@ struct socket_message {
 	int flags; /* the call's */
 };
 
+/* Only the host's sockets have a queue of errors, for which nobody waits. */
 static bool socket_message_waits(const struct socket_message *m)
 {
-	return !(m->flags & (MSG_DONTWAIT | MSG_ERRQUEUE)) && !(m->s->file.flags & O_NONBLOCK);
+	if (m->s->family != AF_UNIX && (m->flags & MSG_ERRQUEUE))
+		return false;
+	return !(m->flags & MSG_DONTWAIT) && !(m->s->file.flags & O_NONBLOCK);
+}
+
+static int socket_message_flags(const struct socket_message *m)
+{
+	return (m->flags & ~SOCKET_FLAGS_OWN) | (socket_message_waits(m) ? 0 : MSG_DONTWAIT);
 }
 
 static void socket_signal_pipe(struct task *task)
@@ -72,7 +81,7 @@ static int socket_copy(const struct socket_message *m, char *buf, size_t len, en
 static long socket_send_io(struct socket_message *m, struct user_io *io)
 {
 	return m->s->ops->send(m->s, m->task, io, m->addr.len ? &m->addr : NULL, &m->control,
-			       m->flags & ~SOCKET_FLAGS_OWN);
+			       socket_message_flags(m));
 }
 
 static long socket_send_bounced(struct socket_message *m)
@@ -142,7 +151,7 @@ static long socket_send(struct socket_message *m)
 static long socket_recv_io(struct socket_message *m, struct user_io *io, int *out_flags)
 {
 	return m->s->ops->recv(m->s, m->task, io, &m->addr, &m->control,
-			       m->flags & ~(SOCKET_FLAGS_OWN | MSG_WAITALL), out_flags);
+			       socket_message_flags(m), out_flags);
 }
 
 static long socket_recv_bounced(struct socket_message *m, int *out_flags)
