@@ -30,7 +30,6 @@ void process_put(struct process *process)
 {
 	if (!process || atomic_fetch_sub_explicit(&process->refs, 1, memory_order_acq_rel) != 1)
 		return;
-	timer_set_free(process);
 	waitq_destroy(&process->child_wait);
 	waitq_destroy(&process->task_gone);
 	waitq_destroy(&process->exited);

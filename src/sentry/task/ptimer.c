@@ -67,7 +67,8 @@ static struct timer_set *ptimer_set_of(struct process *process)
 	static const int signals[] = { SIGALRM, SIGVTALRM, SIGPROF };
 	struct timer_set *set = process->timers;
 
-	if (set)
+	/* One that has ended gets no more: nobody would free them without the lock. */
+	if (set || process->nleaving == process->ntasks)
 		return set;
 	set = calloc(1, sizeof(*set));
 	if (!set)
@@ -386,14 +387,16 @@ void timer_set_exec(struct process *process)
 
 void timer_set_free(struct process *process)
 {
-	struct timer_set *set = process->timers;
+	struct timer_set *set;
 
+	pthread_mutex_lock(&kernel.tasks_lock);
+	set = steal_ptr(process->timers);
+	pthread_mutex_unlock(&kernel.tasks_lock);
 	if (!set)
 		return;
 	for (int i = 0; i < PTIMER_ITIMERS; i++)
 		timer_cancel(&set->itimers[i].timer);
 	timer_cancel(&set->limit.timer);
 	ptimer_free_list(set->list);
-	process->timers = NULL;
 	free(set);
 }
