@@ -34,7 +34,7 @@
 
 #define GUEST(name, text)                                                                         \
 	extern const uint8_t guest_##name[], guest_##name##_end[];                                \
-	__asm__(".pushsection .rodata\nguest_" #name ":\n" text "\nguest_" #name "_end:\n.popsection")
+	__asm__(".pushsection .rodata\n.balign 64\nguest_" #name ":\n" text "\nguest_" #name "_end:\n.popsection")
 
 /* Calls of all kinds, and faults, for ever. rbx: DATA. */
 GUEST(busy, "1: mov $0x123, %eax\n"
@@ -576,12 +576,17 @@ static void test_compat_kick(void **state)
 		trap_kick(g->thread);
 		trap_wait(g->thread, &g->event);
 		assert_int_equal(g->event.kind, TRAP_FRAME);
+		if (i == 0 && g->event.signal == SIGSEGV)
+			break; /* a kernel without 32-bit code */
+		assert_int_equal(g->event.signal, 0);
 		assert_int_equal(trap_regs_get(g->thread, &regs), 0);
 		assert_int_equal(trap_regs_set(g->thread, &regs), 0);
 		trap_resume(g->thread);
 	}
-	trap_kick(g->thread);
-	trap_wait(g->thread, &g->event);
+	if (g->event.signal == 0) {
+		trap_kick(g->thread);
+		trap_wait(g->thread, &g->event);
+	}
 	guest_leave(g);
 	check_next(g);
 }
