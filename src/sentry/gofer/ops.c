@@ -352,7 +352,7 @@ long gofer_perform(struct gofer_work *work)
 		return -EBADF;
 	if (!ops_name_fits(work->name, has))
 		return -EINVAL;
-	if ((has & NEED_NAME2) ? !work->name2 || !ops_is_component(work->name2) : !!work->name2)
+	if (!(has & NEED_NAME2) != !work->name2 || (work->name2 && !ops_is_component(work->name2)))
 		return -EINVAL;
 	return ops_table[op].handler(work);
 }

@@ -134,7 +134,7 @@ static int serve_one(int channel, struct serve_buffers *b)
 	struct gofer_work work = { .result_fd = -1 };
 	int fds[2] = { -1, -1 };
 	ssize_t n = serve_receive(channel, b, fds);
-	autoclose int fd = fds[0], fd2 = fds[1], result = -1;
+	autoclose int fd = fds[0], fd2 = fds[1];
 	long r;
 
 	if (n == 0)
@@ -142,12 +142,13 @@ static int serve_one(int channel, struct serve_buffers *b)
 	if (n < 0 || !serve_parse(b, (size_t)n, fd, fd2, &work))
 		return -1;
 	r = gofer_perform(&work);
-	result = work.result_fd;
 	if (r < 0) {
 		work.reply_len = 0;
-		work.result_fd = -1;
+		close_fd(&work.result_fd);
 	}
-	return serve_answer(channel, r, &work) >= 0;
+	r = serve_answer(channel, r, &work);
+	close_fd(&work.result_fd);
+	return r >= 0;
 }
 
 bool gofer_serve(int channel)

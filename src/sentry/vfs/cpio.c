@@ -339,6 +339,8 @@ static int cpio_entry(struct cpio *c)
 		r = cpio_bad(c, "data of what has none");
 	if (r == 0)
 		r = cpio_make(c, &inode);
+	if (r == 0 && !inode)
+		r = -EIO;
 	if (r == 0 && type == S_IFREG && S_ISREG(inode->attr.st_mode))
 		r = cpio_fill(c, inode);
 	if (r == 0)

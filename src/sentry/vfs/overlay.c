@@ -103,16 +103,17 @@ static int overlay_add_layers(struct overlay *fs, const struct vfs_path *lower, 
 	return 0;
 }
 
-static int overlay_make_root(struct overlay *fs, struct inode **out)
+static int overlay_make_root(struct overlay *fs, const struct vfs_path *lower, size_t nlower,
+			     const struct vfs_path *upper, struct inode **out)
 {
-	struct inode **lower = calloc(fs->nlower, sizeof(struct inode *));
+	struct inode **stack = calloc(nlower, sizeof(struct inode *));
 
-	if (!lower)
+	if (!stack)
 		return -ENOMEM;
-	for (size_t i = 0; i < fs->nlower; i++)
-		lower[i] = inode_get(fs->lower[i].dentry->inode);
-	return overlay_inode_take(fs, fs->upper.dentry ? inode_get(fs->upper.dentry->inode) : NULL,
-				  lower, (unsigned)fs->nlower, NULL, NULL, out);
+	for (size_t i = 0; i < nlower; i++)
+		stack[i] = inode_get(lower[i].dentry->inode);
+	return overlay_inode_take(fs, upper ? inode_get(upper->dentry->inode) : NULL, stack,
+				  (unsigned)nlower, NULL, NULL, out);
 }
 
 static bool overlay_is_dir(const struct vfs_path *path)
@@ -140,7 +141,7 @@ int overlay_new(const struct vfs_path *lower, size_t nlower, const struct vfs_pa
 	pthread_mutex_init(&fs->lock, NULL);
 	r = overlay_add_layers(fs, lower, nlower, upper);
 	if (r == 0)
-		r = overlay_make_root(fs, &root);
+		r = overlay_make_root(fs, lower, nlower, upper, &root);
 	if (r == 0)
 		r = super_init(&fs->super, &overlay_super_ops, root);
 	if (r < 0) {

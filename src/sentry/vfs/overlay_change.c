@@ -149,7 +149,7 @@ int overlay_create(struct inode *dir, const char *name, const struct vfs_create 
 		   struct inode **out)
 {
 	struct overlay_inode *d = overlay_of(dir);
-	struct inode *made;
+	struct inode *made = NULL;
 	int r;
 
 	if (S_ISCHR(args->mode) && args->rdev == 0)
@@ -166,7 +166,7 @@ int overlay_create(struct inode *dir, const char *name, const struct vfs_create 
 int overlay_tmpfile(struct inode *dir, const struct vfs_create *args, struct inode **out)
 {
 	struct overlay_inode *d = overlay_of(dir);
-	struct inode *made;
+	struct inode *made = NULL;
 	int r = overlay_copy_up_locked(d, 0);
 
 	if (r == 0)

@@ -102,12 +102,13 @@ void overlay_fill(struct overlay_inode *o)
 static struct overlay_inode *overlay_inode_new(struct overlay *fs, struct inode *upper,
 					       struct inode **lower, unsigned nlower)
 {
-	struct inode *real = upper ? upper : lower[0];
-	mode_t mode = real->attr.st_mode;
-	struct overlay_inode *o = calloc(1, sizeof(*o));
+	struct inode *real = upper || !nlower ? upper : lower[0];
+	struct overlay_inode *o = real ? calloc(1, sizeof(*o)) : NULL;
+	mode_t mode;
 
 	if (!o)
 		return NULL;
+	mode = real->attr.st_mode;
 	inode_init(&o->inode, &fs->super, S_ISDIR(mode) ? &overlay_dir_ops : &overlay_other_ops,
 		   mode, 0);
 	atomic_init(&o->upper, upper);
@@ -118,7 +119,7 @@ static struct overlay_inode *overlay_inode_new(struct overlay *fs, struct inode 
 	else if (!S_ISDIR(mode))
 		o->ino = layer_origin(upper);
 	if (!o->ino)
-		o->ino = overlay_ino(fs, upper);
+		o->ino = overlay_ino(fs, real);
 	if (S_ISREG(mode) && real->mapping.ops)
 		o->inode.mapping.ops = &overlay_mappable_ops;
 	overlay_fill(o);
