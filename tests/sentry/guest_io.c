@@ -420,6 +420,16 @@ static void test_epoll(void)
 	SAY(read(e, buf, 10));
 	SAY(write(e, buf, 10));
 	close(e);
+	/* All at once, but never more than there is room for. */
+	e = epoll_create1(0);
+	for (int i = 0; i < 300; i++) {
+		epoll_ctl(e, EPOLL_CTL_ADD, eventfd(1, 0), &ev);
+		if (i < 2)
+			SAY(epoll_wait(e, got, 1, 0));
+	}
+	SAY(epoll_wait(e, (struct epoll_event *)buf, 5000, 0));
+	SAY(epoll_wait(e, (struct epoll_event *)buf, 70, 0));
+	close(e);
 	close(e2);
 	close(ends[1]);
 	close(file);

@@ -416,7 +416,6 @@ static long poll_pselect6(struct task *task, const uint64_t args[6])
 /* --- epoll --- */
 
 #define POLL_EVENTS 64 /* without memory of the heap */
-#define POLL_EVENTS_MAX 4096
 
 static long poll_epoll_open(struct task *task, uint32_t flags)
 {
@@ -462,6 +461,7 @@ static long poll_epoll_await(struct task *task, const uint64_t args[6], usec_t d
 	struct epoll_event few[POLL_EVENTS];
 	struct epoll_event *events = few;
 	int max = (int)args[2];
+	int room;
 	int n;
 
 	if (max <= 0 || (size_t)max > INT_MAX / sizeof(*events))
@@ -471,8 +471,11 @@ static long poll_epoll_await(struct task *task, const uint64_t args[6], usec_t d
 		return -EBADF;
 	if (!epoll_is(epoll))
 		return -EINVAL;
+	/* No more than there are members now, whatever the guest has room for. */
+	room = (int)epoll_count(epoll);
+	room = room > POLL_EVENTS ? room : POLL_EVENTS;
+	max = max < room ? max : room;
 	if (max > POLL_EVENTS) {
-		max = max < POLL_EVENTS_MAX ? max : POLL_EVENTS_MAX;
 		events = many = malloc((size_t)max * sizeof(*events));
 		if (!many)
 			return -ENOMEM;

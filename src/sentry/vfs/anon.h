@@ -59,6 +59,8 @@ bool epoll_is(const struct file *file);
 /* epoll_control() - epoll_ctl(2): @file is what @fd means to the caller */
 int epoll_control(struct file *epoll, int op, struct file *file, int fd,
 		  const struct epoll_event *event);
+/* epoll_count() - How many members there are now */
+unsigned epoll_count(struct file *epoll);
 /* epoll_await() - Sleep until something is ready, or @deadline. Return: how many of at most @max events
  * were filled in; 0 at the deadline; -ENOMEM; -EINTR */
 int epoll_await(struct task *task, struct file *epoll, struct epoll_event *events, int max,

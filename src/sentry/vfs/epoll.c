@@ -21,8 +21,6 @@
 
 #include "sentry/task/task.h"
 
-#define EPOLL_HOST_EVENTS 64
-
 pthread_mutex_t epoll_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static const struct file_ops epoll_ops;
@@ -163,20 +161,20 @@ static int epoll_take_ready(struct epoll *ep, struct epoll_event *events, int ma
 	return n;
 }
 
+/* What the host gives is made ours in its place. */
 static int epoll_take_host(struct epoll *ep, struct epoll_event *events, int max)
 {
-	struct epoll_event got[EPOLL_HOST_EVENTS];
 	int taken = 0;
 	int n;
 
 	if (ep->host < 0 || max <= 0)
 		return 0;
-	n = epoll_pwait(ep->host, got, max < EPOLL_HOST_EVENTS ? max : EPOLL_HOST_EVENTS, 0, NULL);
+	n = epoll_pwait(ep->host, events, max, 0, NULL);
 	for (int i = 0; i < n; i++) {
-		struct file_watch *w = got[i].data.ptr;
+		struct file_watch *w = events[i].data.ptr;
 
 		if (epoll_host_only(w))
-			events[taken++] = (struct epoll_event){ .events = got[i].events,
+			events[taken++] = (struct epoll_event){ .events = events[i].events,
 								.data = w->event.data };
 		else
 			epoll_ready_add(ep, w);
@@ -203,6 +201,11 @@ static int epoll_collect(struct epoll *ep, struct epoll_event *events, int max)
 	}
 	pthread_mutex_unlock(&ep->lock);
 	return n;
+}
+
+unsigned epoll_count(struct file *epoll)
+{
+	return epoll_of(epoll)->nmembers;
 }
 
 int epoll_await(struct task *task, struct file *epoll, struct epoll_event *events, int max,

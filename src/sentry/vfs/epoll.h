@@ -48,7 +48,8 @@ struct epoll {
 	bool host_first;       /* lock; who is asked first takes turns */
 	_Atomic int host;      /* epoll of the host; -1: none yet */
 	struct file_watch **buckets; /* epoll_lock */
-	unsigned nbuckets, nmembers, nepolls;
+	unsigned nbuckets, nepolls;
+	_Atomic unsigned nmembers;   /* changed under epoll_lock */
 };
 
 /* Who is a member of what, in all of them. */
