@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "sentry/mm/user.h"
+#include "sentry/task/task.h"
 #include "sentry_mm_fixture.h"
 
 #define RW   (PROT_READ | PROT_WRITE)
@@ -594,6 +595,56 @@ static void test_fork_trips(void **state)
 	mm_put(parent);
 }
 
+/* One thread: what it is sure to write to is its own at once, on both sides. */
+static void test_fork_alone(void **state)
+{
+	struct mm *parent = new_mm();
+	uint64_t variables = guest_map(parent, BASE, 3 * PAGE_SIZE, RW, ANON, NULL, 0);
+	uint64_t stack = guest_map(parent, BASE + 64 * PAGE_SIZE, 32 * PAGE_SIZE, RW, ANON, NULL, 0);
+	struct process process = { .ntasks = 1 };
+	struct task task = { .process = &process, .regs = { .rsp = stack + 20 * PAGE_SIZE + 8 } };
+	struct mm *child;
+	unsigned before;
+
+	(void)state;
+	store(parent, variables, 1);
+	store(parent, stack + 20 * PAGE_SIZE, 2);
+	store(parent, stack, 3);
+	task_current = &task;
+	assert_int_equal(mm_fork(parent, &child), 0);
+	task_current = NULL;
+	before = guest_faults();
+	for (unsigned i = 0; i < 3; i++) {
+		store(parent, variables + i * PAGE_SIZE, 10);
+		store(child, variables + i * PAGE_SIZE, 20);
+		store(parent, stack + (19 + i) * PAGE_SIZE + 100, 30);
+		store(child, stack + (19 + i) * PAGE_SIZE + 100, 40);
+	}
+	assert_int_equal(guest_faults(), before);
+	assert_int_equal(load(parent, variables), 10);
+	assert_int_equal(load(child, variables), 20);
+	assert_int_equal(load(parent, stack + 20 * PAGE_SIZE), 2);
+	assert_int_equal(load(child, stack + 20 * PAGE_SIZE), 2);
+	assert_int_equal(load(parent, stack + 20 * PAGE_SIZE + 100), 30);
+	assert_int_equal(load(child, stack + 20 * PAGE_SIZE + 100), 40);
+	store(child, stack, 4); /* the rest as ever */
+	assert_int_equal(load(parent, stack), 3);
+	guest_check(parent);
+	guest_check(child);
+	mm_put(child);
+	/* With somebody else in there nothing is copied. */
+	process.ntasks = 2;
+	task_current = &task;
+	assert_int_equal(mm_fork(parent, &child), 0);
+	task_current = NULL;
+	before = guest_faults();
+	store(child, variables, 1);
+	store(parent, variables, 2);
+	assert_int_equal(guest_faults(), before + 2);
+	mm_put(child);
+	mm_put(parent);
+}
+
 static void test_fork_advice(void **state)
 {
 	struct mm *parent = new_mm();
@@ -833,6 +884,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_truncate, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cow, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_fork_trips, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_fork_alone, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_fork_advice, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_remap, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_remap_shared, setup, teardown),
