@@ -26,7 +26,7 @@
 #include "sentry/vfs/permission.h"
 #include "sentry/vfs/vfs.h"
 
-int exec_open(struct task *task, int dirfd, const char *path, int flags, struct file **out)
+static int exec_find(struct task *task, int dirfd, const char *path, int flags, struct file **out)
 {
 	struct walk walk;
 	unsigned how = (flags & AT_SYMLINK_NOFOLLOW ? WALK_NOFOLLOW : 0u) |
@@ -48,9 +48,24 @@ int exec_open(struct task *task, int dirfd, const char *path, int flags, struct 
 	return r;
 }
 
+int exec_open(struct task *task, int dirfd, const char *path, int flags, struct file **out)
+{
+	int r = exec_find(task, dirfd, path, flags, out);
+
+	if (r)
+		return r;
+	/* Until the last address space lets go of it */
+	r = inode_deny_write((*out)->inode);
+	(*out)->denies_write = !r;
+	if (r)
+		file_put(*out);
+	return r;
+}
+
+/* Interpreters may be written to, as libraries may */
 static int exec_open_interpreter(void *data, const char *path, struct file **out)
 {
-	return exec_open(data, AT_FDCWD, path, 0, out);
+	return exec_find(data, AT_FDCWD, path, 0, out);
 }
 
 void exec_name(char name[16], const char *path)

@@ -71,6 +71,8 @@ void file_put(struct file *file)
 				file_writable(file) ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE);
 	if (file->counts_write)
 		atomic_fetch_add(&file->inode->deny_write, 1);
+	if (file->denies_write)
+		inode_allow_write(file->inode);
 	file->ops->release(file);
 }
 

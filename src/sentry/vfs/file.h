@@ -77,7 +77,8 @@ struct file {
 	pthread_mutex_t offset_lock; /* held over a read or write that moves it */
 	int64_t offset;
 	bool seekable;		   /* has an offset; file_init(): regular files and directories */
-	bool counts_write;	   /* inode->deny_write knows of it */
+	bool counts_write;	   /* inode->deny_write knows of it: open for writing */
+	bool denies_write;	   /* the same: it is being executed */
 	int async_owner, async_sig; /* F_SETOWN, F_SETSIG */
 	struct file_watch *watches; /* epoll members, vfs/epoll.c */
 	struct file_async *async;   /* O_ASYNC, vfs/async.c; owned */
