@@ -19,7 +19,7 @@
 #include <time.h>
 
 #include "base/io.h"
-#include "sentry/gofer/gofer.h"
+#include "sentry/gofer/wire.h"
 #include "sentry_tree.h"
 
 #define TREES 3
@@ -305,6 +305,32 @@ static void test_gofer_takes_one_component(void **state)
 	close(fd);
 }
 
+/* What a gofer may call is enough for all of these tests; a call that is not among it is its end. */
+static void test_filter_kills(void **state)
+{
+	const struct jail_list lists[] = { gofer_serve_calls, gofer_ops_calls, gofer_ports_calls };
+	int calls[] = { SYS_getppid, SYS_execve, SYS_ptrace, SYS_clone, SYS_socket }, status;
+
+#ifdef __SANITIZE_ADDRESS__
+	skip();
+#endif
+	for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
+		pid_t pid = fork();
+
+		if (pid == 0) {
+			prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+			if (jail_filter(lists, ARRAY_SIZE(lists), NULL) < 0)
+				_exit(1);
+			/* The last one with a family other than the one that may be */
+			syscall(calls[i], AF_INET, SOCK_STREAM, 0, 0, 0);
+			_exit(2);
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WIFSIGNALED(status));
+		assert_int_equal(WTERMSIG(status), SIGSYS);
+	}
+}
+
 /* ---- changing ---- */
 
 static void test_makes_and_removes(void **state)
@@ -459,6 +485,12 @@ static void test_extended_attributes(void **state)
 	assert_int_equal(T_ON(&shared, "/x", 0, inode->ops->removexattr(inode, "user.a")), 0);
 	assert_int_equal(T_ON(&shared, "/", 0, inode->ops->getxattr(inode, "user.a", value, 64)),
 			 -ENODATA);
+	/* What cannot be opened at all */
+	assert_int_equal(t_symlink(&shared, "x", "/xl"), 0);
+	assert_int_equal(T_ON(&shared, "/xl", WALK_NOFOLLOW, inode->ops->listxattr(inode, list, 256)),
+			 0);
+	assert_int_equal(T_ON(&shared, "/xl", WALK_NOFOLLOW,
+			      inode->ops->setxattr(inode, "user.a", "v", 1, 0)), -EPERM);
 }
 
 /* ---- open files ---- */
@@ -835,6 +867,7 @@ int main(void)
 		cmocka_unit_test(test_race_with_links),
 		cmocka_unit_test(test_specials_are_not_the_hosts),
 		cmocka_unit_test(test_gofer_takes_one_component),
+		cmocka_unit_test(test_filter_kills),
 		cmocka_unit_test(test_makes_and_removes),
 		cmocka_unit_test(test_attributes),
 		cmocka_unit_test(test_foreign_directory),

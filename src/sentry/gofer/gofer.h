@@ -40,7 +40,6 @@ enum gofer_op {
 	GOFER_CHOWN,	/* object; args: uid, gid; UINT32_MAX: as it is */
 	GOFER_CHMOD,	/* object; args: mode */
 	GOFER_UTIMES,	/* object; args: two struct timespec as seconds, nanoseconds */
-	GOFER_TRUNCATE,	/* object; args: size */
 	GOFER_LINK,	/* fd, name: where; fd2: what */
 	GOFER_UNLINK,	/* fd, name; args: AT_REMOVEDIR */
 	GOFER_RENAME,	/* fd, name, fd2, name2; args: RENAME_* */

@@ -40,7 +40,6 @@
 
 static const struct jail_call main_rows[] = {
 	JAIL(read), /* the socket, until it ends */
-	JAIL(write), /* the log */
 };
 
 static const struct jail_list main_calls = JAIL_LIST(main_rows);

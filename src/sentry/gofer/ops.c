@@ -22,9 +22,9 @@
 #include "sentry/gofer/wire.h"
 
 static const struct jail_call ops_rows[] = {
-	JAIL(openat), JAIL(newfstatat), JAIL(dup), JAIL(fcntl),
+	JAIL(openat), JAIL(newfstatat), JAIL_IF(fcntl, 1, UINT32_MAX, F_DUPFD_CLOEXEC),
 	JAIL(mkdirat), JAIL(mknodat), JAIL(symlinkat), JAIL(linkat), JAIL(unlinkat),
-	JAIL(renameat2), JAIL(fchownat), JAIL(fchmodat), JAIL(utimensat), JAIL(truncate),
+	JAIL(renameat2), JAIL(fchownat), JAIL(fchmodat), JAIL(utimensat),
 	JAIL(getxattr), JAIL(setxattr), JAIL(listxattr), JAIL(removexattr),
 };
 const struct jail_list gofer_ops_calls = JAIL_LIST(ops_rows);
@@ -218,23 +218,6 @@ static long ops_utimes(struct gofer_work *work)
 	return r < 0 ? r : ops_result(utimensat(AT_FDCWD, name, times, 0));
 }
 
-static long ops_truncate(struct gofer_work *work)
-{
-	char name[GOFER_FD_NAME_MAX];
-	autoclose int owned = -1;
-	struct stat st;
-	int fd = gofer_object(work, &owned);
-
-	if (fd < 0)
-		return fd;
-	if (fstatat(fd, "", &st, AT_EMPTY_PATH) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode))
-		return -EINVAL;
-	gofer_name(fd, name);
-	return ops_result(truncate(name, (off_t)work->request->args[0]));
-}
-
 static long ops_link(struct gofer_work *work)
 {
 	char name[GOFER_FD_NAME_MAX];
@@ -310,7 +293,6 @@ static const struct ops_row {
 	[GOFER_CHOWN] = { ops_chown, NEED_FD | MAY_NAME },
 	[GOFER_CHMOD] = { ops_chmod, NEED_FD | MAY_NAME },
 	[GOFER_UTIMES] = { ops_utimes, NEED_FD | MAY_NAME },
-	[GOFER_TRUNCATE] = { ops_truncate, NEED_FD | MAY_NAME },
 	[GOFER_LINK] = { ops_link, NEED_FD | NEED_NAME | NEED_TWO },
 	[GOFER_UNLINK] = { ops_unlink, NEED_FD | NEED_NAME },
 	[GOFER_RENAME] = { ops_rename, NEED_FD | NEED_NAME | NEED_TWO | NEED_NAME2 },

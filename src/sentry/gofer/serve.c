@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -18,9 +19,9 @@
 
 static const struct jail_call serve_rows[] = {
 	JAIL(recvmsg), JAIL(sendmsg), JAIL(close),
-	/* the C library's allocator; its locks; the end of a thread and of the process */
-	JAIL(brk), JAIL_IF(mmap, 2, 4 /* PROT_EXEC */, 0), JAIL(munmap), JAIL(futex),
-	JAIL(madvise), JAIL(exit), JAIL(exit_group), JAIL(rt_sigprocmask),
+	/* a thread's buffers, its beginning behind the filter, its end */
+	JAIL_IF(mmap, 2, PROT_EXEC, 0), JAIL(futex),
+	JAIL(munmap), JAIL(madvise), JAIL(rt_sigprocmask), JAIL(exit), JAIL(exit_group),
 };
 const struct jail_list gofer_serve_calls = JAIL_LIST(serve_rows);
 

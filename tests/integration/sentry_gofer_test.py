@@ -1,0 +1,72 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Every call that the gofer's filter lets pass is one that it makes.
+
+  sentry_gofer_test.py TEST SOURCE
+
+TEST, the unit test of trees of the host, runs under strace; what its gofer has called after it put the
+filter in place is compared with the lists in the sources.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+# A thread that ends, which it does only together with the process.
+SELDOM = {"exit", "madvise", "munmap", "mmap", "futex", "rt_sigprocmask"}
+
+
+def skip(reason):
+    print(reason)
+    sys.exit(77)
+
+
+def calls(trace):
+    """What the gofer's threads have called since their filter."""
+    lines = trace.read().split("\n")
+    begin = next((i for i, line in enumerate(lines) if "seccomp(SECCOMP_SET_MODE_FILTER" in line),
+                 None)
+    if begin is None:
+        skip("no filter: built with sanitizers")
+    gofer = lines[begin].split()[0]
+    threads = {gofer}
+    for line in lines[:begin]:
+        m = re.match(r"(\d+) +(?:clone3?\(|<\.\.\. clone3? resumed>).* = (\d+)", line)
+        if m and m.group(1) == gofer:
+            threads.add(m.group(2))
+    made = set()
+    for line in lines[begin + 1:]:
+        m = re.match(r"(\d+) +(\w+)\(", line)
+        if m and m.group(1) in threads:
+            made.add(m.group(2))
+    return made
+
+
+def main():
+    test, source = sys.argv[1:3]
+    if os.geteuid() != 0:
+        skip("needs root")
+    if not shutil.which("strace"):
+        skip("needs strace")
+    with tempfile.NamedTemporaryFile("r") as trace:
+        r = subprocess.run(["strace", "-f", "-o", trace.name, test], stdout=subprocess.PIPE,
+                           stderr=subprocess.STDOUT, text=True, timeout=300)
+        if r.returncode != 0:
+            sys.exit(r.stdout)
+        made = calls(trace)
+    listed = set()
+    for name in ("main", "serve", "ops", "ports"):
+        with open(os.path.join(source, "src/sentry/gofer", name + ".c")) as f:
+            listed |= set(re.findall(r"JAIL(?:_IF|_WIDE)?\((\w+)", f.read()))
+    print(f"{len(listed)} calls are allowed, {len(made)} were made")
+    unused = listed - made - SELDOM
+    if unused:
+        sys.exit(f"allowed, but never called: {', '.join(sorted(unused))}")
+    if len(listed) > 35:
+        sys.exit("more calls than a gofer should need")
+
+
+main()
