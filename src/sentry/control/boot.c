@@ -2,7 +2,7 @@
 /*
  * sentry/control/boot.c - the kernel, from nothing to where containers can be made
  *
- *	memory file -> zygote and first stubs -> timers -> the table of calls
+ *	memory file -> zygote and first stubs -> timers, watchdog -> the table of calls
  *
  * Called once by main before the jail is shut, because the zygote is a process of its own; and by
  * the driver of the tests.
@@ -23,6 +23,7 @@
 #include "sentry/syscalls/syscalls.h"
 #include "sentry/task/task.h"
 #include "sentry/task/timer.h"
+#include "sentry/task/watchdog.h"
 #include "sentry/vfs/facts.h"
 #include "sentry/vfs/vfs.h"
 
@@ -47,6 +48,8 @@ int boot_kernel(const struct boot_args *args, struct coffer_error *err)
 		r = trap_pool_new(kernel.memory, args->how, &kernel.stubs, err);
 	if (r == 0)
 		r = timers_start(err);
+	if (r == 0)
+		r = watchdog_start(WATCHDOG_INTERVAL, err);
 	if (r < 0)
 		return err_wrap(err, "start the kernel");
 	syscalls_init();
@@ -56,6 +59,7 @@ int boot_kernel(const struct boot_args *args, struct coffer_error *err)
 
 void boot_shutdown(void)
 {
+	watchdog_stop();
 	timers_stop();
 	trap_pool_free(steal_ptr(kernel.stubs));
 	memfile_free(steal_ptr(kernel.memory));

@@ -147,6 +147,8 @@ struct task {
 	_Atomic bool stopped;		/* parked by job control */
 	_Atomic int watch;		/* number of the call being served, or TASK_* */
 	usec_t call_started;		/* for the watchdog */
+	usec_t watchdog_call;		/* [tasks] call_started and wakeups when it looked, */
+	unsigned watchdog_wakeups, watchdog_looks; /* and how often they were the same */
 	_Atomic unsigned refs;
 };
 
