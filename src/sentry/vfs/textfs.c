@@ -277,8 +277,6 @@ static int textfs_open(struct inode *inode, const struct vfs_path *path, uint32_
 	bool dir = S_ISDIR(node->entry->mode);
 	struct textfs_file *tf;
 
-	if (!dir && (flags & O_ACCMODE) != O_RDONLY && !node->entry->store)
-		return -EACCES;
 	tf = calloc(1, sizeof(*tf));
 	if (!tf)
 		return -ENOMEM;
@@ -286,6 +284,24 @@ static int textfs_open(struct inode *inode, const struct vfs_path *path, uint32_
 	file_init(&tf->file, dir ? &textfs_dir_ops : &textfs_file_ops, flags, path, inode);
 	*out = &tf->file;
 	return 0;
+}
+
+/* Where things come and go a name that is not there cannot be, elsewhere nobody may make it. */
+static int textfs_refuse(struct inode *dir)
+{
+	return dir->super->no_negative ? -ENOENT : -EPERM;
+}
+
+static int textfs_create(struct inode *dir, const char *name, const struct vfs_create *args,
+			 struct inode **out)
+{
+	return textfs_refuse(dir);
+}
+
+static int textfs_rename(struct inode *old_dir, const char *old_name, struct inode *new_dir,
+			 const char *new_name, unsigned flags)
+{
+	return textfs_refuse(new_dir);
 }
 
 static int textfs_readlink(struct inode *inode, char *buf, size_t size)
@@ -315,6 +331,8 @@ static void textfs_inode_free(struct inode *inode)
 
 static const struct inode_ops textfs_inode_ops = {
 	.lookup = textfs_lookup,
+	.create = textfs_create,
+	.rename = textfs_rename,
 	.readlink = textfs_readlink,
 	.refresh = textfs_refresh,
 	.setattr = textfs_setattr,

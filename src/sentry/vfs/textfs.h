@@ -51,7 +51,7 @@ struct textfs_entry {
 	const char *text; /* always the same */
 	/* No lock is held; the reader is task_current. Return: 0 or what read(2) fails with */
 	int (*show)(struct textfs_node *node, struct buf *out);
-	/* @text is one write(2), terminated. NULL: writing fails with -EACCES at open */
+	/* @text is one write(2), terminated. NULL: writing fails with -EINVAL */
 	int (*store)(struct textfs_node *node, const char *text, size_t len);
 	int (*link)(struct textfs_node *node, char *buf, size_t size); /* length */
 	int (*follow)(struct textfs_node *node, struct task *task, struct vfs_path *out);
