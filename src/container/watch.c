@@ -425,6 +425,8 @@ static void watch_poll(struct watcher *w)
 	w->fds[WATCH_WAKE] = (struct pollfd){ .fd = c->watch.wake_fd, .events = POLLIN };
 	w->fds[WATCH_END] = (struct pollfd){ .fd = w->end_fd, .events = POLLIN };
 	w->fds[WATCH_AGENT] = (struct pollfd){ .fd = agent, .events = POLLIN };
+	if (!w->agent && c->sandbox->ops->connect_events)
+		w->fds[WATCH_AGENT].events = c->sandbox->ops->connect_events;
 	for (size_t i = 0; i < w->n; i++) {
 		struct agent *a = w->ps[i]->agent;
 

@@ -124,7 +124,9 @@ struct sandbox_ops {
 	int (*resume)(struct sandbox *sb, struct coffer_error *err);
 
 	/* A new connection to the agent, in two halves so that other work fits in between.
-	 * The first gives a descriptor or negative errno, the second takes it over in any case. */
+	 * The first gives a descriptor or negative errno, the second takes it over in any case, and
+	 * does not wait once poll(2) says connect_events (0: POLLIN) of it. */
+	short connect_events;
 	int (*connect_begin)(struct sandbox *sb, struct coffer_error *err);
 	int (*connect_end)(struct sandbox *sb, int fd, struct agent **out,
 			   struct coffer_error *err);

@@ -492,6 +492,7 @@ static const struct sandbox_ops sentry_ops = {
 	.stop = sentry_stop,
 	.pause = sentry_pause,
 	.resume = sentry_pause,
+	.connect_events = POLLOUT, /* connected at once, and nobody speaks first */
 	.connect_begin = sentry_connect_begin,
 	.connect_end = sentry_connect_end,
 	.dial = sentry_dial,
