@@ -554,7 +554,7 @@ static void test_frame(void **state)
 {
 	struct signal_info info = from_user(SIGUSR1, SI_QUEUE, 42), got;
 	struct trap_regs before;
-	uint64_t word, sp;
+	uint64_t word = 0, sp;
 
 	(void)state;
 	handle(SIGUSR1, SA_SIGINFO);

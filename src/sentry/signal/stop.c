@@ -115,7 +115,7 @@ bool signal_pgrp_orphaned(const struct pgrp *pgrp, const struct process *leaving
 	for (const struct process *p = pgrp->processes; p; p = p->pgrp_next) {
 		const struct process *parent = p->parent;
 
-		if (p == leaving || p->zombie || !parent || parent == p->container->init)
+		if (p == leaving || p->zombie || !parent)
 			continue;
 		if (parent->pgrp != pgrp && parent->pgrp &&
 		    parent->pgrp->session == pgrp->session)
