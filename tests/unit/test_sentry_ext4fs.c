@@ -326,7 +326,7 @@ static int group_teardown(void **state)
 	return 0;
 }
 
-#define IMAGE(options) { "image of mke2fs " options, test_image, NULL, NULL, options }
+#define IMAGE(options) { "image of mke2fs " options, test_image, NULL, NULL, (void *)(options) }
 
 int main(void)
 {
