@@ -196,10 +196,12 @@ static void case_status(void)
 	printf("pid %d, ppid %d, ignored %d\n", status_number("\nPid:\t") == (unsigned long)getpid(),
 	       status_number("PPid:\t") == (unsigned long)getppid(),
 	       (int)(strtoul(strstr(text, "SigIgn:\t") + 8, NULL, 16) & 1));
+	/* The way there from the root may not be everybody's. */
+	SAY(chdir("/proc"));
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	if (setgroups(2, (gid_t[]){ 50, 60 }) < 0 || setresgid(5, 6, 7) < 0 || setresuid(1, 2, 3) < 0)
 		printf("ids stay\n");
-	slurp("/proc/self/status");
+	slurp("self/status");
 	printf("%d %d %d %d\n", has_line("Uid:\t1\t2\t3\t2\n"), has_line("Gid:\t5\t6\t7\t6\n"),
 	       has_line("Groups:\t50 60 \n"), has_line("NoNewPrivs:\t1\n"));
 }
@@ -245,7 +247,7 @@ static void case_words(void)
 	printf("ends %d\n", text[strlen(text) + 1] == '\0');
 	setenv("LATER", "1", 1);
 	SAY(slurp("/proc/self/environ") >= 0);
-	SAY(slurp("/proc/self/comm"));
+	SAY(slurp("/proc/self/comm") > 1);
 	fd = open("/proc/self/comm", O_RDWR);
 	SAY(write(fd, "a name that is rather long", 26));
 	SAY(slurp("/proc/self/comm"));

@@ -103,18 +103,11 @@ int option_set_plain(struct socket *s, int name, int value)
 /* --- timeouts --- */
 
 /* The structures of both interfaces are the same on 64 bits. */
-static usec_t *option_timeout(struct socket *s, int name)
+static bool option_is_timeout(int level, int name, bool *send)
 {
-	switch (name) {
-	case SO_RCVTIMEO_OLD:
-	case SO_RCVTIMEO_NEW:
-		return &s->receive_timeout;
-	case SO_SNDTIMEO_OLD:
-	case SO_SNDTIMEO_NEW:
-		return &s->send_timeout;
-	default:
-		return NULL;
-	}
+	*send = name == SO_SNDTIMEO_OLD || name == SO_SNDTIMEO_NEW;
+	return level == SOL_SOCKET &&
+	       (*send || name == SO_RCVTIMEO_OLD || name == SO_RCVTIMEO_NEW);
 }
 
 static int option_set_timeout(usec_t *timeout, const void *value, socklen_t len)
@@ -135,13 +128,13 @@ static int option_set_timeout(usec_t *timeout, const void *value, socklen_t len)
 	return 0;
 }
 
-static int option_get_timeout(const usec_t *timeout, void *value, socklen_t *len)
+static int option_get_timeout(usec_t timeout, void *value, socklen_t *len)
 {
 	struct timeval tv = { 0 };
 
-	if (*timeout != USEC_INFINITY) {
-		tv.tv_sec = (time_t)(*timeout / USEC_PER_SEC);
-		tv.tv_usec = (suseconds_t)(*timeout % USEC_PER_SEC);
+	if (timeout != USEC_INFINITY) {
+		tv.tv_sec = (time_t)(timeout / USEC_PER_SEC);
+		tv.tv_usec = (suseconds_t)(timeout % USEC_PER_SEC);
 	}
 	return option_tell(value, len, &tv, sizeof(tv));
 }
@@ -149,11 +142,11 @@ static int option_get_timeout(const usec_t *timeout, void *value, socklen_t *len
 int socket_getsockopt(struct socket *s, struct task *task, int level, int name, void *value,
 		      socklen_t *len)
 {
-	usec_t *timeout = level == SOL_SOCKET ? option_timeout(s, name) : NULL;
 	int number;
+	bool send;
 
-	if (timeout)
-		return option_get_timeout(timeout, value, len);
+	if (option_is_timeout(level, name, &send))
+		return option_get_timeout(send ? s->send_timeout : s->receive_timeout, value, len);
 	if (level != SOL_SOCKET)
 		return s->ops->getsockopt(s, level, name, value, len);
 	switch (name) {
@@ -175,9 +168,9 @@ int socket_getsockopt(struct socket *s, struct task *task, int level, int name, 
 int socket_setsockopt(struct socket *s, struct task *task, int level, int name, const void *value,
 		      socklen_t len)
 {
-	usec_t *timeout = level == SOL_SOCKET ? option_timeout(s, name) : NULL;
+	bool send;
 
-	if (timeout)
-		return option_set_timeout(timeout, value, len);
+	if (option_is_timeout(level, name, &send))
+		return option_set_timeout(send ? &s->send_timeout : &s->receive_timeout, value, len);
 	return s->ops->setsockopt(s, level, name, value, len);
 }

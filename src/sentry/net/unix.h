@@ -70,31 +70,31 @@ struct unix_socket {
 
 	/* names' lock */
 	struct unix_socket *abstract_next;
-	bool abstract;		/* has an abstract name */
 	struct vfs_path path;	/* references, of a name in a directory */
+	bool abstract;		/* has an abstract name */
 
 	/* flight's lock */
+	bool candidate, reachable;
 	unsigned inflight;	/* references to the file that are in messages */
 	unsigned unseen;	/* collection: of these, not found in candidates yet */
-	bool candidate, reachable;
 	struct unix_socket *flight_prev, *flight_next, *gc_next;
 
 	pthread_mutex_t lock;	/* what follows */
 	enum unix_state state;
+	int error;		/* SO_ERROR */
+	unsigned shutdown;	/* UNIX_SHUT_* */
+	unsigned nbacklog, backlog_max;
+	uint32_t send_max, receive_max;
 	bool dead;		/* its file is gone */
 	bool binding;		/* a bind(2) is under way */
+	bool pass_cred;
+	bool unaccepted;	/* ended in a backlog */
 	struct unix_address *name;
 	struct unix_socket *peer; /* held; of a packet socket: where it sends to */
 	struct unix_cred peer_cred; /* SO_PEERCRED; a listener's: who listens */
-	bool pass_cred;
-	int error;		/* SO_ERROR */
-	unsigned shutdown;	/* UNIX_SHUT_* */
 	struct unix_queue queue;
 	struct unix_socket *backlog, *backlog_last; /* by backlog_next: references to files */
 	struct unix_socket *backlog_next;	     /* the listener's lock */
-	unsigned nbacklog, backlog_max;
-	bool unaccepted;	/* ended in a backlog */
-	uint32_t send_max, receive_max;
 
 	_Atomic size_t sent;	/* bytes of budget that are in others' queues */
 
