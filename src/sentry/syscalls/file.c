@@ -44,7 +44,10 @@ static long file_do_open(struct task *task, int dirfd, uint64_t addr, uint32_t f
 	int r = file_open_flags(flags);
 
 	if (r == 0)
-		r = path_arg_get(&arg, task, dirfd, addr);
+		r = user_path(task->mm, addr, &arg.text);
+	/* With RESOLVE_IN_ROOT a path from "/" on begins at the descriptor as well. */
+	if (r == 0)
+		r = walk_task(&arg.walk, task, dirfd, resolve & WALK_IN_ROOT ? "." : arg.text);
 	if (r == 0)
 		r = vfs_open(&arg.walk, arg.text, flags, mode, resolve, &file);
 	return r < 0 ? r : fd_install(task, file, flags & O_CLOEXEC, 0);

@@ -285,6 +285,8 @@ long file_flock(struct task *task, const uint64_t args[6])
 	struct lock_range range = { .end = INT64_MAX, .pid = task->process->pid };
 	int op = (int)args[1];
 
+	if (op & LOCK_MAND)
+		return 0; /* as Linux does since it has none */
 	if (!file)
 		return -EBADF;
 	switch (op & ~LOCK_NB) {

@@ -12,6 +12,7 @@
 #include "sentry/syscalls/path_arg.h"
 #include "sentry/syscalls/path_calls.h"
 #include "sentry/syscalls/syscalls.h"
+#include "sentry/vfs/permission.h"
 
 #ifndef SYS_fchmodat2
 #define SYS_fchmodat2 452
@@ -134,9 +135,13 @@ static long path_do_link(struct task *task, int from_fd, uint64_t from, int to_f
 
 	if (flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH))
 		return -EINVAL;
-	if ((flags & AT_EMPTY_PATH) && cred_capable(task->cred, CAP_DAC_READ_SEARCH))
+	if (flags & AT_EMPTY_PATH)
 		how |= WALK_EMPTY;
 	r = path_arg_walk(&source, task, from_fd, from, how);
+	/* A descriptor may have come from somebody with more rights. */
+	if (r == 0 && !*source.text && !cred_capable(task->cred, CAP_DAC_READ_SEARCH) &&
+	    !permission_owner(source.walk.path.dentry->inode, task->cred))
+		r = -ENOENT;
 	if (r == 0)
 		r = path_arg_get(&target, task, to_fd, to);
 	return r < 0 ? r : vfs_link(&source.walk, &target.walk, target.text);

@@ -35,11 +35,13 @@ static int xattr_may(const struct vfs_path *path, const struct cred *cred, const
 	if (change && ((mount_flags(path->mount) & MNT_READ_ONLY) ||
 		       path->dentry->inode->super->read_only))
 		return -EROFS;
-	if (!strncmp(name, "user.", 5) && name[5])
+	if (!strcmp(name, "user.") || !strcmp(name, "trusted.") || !strcmp(name, "security."))
+		return -EINVAL;
+	if (!strncmp(name, "user.", 5))
 		return xattr_may_user(path, cred, change);
-	if (!strncmp(name, "trusted.", 8) && name[8])
+	if (!strncmp(name, "trusted.", 8))
 		return cred_capable(cred, CAP_SYS_ADMIN) ? 0 : change ? -EPERM : -ENODATA;
-	if (!strncmp(name, "security.", 9) && name[9]) {
+	if (!strncmp(name, "security.", 9)) {
 		if (!change)
 			return 0;
 		return cred_capable(cred, strcmp(name, "security.capability") ? CAP_SYS_ADMIN :

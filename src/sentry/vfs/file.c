@@ -156,9 +156,7 @@ static int64_t file_seek_from(struct file *file, int64_t offset, int whence)
 	default:
 		return -EINVAL;
 	}
-	if (__builtin_add_overflow(base, offset, &offset))
-		return -EOVERFLOW;
-	return offset < 0 ? -EINVAL : offset;
+	return __builtin_add_overflow(base, offset, &offset) || offset < 0 ? -EINVAL : offset;
 }
 
 int64_t file_seek(struct file *file, int64_t offset, int whence)

@@ -79,6 +79,20 @@ static int hostfs_dir_readdir(struct file *file, struct dir_sink *sink)
 	return r;
 }
 
+/* A seek shows what there is now, also where it leads to the same place. */
+static int64_t hostfs_dir_seek(struct file *file, int64_t offset, int whence)
+{
+	struct hostfs_dir *d = (struct hostfs_dir *)file;
+	int64_t r = file_seek_plain(file, offset, whence);
+
+	if (r >= 0 && !(whence == SEEK_CUR && !offset)) {
+		pthread_mutex_lock(&file->offset_lock);
+		d->at = -1;
+		pthread_mutex_unlock(&file->offset_lock);
+	}
+	return r;
+}
+
 static int hostfs_dir_fsync(struct file *file, bool data_only)
 {
 	int fd = ((struct hostfs_dir *)file)->fd;
@@ -98,6 +112,7 @@ static void hostfs_dir_release(struct file *file)
 
 static const struct file_ops hostfs_dir_file_ops = {
 	.readdir = hostfs_dir_readdir,
+	.seek = hostfs_dir_seek,
 	.fsync = hostfs_dir_fsync,
 	.release = hostfs_dir_release,
 };

@@ -56,7 +56,6 @@ static int memfd_inode(struct task *task, struct super *super, unsigned flags,
 		return r;
 	node = tmpfs_inode(*out);
 	node->inode.attr.st_nlink = 0;
-	node->sealable = true;
 	node->seals = flags & MFD_NOEXEC_SEAL ? MEMFD_SEAL_EXEC :
 		      flags & MFD_ALLOW_SEALING ? 0u : F_SEAL_SEAL;
 	return 0;
@@ -94,10 +93,7 @@ static struct tmpfs_inode *memfd_of(struct file *file)
 {
 	struct inode *inode = file->inode;
 
-	if (!inode || inode->mapping.ops != &tmpfs_mappable_ops ||
-	    !tmpfs_inode(inode)->sealable)
-		return NULL;
-	return tmpfs_inode(inode);
+	return inode && inode->mapping.ops == &tmpfs_mappable_ops ? tmpfs_inode(inode) : NULL;
 }
 
 int memfd_add_seals(struct file *file, unsigned seals)

@@ -95,7 +95,7 @@ int open_inode(const struct vfs_path *path, const struct cred *cred, struct task
 		return r;
 	if ((flags & O_TRUNC) && regular)
 		r = open_truncate(path);
-	flags = (flags & ~(uint32_t)OPEN_ONCE) | OPEN_LARGEFILE;
+	flags &= ~(uint32_t)OPEN_ONCE;
 	if (r < 0)
 		;
 	else if (open_is_special(inode))
@@ -108,6 +108,7 @@ int open_inode(const struct vfs_path *path, const struct cred *cred, struct task
 		return r;
 	}
 	(*out)->counts_write = count;
+	atomic_fetch_or(&(*out)->flags, OPEN_LARGEFILE);
 	vfs_notify_path(path->dentry, IN_OPEN);
 	return 0;
 }

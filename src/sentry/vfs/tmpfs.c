@@ -125,8 +125,10 @@ int tmpfs_make(struct super *super, const struct vfs_create *args, struct inode 
 	node->inode.attr.st_rdev = args->rdev;
 	if (args->target)
 		node->inode.attr.st_size = (off_t)strlen(args->target);
-	if (S_ISREG(args->mode))
+	if (S_ISREG(args->mode)) {
 		node->inode.mapping.ops = &tmpfs_mappable_ops;
+		node->seals = F_SEAL_SEAL;
+	}
 	*out = &steal_ptr(node)->inode;
 	return 0;
 }

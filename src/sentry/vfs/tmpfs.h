@@ -56,8 +56,7 @@ struct tmpfs_pages {
 
 struct tmpfs_inode {
 	struct inode inode;
-	uint32_t seals;	   /* inode.lock; F_SEAL_* of a memfd */
-	bool sealable;	   /* a memfd: has seals at all; const */
+	uint32_t seals;	   /* inode.lock; F_SEAL_*: what is no memfd cannot be sealed any more */
 	char *target;	   /* of a link; const */
 	struct tmpfs_dir dir;
 	struct tmpfs_pages pages;  /* inode.lock */
