@@ -9,7 +9,7 @@
 #include <stddef.h>
 
 /**
- * thread_start() - Run @fn(@data) in a thread with all signals blocked: they are for the caller's
+ * thread_start() - Run @fn(@data) in a thread with all signals blocked but its own faults'
  * @out:	To join it with; NULL: it is detached
  * @stack:	Bytes; 0: the default
  *

@@ -9,8 +9,7 @@
  * The memory file is as large as the sandbox may be (memfile.c), so that the first case is exact.
  * Where the host does not let us bound it, the timer looks at the sandbox, too.
  *
- * Called by whoever could not get a page; may be called with tasks_lock held, and does nothing
- * then.
+ * Called by whoever could not get a page; with tasks_lock held it only waits.
  */
 #include "sentry/mm/oom.h"
 
@@ -26,13 +25,14 @@
 #include "sentry/task/task.h"
 #include "sentry/task/timer.h"
 
-#define OOM_PAUSE_USEC	 (500 * USEC_PER_MSEC) /* for the last one to be gone */
+#define OOM_GONE_USEC	 (30 * USEC_PER_MSEC)	/* the least that the last one gets to be gone */
+#define OOM_STUCK_USEC	 (2000 * USEC_PER_MSEC) /* it does not go */
 #define OOM_WAIT_NSEC	 10000000l
-#define OOM_TRIES	 5u
 #define OOM_PERIOD_NSEC	 UINT64_C(100000000)
 
 static struct {
-	_Atomic usec_t last; /* when somebody was killed */
+	_Atomic usec_t last;	/* when somebody was killed */
+	struct process *victim; /* who; tasks_lock, a reference */
 	_Atomic bool watching;
 	struct timer timer;
 } oom;
@@ -72,6 +72,9 @@ static bool oom_kill(struct oom_search *search, const char *why)
 	signal_process_send(victim, SIGKILL, NULL);
 	waitq_wake(&victim->container->events, POLLIN);
 	atomic_store(&oom.last, clock_now());
+	if (oom.victim)
+		process_put(oom.victim);
+	oom.victim = process_get(victim);
 	return true;
 }
 
@@ -84,28 +87,32 @@ static bool oom_kill_any(void)
 	return oom_kill(&search, "no memory is left");
 }
 
-static bool oom_recent(void)
+static usec_t oom_since(void)
 {
-	return clock_now() - atomic_load(&oom.last) < OOM_PAUSE_USEC;
+	return clock_now() - atomic_load(&oom.last);
 }
 
+/* Whether the last one is still about to give its memory back. tasks_lock held. */
+static bool oom_recent(void)
+{
+	usec_t since = oom_since();
+
+	if (!oom.victim || since >= OOM_STUCK_USEC)
+		return false;
+	return since < OOM_GONE_USEC || !oom.victim->zombie;
+}
+
+/* Return: false: there is nobody to kill */
 static bool oom_act(void)
 {
-	for (unsigned i = 0; i < OOM_TRIES; i++) {
-		const struct timespec pause = { .tv_nsec = 1000000 };
-		bool killed;
+	bool killed;
 
-		if (oom_recent())
-			return true;
-		if (pthread_mutex_trylock(&kernel.tasks_lock)) {
-			nanosleep(&pause, NULL);
-			continue;
-		}
-		killed = oom_recent() || oom_kill_any();
-		pthread_mutex_unlock(&kernel.tasks_lock);
-		return killed;
-	}
-	return false;
+	/* The caller may hold it; else whoever does is soon through, and we come back. */
+	if (oom_since() < OOM_GONE_USEC || pthread_mutex_trylock(&kernel.tasks_lock))
+		return true;
+	killed = oom_recent() || oom_kill_any();
+	pthread_mutex_unlock(&kernel.tasks_lock);
+	return killed;
 }
 
 bool oom_relieve(void)
