@@ -3,12 +3,14 @@
  * and who may use them. */
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <pty.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/select.h>
 #include <sys/signalfd.h>
@@ -371,6 +373,95 @@ static void stops(void)
 	child_wait(pid, 0);
 }
 
+static volatile uint32_t *ticks;
+
+static void *thread_ticks(void *arg)
+{
+	volatile uint32_t *tick = arg;
+
+	for (;;) {
+		++*tick;
+		if (*tick % 1024 == 0)
+			usleep(100);
+	}
+	return NULL;
+}
+
+/* All threads of a process stop, wherever they are. */
+static void stops_threads(void)
+{
+	uint32_t before[4];
+	bool moved = false;
+	pid_t pid;
+
+	ticks = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid = fork();
+	if (pid == 0) {
+		pthread_t thread;
+
+		for (int i = 0; i < 3; i++)
+			pthread_create(&thread, NULL, thread_ticks, (void *)(uintptr_t)&ticks[i]);
+		thread_ticks((void *)(uintptr_t)&ticks[3]);
+	}
+	for (int i = 0; i < 4; i++) {
+		while (!ticks[i])
+			usleep(1000);
+	}
+	kill(pid, SIGSTOP);
+	child_wait(pid, WUNTRACED);
+	for (int i = 0; i < 4; i++)
+		before[i] = ticks[i];
+	usleep(50000);
+	for (int i = 0; i < 4; i++)
+		moved |= before[i] != ticks[i];
+	printf("moved %d\n", moved);
+	kill(pid, SIGCONT);
+	child_wait(pid, WCONTINUED);
+	for (int i = 0; i < 4; i++) {
+		while (before[i] == ticks[i])
+			usleep(1000);
+	}
+	kill(pid, SIGTERM);
+	child_wait(pid, 0);
+}
+
+static void permissions(void)
+{
+	int ready[2];
+	pid_t pid, group;
+	char c;
+
+	if (getuid() != 0 || pipe(ready) < 0) {
+		printf("not root\n");
+		return;
+	}
+	group = fork();
+	if (group == 0) {
+		setpgid(0, 0);
+		if (setuid(1234) == 0 && write(ready[1], "x", 1) == 1)
+			pause();
+		_exit(0);
+	}
+	if (read(ready[0], &c, 1) != 1)
+		return;
+	pid = fork();
+	if (pid == 0) {
+		if (setuid(1234) < 0)
+			_exit(9);
+		printf("parent %s\n", guest_answer(kill(getppid(), SIGUSR1)));
+		printf("parent 0 %s\n", guest_answer(kill(getppid(), 0)));
+		printf("parent CONT %s\n", guest_answer(kill(getppid(), SIGCONT)));
+		printf("parent thread %s\n",
+		       guest_answer(syscall(SYS_tgkill, getppid(), getppid(), SIGUSR1)));
+		printf("same user %s\n", guest_answer(kill(group, 0)));
+		printf("group %s\n", guest_answer(kill(-group, SIGTERM)));
+		fflush(stdout);
+		_exit(0);
+	}
+	child_wait(pid, 0);
+	child_wait(group, 0);
+}
+
 /* Nobody could continue it: stop signals but SIGSTOP do nothing. */
 static void orphans(void)
 {
@@ -693,6 +784,8 @@ int main(int argc, char **argv)
 		{ "interrupts", interrupts },
 		{ "stops_in_calls", stops_in_calls },
 		{ "stops", stops },
+		{ "stops_threads", stops_threads },
+		{ "permissions", permissions },
 		{ "orphans", orphans },
 		{ "defaults", defaults },
 		{ "children_unwanted", children_unwanted },
