@@ -260,6 +260,39 @@ static void test_window(void **state)
 	close(fd);
 }
 
+/* A page that cannot be had, touched by other means. */
+static void test_bounded(void **state)
+{
+	struct memfile *small;
+	uint64_t offset;
+	volatile uint32_t *words;
+	struct coffer_error err = COFFER_ERROR_INIT;
+
+	(void)state;
+	assert_int_equal(memfile_new(16 * PAGE_SIZE, &small, &err), 0);
+	if (!memfile_bounded(small)) {
+		print_message("[  SKIPPED ] no right to mount here\n");
+		memfile_free(small);
+		skip();
+	}
+	assert_int_equal(copy_init(), 0);
+	assert_int_equal(memfile_alloc(small, 64 * PAGE_SIZE, &offset), 0); /* more than there is */
+	assert_int_equal(memfile_populate(small, offset, 16 * PAGE_SIZE), 0);
+	assert_int_equal(memfile_populate(small, offset + 16 * PAGE_SIZE, PAGE_SIZE), -ENOMEM);
+	assert_int_equal(copy_zeros(memfile_ptr(small, offset), 20 * PAGE_SIZE), 4 * PAGE_SIZE);
+	memfile_enter(small);
+	words = memfile_ptr(small, offset + 30 * PAGE_SIZE);
+	assert_int_equal(words[0], 0);
+	words[0] = 5;
+	assert_int_equal(words[0], 5);
+	memfile_leave(small);
+	assert_int_not_equal(copy_zeros(memfile_ptr(small, offset + 30 * PAGE_SIZE), 1), 0);
+	memfile_zero(small, offset, PAGE_SIZE);
+	assert_int_equal(words[0], 0); /* there is one again, and it is the file's */
+	memfile_put(small, offset, 64 * PAGE_SIZE);
+	memfile_free(small);
+}
+
 /* --- threads --- */
 
 #define SLOTS	8u
@@ -369,6 +402,7 @@ int main(void)
 		cmocka_unit_test(test_copy_survives),
 		cmocka_unit_test(test_window),
 		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -3,8 +3,10 @@
  * sentry/mm/copy.c - copying that survives memory the host cannot give
  *
  * Each of the two loops is one instruction with a known address. A SIGBUS there continues at the
- * instruction behind it, with the count of what is left in rcx. A SIGBUS in an open window puts
- * zeros under the access. Any other one is a mistake of ours and ends the process as usual.
+ * instruction behind it, with the count of what is left in rcx. A SIGBUS in an open window, or in
+ * the memory file's mapping at large (an atomic operation on a page that the guest has just thrown
+ * away, with no memory left for a new one), puts zeros under the access. Any other one is a mistake
+ * of ours and ends the process as usual.
  *
  * Windows are in a list that only grows, so that the handler may walk it; closed ones are used
  * again.
@@ -28,10 +30,17 @@ extern const char copy_bytes_out[] __attribute__((visibility("hidden")));
 extern const char copy_zeros_at[] __attribute__((visibility("hidden")));
 extern const char copy_zeros_out[] __attribute__((visibility("hidden")));
 
+#define COPY_LOST 64u
+
 static struct {
-	pthread_mutex_t lock; /* who opens and closes */
+	pthread_mutex_t lock; /* who opens, closes, and repairs */
 	struct copy_window *_Atomic windows;
-} copy = { .lock = PTHREAD_MUTEX_INITIALIZER };
+	uint8_t *base;
+	size_t size;
+	int fd;
+	_Atomic unsigned nlost;
+	_Atomic uintptr_t lost[COPY_LOST]; /* pages that are ours for now; 0: free */
+} copy = { .lock = PTHREAD_MUTEX_INITIALIZER, .fd = -1 };
 
 /* In assembly altogether: a compiler that copies a function copies its labels. */
 #define COPY_FUNCTION(name, args, instruction)                       \
@@ -50,18 +59,42 @@ static struct {
 COPY_FUNCTION("copy_bytes", "movq %rdx, %rcx", "rep movsb");
 COPY_FUNCTION("copy_zeros", "movq %rsi, %rcx; xorl %eax, %eax", "rep stosb");
 
+static bool copy_put_zeros(void *page)
+{
+	/* cppcheck-suppress invalidFunctionArg ; no file */
+	const void *p = mmap(page, PAGE_SIZE, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+
+	return p == page;
+}
+
 static bool copy_window_fix(uintptr_t address)
 {
 	struct copy_window *w;
-	const void *p;
 
 	for (w = atomic_load(&copy.windows); w; w = w->next) {
-		if (!w->page || (uintptr_t)w->page != PAGE_DOWN(address))
+		if (w->page && (uintptr_t)w->page == PAGE_DOWN(address))
+			return copy_put_zeros(w->page);
+	}
+	return false;
+}
+
+static bool copy_area_fix(uintptr_t address)
+{
+	uintptr_t page = PAGE_DOWN(address);
+
+	if (address < (uintptr_t)copy.base || address - (uintptr_t)copy.base >= copy.size)
+		return false;
+	/* First this, then the note: who repairs must not be there before us. */
+	if (!copy_put_zeros((void *)page))
+		return false;
+	for (size_t i = 0; i < COPY_LOST; i++) {
+		uintptr_t none = 0;
+
+		if (!atomic_compare_exchange_strong(&copy.lost[i], &none, page))
 			continue;
-		/* cppcheck-suppress invalidFunctionArg ; no file */
-		p = mmap(w->page, PAGE_SIZE, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
-		return p == w->page;
+		atomic_fetch_add(&copy.nlost, 1);
+		return true;
 	}
 	return false;
 }
@@ -76,7 +109,8 @@ static void copy_on_sigbus(int sig, siginfo_t *info, void *context)
 		uc->uc_mcontext.gregs[REG_RIP] = (greg_t)(uintptr_t)copy_bytes_out;
 	else if (rip == (uintptr_t)copy_zeros_at)
 		uc->uc_mcontext.gregs[REG_RIP] = (greg_t)(uintptr_t)copy_zeros_out;
-	else if (!copy_window_fix((uintptr_t)info->si_addr))
+	else if (!copy_window_fix((uintptr_t)info->si_addr) &&
+		 !copy_area_fix((uintptr_t)info->si_addr))
 		signal(sig, SIG_DFL); /* again, and for good */
 	errno = saved_errno;
 }
@@ -86,6 +120,34 @@ int copy_init(void)
 	struct sigaction sa = { .sa_sigaction = copy_on_sigbus, .sa_flags = SA_SIGINFO };
 
 	return sigaction(SIGBUS, &sa, NULL) < 0 ? -errno : 0;
+}
+
+/* --- the memory file --- */
+
+void copy_area_set(void *base, size_t size, int fd)
+{
+	copy.base = base;
+	copy.size = base ? size : 0;
+	copy.fd = fd;
+}
+
+void copy_area_repair(void)
+{
+	if (!atomic_load_explicit(&copy.nlost, memory_order_relaxed))
+		return;
+	pthread_mutex_lock(&copy.lock);
+	for (size_t i = 0; i < COPY_LOST; i++) {
+		uint8_t *page = (uint8_t *)atomic_load(&copy.lost[i]);
+
+		if (!page)
+			continue;
+		if (mmap(page, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, copy.fd,
+			 page - copy.base) != page)
+			abort(); /* as good as memory that is not ours */
+		atomic_store(&copy.lost[i], 0);
+		atomic_fetch_sub(&copy.nlost, 1);
+	}
+	pthread_mutex_unlock(&copy.lock);
 }
 
 /* --- windows --- */

@@ -19,6 +19,14 @@ size_t copy_bytes(void *dst, const void *src, size_t n);
 size_t copy_zeros(void *dst, size_t n);
 
 /*
+ * The memory file's mapping. Whoever touches it by other means than these, and meets a page that
+ * cannot be had, works on zeros of our own until copy_area_repair().
+ */
+void copy_area_set(void *base, size_t size, int fd); /* NULL: none */
+/* copy_area_repair() - Cheap when there is nothing to do */
+void copy_area_repair(void);
+
+/*
  * A page of a file of the host that we have to look at in place. If the host takes it away, zeros
  * of our own come in its stead.
  */

@@ -74,7 +74,9 @@ static int fault_read(uint64_t offset, uint64_t len, int fd, uint64_t from)
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n <= 0)
+		if (n < 0)
+			return errno == EFAULT ? -ENOMEM : -ENXIO;
+		if (n == 0)
 			break;
 		done += (uint64_t)n;
 	}

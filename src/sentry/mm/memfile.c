@@ -137,6 +137,7 @@ int memfile_new(uint64_t max, struct memfile **out, struct coffer_error *err)
 		memfile_free(mf);
 		return err_sysn(err, r, "memory file");
 	}
+	copy_area_set(mf->base, mf->size, mf->fd);
 	*out = mf;
 	return 0;
 }
@@ -145,6 +146,7 @@ void memfile_free(struct memfile *mf)
 {
 	if (!mf)
 		return;
+	copy_area_set(NULL, 0, -1);
 	if (mf->base)
 		munmap(mf->base, mf->size);
 	chunk_map_free(&mf->map);
@@ -335,6 +337,7 @@ void memfile_leave(struct memfile *mf)
 {
 	if (--memfile_section.depth)
 		return;
+	copy_area_repair();
 	atomic_fetch_sub(&mf->inside[memfile_section.which], 1);
 	if (!atomic_load(&mf->pending))
 		return;
