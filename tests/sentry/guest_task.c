@@ -419,7 +419,7 @@ static void threads(void)
 		pthread_join(all[i], NULL);
 	printf("sum: %ld\n", sum);
 	for (int i = 0; i < 100; i++) {
-		pthread_create(&all[0], NULL, take_turns, (void *)2);
+		pthread_create(&all[0], NULL, idle, NULL);
 		pthread_cancel(all[0]);
 		pthread_join(all[0], &result);
 		sum += result == PTHREAD_CANCELED;

@@ -39,7 +39,7 @@ struct ptimer {
 	uint64_t cpu_seen, cpu_step;
 	int notify, sig, tid;
 	uint64_t value;
-	int last_overrun;
+	int overrun, last_overrun; /* of the signal sent last, and of the one before */
 };
 
 struct timer_set {
@@ -140,24 +140,31 @@ static uint64_t ptimer_forward(struct ptimer *pt, uint64_t now)
 	return n;
 }
 
+/* Whose the signal is; NULL: the process's */
+static struct task *ptimer_target(const struct ptimer *pt)
+{
+	struct task *task = pt->notify & SIGEV_THREAD_ID ?
+				    task_find(pt->process->container, pt->tid) :
+				    NULL;
+
+	return task && task->process == pt->process ? task : NULL;
+}
+
 static void ptimer_signal_queued(struct ptimer *pt, uint64_t overrun)
 {
 	struct process *process = pt->process;
-	struct task *task = pt->notify & SIGEV_THREAD_ID ?
-				    task_find(process->container, pt->tid) :
-				    NULL;
+	struct task *task = ptimer_target(pt);
 	struct signal_info info = { .signo = pt->sig, .code = SI_TIMER };
 	struct {
 		int32_t id, overrun;
 		uint64_t value;
 	} fields = { pt->id, (int32_t)(overrun > INT32_MAX ? INT32_MAX : overrun), pt->value };
 
-	if (task && task->process != process)
-		task = NULL;
 	if (signal_timer_merge(process, task, pt->sig, pt->id, (uint64_t)fields.overrun + 1,
-			       &pt->last_overrun))
+			       &pt->overrun))
 		return;
-	pt->last_overrun = fields.overrun;
+	pt->last_overrun = pt->overrun; /* that one was delivered */
+	pt->overrun = fields.overrun;
 	memcpy(info.fields, &fields, sizeof(fields));
 	if (task)
 		(void)signal_task_send(task, pt->sig, &info);
@@ -220,7 +227,7 @@ static void ptimer_change(struct ptimer *pt, const struct ptimer_spec *new, bool
 	pt->expiry = new->value;
 	if (new->value && !absolute)
 		pt->expiry = new->value > INT64_MAX - now ? INT64_MAX : now + new->value;
-	pt->last_overrun = 0;
+	pt->overrun = pt->last_overrun = 0;
 	ptimer_schedule(pt, now, 0);
 }
 
@@ -339,11 +346,15 @@ int ptimer_delete(struct task *task, int id)
 int ptimer_overrun(struct task *task, int id)
 {
 	struct ptimer **at;
-	int r;
+	int r = -EINVAL, sum;
 
 	pthread_mutex_lock(&kernel.tasks_lock);
 	at = ptimer_find(task->process, id);
-	r = at ? (*at)->last_overrun : -EINVAL;
+	/* It is about the signal that was delivered last */
+	if (at)
+		r = signal_timer_merge((*at)->process, ptimer_target(*at), (*at)->sig, id, 0, &sum) ?
+			    (*at)->last_overrun :
+			    (*at)->overrun;
 	pthread_mutex_unlock(&kernel.tasks_lock);
 	return r;
 }

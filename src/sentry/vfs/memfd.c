@@ -84,6 +84,11 @@ int memfd_create_file(struct task *task, const char *name, unsigned flags, struc
 		return -ENOMEM;
 	path.dentry->unlinked = true;
 	r = open_inode(&path, task->cred, task, O_RDWR, out);
+	if (r == 0) {
+		/* It may be executed while it is open, as fexecve(3) of one has it */
+		(*out)->counts_write = false;
+		atomic_fetch_add(&(*out)->inode->deny_write, 1);
+	}
 	dentry_put(path.dentry);
 	return r;
 }
