@@ -44,11 +44,11 @@ uint64_t hostfs_ino(const struct hostfs *fs, dev_t dev, ino_t ino)
 /* inode.lock held, or nobody knows it yet */
 static void hostfs_fill(struct hostfs_inode *h, const struct stat *st)
 {
-	struct stat *attr = &h->inode.attr;
+	struct stat attr = *st;
 
-	*attr = *st;
-	attr->st_dev = 0;
-	attr->st_ino = hostfs_ino(hostfs_super(&h->inode), st->st_dev, st->st_ino);
+	attr.st_dev = 0;
+	attr.st_ino = hostfs_ino(hostfs_super(&h->inode), st->st_dev, st->st_ino);
+	h->inode.attr = attr;
 }
 
 static unsigned hostfs_bucket(dev_t dev, ino_t ino)
