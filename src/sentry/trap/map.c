@@ -44,7 +44,7 @@ static int ops_ask(struct trap_stub *stub, const int *fds, size_t nfds)
 
 static int ops_run(struct trap_stub *stub, size_t nops, const int *fds, size_t nfds)
 {
-	struct seccomp_notif event;
+	struct seccomp_notif event = { 0 };
 	int r;
 
 	if (atomic_load(&stub->dead))

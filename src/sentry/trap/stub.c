@@ -72,7 +72,7 @@ int trap_stub_ask(struct trap_stub *stub, uint64_t what, const int *fds, size_t 
 /* The mapper's first event is that it is there. */
 static int stub_add_mapper(struct trap_stub *stub)
 {
-	struct seccomp_notif event;
+	struct seccomp_notif event = { 0 };
 	int r;
 
 	if (stub->pool->how == TRAP_SIGNAL)

@@ -34,7 +34,9 @@
 #define ZYGOTE_STACK (16 * 1024)
 #define ZYGOTE_WAIT  (10 * USEC_PER_SEC)
 
-extern const uint8_t trap_stub_program[], trap_stub_program_end[];
+/* stub/program.S */
+extern const uint8_t trap_stub_program[];
+extern const uint64_t trap_stub_program_size;
 
 struct zygote_child {
 	int program;
@@ -72,7 +74,6 @@ failed:
 
 static int zygote_program(struct coffer_error *err)
 {
-	size_t size = (size_t)(trap_stub_program_end - trap_stub_program);
 	autoclose int fd = -1;
 
 #ifdef MFD_EXEC
@@ -84,7 +85,7 @@ static int zygote_program(struct coffer_error *err)
 		fd = memfd_create("coffer-stub", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
 		return err_sys(err, "memory for the stub program");
-	if (io_write_full(fd, trap_stub_program, size) < 0 ||
+	if (io_write_full(fd, trap_stub_program, trap_stub_program_size) < 0 ||
 	    fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) < 0)
 		return err_sys(err, "write the stub program");
 	return steal_fd(&fd);
@@ -114,18 +115,16 @@ static int zygote_spawn(struct trap_pool *pool, int program, int sock, pid_t *pi
 		.program = program, .fds = { pool->memory_fd, pool->control_fd, sock },
 	};
 	sigset_t all, old;
-	char *stack;
+	autofree char *stack = aligned_alloc(16, ZYGOTE_STACK);
 
-	stack = mmap(NULL, ZYGOTE_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (stack == MAP_FAILED)
-		return err_sys(err, "stack of the zygote");
+	if (!stack)
+		return err_nomem(err);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	*pid = clone(zygote_exec, stack + ZYGOTE_STACK, CLONE_VM | CLONE_VFORK, &child);
 	if (*pid < 0)
 		child.error = errno;
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	munmap(stack, ZYGOTE_STACK);
 	if (!child.error)
 		return 0;
 	if (*pid > 0)
