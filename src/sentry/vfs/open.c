@@ -21,7 +21,7 @@
 #include "sentry/task/cred.h"
 #include "sentry/task/task.h"
 
-#define OPEN_ONCE (O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC)
+#define OPEN_ONCE (O_CREAT | O_EXCL | O_TRUNC | O_CLOEXEC)
 
 uint32_t open_umask(struct fs_context *fs, uint32_t mode)
 {
@@ -108,6 +108,8 @@ int open_inode(const struct vfs_path *path, const struct cred *cred, struct task
 		return r;
 	}
 	(*out)->counts_write = count;
+	/* Only a terminal wants to know of O_NOCTTY, and only while it is opened. */
+	atomic_fetch_and(&(*out)->flags, ~(uint32_t)O_NOCTTY);
 	atomic_fetch_or(&(*out)->flags, OPEN_LARGEFILE);
 	vfs_notify_path(path->dentry, IN_OPEN);
 	return 0;
