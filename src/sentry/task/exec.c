@@ -57,8 +57,10 @@ int exec_open(struct task *task, int dirfd, const char *path, int flags, struct 
 	/* Until the last address space lets go of it */
 	r = inode_deny_write((*out)->inode);
 	(*out)->denies_write = !r;
-	if (r)
+	if (r) {
 		file_put(*out);
+		*out = NULL;
+	}
 	return r;
 }
 
