@@ -52,7 +52,7 @@ static int links_ask(int fd, uint16_t type, unsigned char family)
 }
 
 /* One datagram's messages. Return: 0 go on, 1 that was all, else what ends it */
-static int links_take(const char *bytes, size_t len,
+static int links_take(const char *bytes, int len,
 		      int (*message)(const struct nlmsghdr *header, void *data), void *data)
 {
 	const struct nlmsghdr *header = (const struct nlmsghdr *)bytes;
@@ -91,7 +91,7 @@ int links_dump(uint16_t type, unsigned char family,
 
 		if (n <= 0)
 			return n < 0 && errno != EAGAIN ? -errno : 0;
-		r = links_take(bytes, (size_t)n, message, data);
+		r = links_take(bytes, (int)n, message, data);
 	}
 	return r == 1 ? 0 : r;
 }

@@ -374,7 +374,8 @@ static long netlink_send(struct socket *s, struct task *task, struct user_io *io
 {
 	const struct sockaddr_nl *nl = to ? (const struct sockaddr_nl *)&to->addr : NULL;
 	struct netlink_socket *n = netlink_of(s);
-	size_t len = io->left, left = len;
+	size_t len = io->left;
+	int left = (int)len; /* the macros let it fall below 0 */
 	autofree char *bytes = NULL;
 	const struct nlmsghdr *request;
 	int r = 0;
