@@ -33,6 +33,9 @@ def main():
         return 77
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     want = run([program])
+    if want.endswith("exit 77\n"):
+        print(want)
+        return 77
     with tempfile.TemporaryDirectory(prefix="coffer-guest-") as root:
         for name in ("proc", "sys", "dev", "tmp"):
             os.mkdir(os.path.join(root, name))

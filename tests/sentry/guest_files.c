@@ -23,7 +23,7 @@
 #include <sys/uio.h>
 #include <sys/xattr.h>
 
-#include "guest.h"
+#include "guest_places.h"
 
 /* What no program means to pass. */
 #pragma GCC diagnostic ignored "-Wstringop-overflow"
@@ -783,6 +783,11 @@ static void test_busy_text(void)
 	int self = open("/proc/self/exe", O_RDONLY), fd = open("prog", O_CREAT | O_WRONLY, 0755);
 	ssize_t n;
 	int to[2], status;
+	char cwd[PATH_MAX];
+
+	/* A container's /dev/shm has no programs. */
+	if (getcwd(cwd, sizeof(cwd)) && strncmp(cwd, "/tmp/", 5) != 0)
+		return;
 	while ((n = read(self, buf, sizeof(buf))) > 0)
 		write(fd, buf, (size_t)n);
 	pid_t pid = fork();
@@ -832,72 +837,13 @@ static const struct guest_case cases[] = {
 	{ "busy_text", test_busy_text },
 };
 
-/* remove_all() - The directory a case worked in */
-static void remove_all(const char *path)
-{
-	DIR *dir = opendir(path);
-	struct dirent *e;
-	char below[PATH_MAX];
-
-	while (dir && (e = readdir(dir))) {
-		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
-			continue;
-		snprintf(below, sizeof(below), "%s/%s", path, e->d_name);
-		if (e->d_type == DT_DIR)
-			remove_all(below);
-		else
-			unlink(below);
-	}
-	if (dir)
-		closedir(dir);
-	rmdir(path);
-}
-
-static const struct guest_case *chosen;
-
-/* in_place() - The case, in an empty directory of its own */
-static void in_place(void)
-{
-	static const char *const places[] = { "/dev/shm", "/tmp" };
-
-	for (size_t i = 0; i < COUNT(places); i++) {
-		char dir[64];
-		int status;
-
-		if (!i && chosen->fn == test_busy_text)
-			continue; /* no programs in a container's /dev/shm */
-		snprintf(dir, sizeof(dir), "%s/guest-files-XXXXXX", places[i]);
-		printf("-- %s\n", places[i]);
-		fflush(stdout);
-		if (!mkdtemp(dir))
-			printf("%s: %s\n", dir, strerrorname_np(errno));
-		pid_t pid = fork();
-
-		if (pid == 0) {
-			alarm(20);
-			umask(022);
-			if (chdir(dir) == 0)
-				chosen->fn();
-			fflush(stdout);
-			_exit(0);
-		}
-		waitpid(pid, &status, 0);
-		guest_show_status(chosen->name, status);
-		remove_all(dir);
-	}
-}
-
 int main(int argc, char **argv)
 {
 	char c;
 
 	if (argc > 1 && !strcmp(argv[1], "sleep"))
 		return read(0, &c, 1) == 1 ? 0 : 1;
-	for (size_t i = 0; i < COUNT(cases); i++) {
-		struct guest_case one = { cases[i].name, in_place };
-
-		chosen = &cases[i];
-		guest_run(&one, 1, argc, argv);
-	}
+	umask(022);
+	guest_run_places(cases, COUNT(cases), argc, argv);
 	return 0;
 }

@@ -77,18 +77,15 @@ static int attr_check(struct inode *inode, const struct cred *cred, const struct
 }
 
 /* attr_drop_set_ids() - A new owner, a new content: no longer a program that runs as somebody */
-static void attr_drop_set_ids(const struct inode *inode, struct inode_attr *attr)
+static void attr_drop_set_ids(const struct inode *inode, const struct cred *cred,
+			      struct inode_attr *attr)
 {
-	uint32_t mode = inode->attr.st_mode, drop = S_ISUID;
+	uint32_t drop = permission_set_ids(inode, cred);
 
-	if (S_ISDIR(mode))
-		return;
-	if (mode & S_IXGRP)
-		drop |= S_ISGID;
-	if (!(mode & drop))
+	if (!drop)
 		return;
 	attr->mask |= ATTR_MODE;
-	attr->mode = mode & 07777 & ~drop;
+	attr->mode = inode->attr.st_mode & 07777 & ~drop;
 }
 
 int vfs_setattr(const struct vfs_path *path, const struct cred *cred, struct inode_attr *attr)
@@ -108,7 +105,7 @@ int vfs_setattr(const struct vfs_path *path, const struct cred *cred, struct ino
 		attr->mode &= ~(uint32_t)S_ISGID;
 	if ((attr->mask & (ATTR_UID | ATTR_GID)) ||
 	    ((attr->mask & ATTR_SIZE) && !cred_capable(cred, CAP_FSETID)))
-		attr_drop_set_ids(inode, attr);
+		attr_drop_set_ids(inode, cred, attr);
 	if (attr->mask & ATTR_SIZE)
 		pthread_mutex_lock(&inode->write_lock);
 	r = inode->ops->setattr(inode, attr);

@@ -250,12 +250,11 @@ static long file_write_loop(struct file_io *io)
 static void file_write_strip(struct task *task, struct inode *inode)
 {
 	struct inode_attr attr = { .mask = ATTR_MODE };
-	uint32_t mode = inode->attr.st_mode, drop;
+	uint32_t drop = permission_set_ids(inode, task->cred);
 
-	drop = (mode & S_ISUID) | ((mode & S_IXGRP) ? mode & S_ISGID : 0);
 	if (!drop || cred_capable(task->cred, CAP_FSETID) || !inode->ops->setattr)
 		return;
-	attr.mode = mode & 07777 & ~drop;
+	attr.mode = inode->attr.st_mode & 07777 & ~drop;
 	inode->ops->setattr(inode, &attr);
 }
 

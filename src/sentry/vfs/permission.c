@@ -89,6 +89,18 @@ bool permission_owner(const struct inode *inode, const struct cred *cred)
 	return cred->fsuid == inode->attr.st_uid || cred_capable(cred, CAP_FOWNER);
 }
 
+uint32_t permission_set_ids(const struct inode *inode, const struct cred *cred)
+{
+	uint32_t mode = inode->attr.st_mode, drop = S_ISUID;
+
+	if (S_ISDIR(mode) || !(mode & (S_ISUID | S_ISGID)))
+		return 0;
+	if ((mode & S_IXGRP) || (!cred_in_group(cred, inode->attr.st_gid) &&
+				 !cred_capable(cred, CAP_FSETID)))
+		drop |= S_ISGID;
+	return mode & drop;
+}
+
 void permission_inherit(const struct inode *dir, const struct cred *cred, struct vfs_create *args)
 {
 	bool dir_made = S_ISDIR(args->mode);

@@ -21,6 +21,9 @@ int permission_delete(const struct mount *mount, const struct dentry *dir,
 		      const struct dentry *victim, const struct cred *cred, bool is_dir);
 /* permission_owner() - What only an owner may do */
 bool permission_owner(const struct inode *inode, const struct cred *cred);
+/* permission_set_ids() - The bits that a new owner or a new content takes from a program; without an
+ * executable group S_ISGID stays for who is in the group, or may set it */
+uint32_t permission_set_ids(const struct inode *inode, const struct cred *cred);
 /* permission_inherit() - Whose something new in @dir is; setgid directories hand down */
 void permission_inherit(const struct inode *dir, const struct cred *cred, struct vfs_create *args);
 
