@@ -19,6 +19,8 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include <json-c/json.h>
+
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -143,6 +145,7 @@ void coffer_container_free(struct coffer_container *c)
 	container_free_processes(c->execs);
 	container_free_processes(c->deleted);
 	process_free(c->init);
+	json_object_put(c->calls);
 	config_free_container(c->config);
 	close_fd(&c->cancel_fd);
 	close_fd(&c->gone_fd);

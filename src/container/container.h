@@ -112,6 +112,7 @@ struct coffer_container {
 	struct coffer_process *deleted; /* list, latest first: late callers may still hold them */
 	struct events events;
 	struct timing timing;
+	struct json_object *calls; /* calls.c's; owned, NULL: not known */
 	struct timespec created_at, started_at, finished_at; /* CLOCK_REALTIME, 0: not yet */
 	uint64_t oom_kills;
 	struct watch watch;

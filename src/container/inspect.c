@@ -6,6 +6,7 @@
  * of the caller's may be any bytes: what is not UTF-8 becomes "?".
  */
 #include "container/record.h"
+#include "container/calls.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -274,7 +275,9 @@ struct json_object *inspect_make(struct coffer_container *c, enum coffer_state s
 	     json_add(doc, "Config", inspect_config(c)) &&
 	     json_add(doc, "HostConfig", inspect_host_config(c)) &&
 	     json_add(doc, "Mounts", inspect_mounts(c)) &&
-	     json_add(doc, "Machine", inspect_machine(c)) && inspect_add_death(doc, c) &&
+	     json_add(doc, "Sandbox", inspect_string(c->config->sandbox)) &&
+	     json_add(doc, "Machine", inspect_machine(c)) &&
+	     json_object_object_add(doc, "UnimplementedCalls", calls_make(c)) == 0 && inspect_add_death(doc, c) &&
 	     json_add(doc, "Phases", inspect_phases(phases));
 	if (!ok)
 		json_object_put(doc);

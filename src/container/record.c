@@ -23,6 +23,7 @@
 
 #include "base/io.h"
 #include "base/log.h"
+#include "container/calls.h"
 #include "container/remote.h"
 #include "sandbox/rundir.h"
 
@@ -40,6 +41,8 @@ static struct json_object *record_make(struct coffer_container *c, enum coffer_s
 	/* They are asked of the guest, once; before its program runs that would hold up the start. */
 	if (state != COFFER_STATE_INITIALIZED && state != COFFER_STATE_CREATED)
 		phases.n = coffer_container_phases(c, phases.v);
+	if (state == COFFER_STATE_STARTED)
+		calls_ask(c);
 	pthread_mutex_lock(&c->lock);
 	doc = inspect_make(c, state, &phases);
 	pthread_mutex_unlock(&c->lock);

@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/spawn.h"
+#include "container/calls.h"
 #include "container/control.h"
 #include "container/record.h"
 #include "container/remote.h"
@@ -118,6 +119,8 @@ static void stop_free_machine(struct coffer_container *c)
 void container_teardown(struct coffer_container *c, enum coffer_state state,
 			const struct coffer_error *cause)
 {
+	if (c->config->keep)
+		calls_ask(c);
 	stop_close(c);
 	control_close(c);
 	container_settle(c);

@@ -14,7 +14,8 @@ struct sandbox_log sandbox_log = { .fd = -1 };
 
 static const struct sandbox_kind sandbox_kinds[] = {
 	{ .name = "vm", .make = sandbox_vm_new },
-	{ .name = "sentry", .make = sandbox_sentry_new, .layers_directories = true },
+	{ .name = "sentry", .make = sandbox_sentry_new, .layers_directories = true,
+	  .counts_calls = true },
 };
 
 const struct sandbox_kind *sandbox_kind_find(const char *name)

@@ -13,6 +13,8 @@ struct sandbox_kind {
 	/* A directory of the host is read in place, at no cost: what has to be private is a layer on
 	 * top of it, not a copy. */
 	bool layers_directories;
+	/* It serves the calls of its guests itself, and counts them. */
+	bool counts_calls;
 };
 
 /* sandbox_kind_find() - "vm" (also NULL), "sentry", or "auto", which is one of them. NULL: unknown */

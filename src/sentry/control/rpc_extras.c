@@ -5,6 +5,7 @@
  * A method of the service without a row answers UNIMPLEMENTED.
  */
 #include <signal.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "base/cleanup.h"
@@ -12,6 +13,7 @@
 #include "sentry/control/events.h"
 #include "sentry/control/rpc.h"
 #include "sentry/control/setup.h"
+#include "sentry/syscalls/syscalls.h"
 #include "sentry/task/task.h"
 #include "sentry/task/timer.h"
 #include "sentry/tty/tty.h"
@@ -151,10 +153,49 @@ static RPC_METHOD(extras_timing)
 	grpc_call_reply(call, &reply.base);
 }
 
+/* ---- Calls ---- */
+
+static size_t extras_count_calls(Ax__CallsResponse__Call *calls, Ax__CallsResponse__Call **list)
+{
+	size_t n = 0;
+
+	for (unsigned nr = 0; nr < SENTRY_SYSCALL_MAX; nr++) {
+		const struct syscall_row *row = syscall_row((int)nr);
+		uint64_t made = kernel.calls[nr];
+
+		if (!made)
+			continue;
+		calls[n] = (Ax__CallsResponse__Call)AX__CALLS_RESPONSE__CALL__INIT;
+		if (row)
+			calls[n].name = (char *)row->name;
+		calls[n].number = nr;
+		calls[n].made = made;
+		calls[n].unimplemented = kernel.unimplemented[nr];
+		list[n] = &calls[n];
+		n++;
+	}
+	return n;
+}
+
+static RPC_METHOD(extras_calls)
+{
+	autofree Ax__CallsResponse__Call *calls = calloc(SENTRY_SYSCALL_MAX, sizeof(*calls));
+	autofree Ax__CallsResponse__Call **list = calloc(SENTRY_SYSCALL_MAX, sizeof(*list));
+	Ax__CallsResponse reply = AX__CALLS_RESPONSE__INIT;
+
+	if (!calls || !list) {
+		grpc_call_finish(call, GRPC_RESOURCE_EXHAUSTED, "out of memory");
+		return;
+	}
+	reply.n_calls = extras_count_calls(calls, list);
+	reply.calls = list;
+	grpc_call_reply(call, &reply.base);
+}
+
 static const struct grpc_method extras_methods[] = {
 	{ "Heartbeat", extras_heartbeat }, { "Update", extras_update },
 	{ "Signal", extras_signal },	   { "Events", extras_events },
-	{ "Timing", extras_timing },
+	{ "Timing", extras_timing },	   { "Calls", extras_calls },
 };
 
 struct grpc_service rpc_extras(struct control *control)
