@@ -17,6 +17,7 @@
 #define EXT4FS_NODES_MAX (1u << 18)	/* of the tree that says where a file's blocks are */
 #define EXT4FS_DIR_MAX	 (1u << 28)	/* bytes of a directory */
 #define EXT4FS_ROOT	 2u
+#define EXT4FS_XATTR_MAGIC 0xEA020000u
 
 /* Blocks that follow each other in the file and in the image. Between runs there are holes. */
 struct ext4_run {
@@ -48,6 +49,7 @@ struct ext4_inode {
 	uint64_t acl_block;
 	uint64_t blocks; /* of 512 bytes, as the inode has them */
 	uint16_t extra;	 /* bytes behind the first 128, before attributes */
+	bool has_xattrs; /* in the inode */
 	uint8_t block[60];
 	struct ext4_runs *_Atomic runs; /* owned; read when first needed */
 	struct ext4_inode *next;

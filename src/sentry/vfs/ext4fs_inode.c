@@ -63,6 +63,7 @@ static int ext4_fill(struct ext4fs *fs, struct ext4_inode *e, const struct ext2_
 	struct stat *attr = &e->inode.attr;
 	uint64_t size = raw->i_size;
 	size_t have = 128;
+	uint32_t magic;
 
 	if (S_ISREG(raw->i_mode) || S_ISDIR(raw->i_mode))
 		size |= (uint64_t)raw->i_size_high << 32;
@@ -71,6 +72,10 @@ static int ext4_fill(struct ext4fs *fs, struct ext4_inode *e, const struct ext2_
 	if (fs->inode_size > 128 && raw->i_extra_isize <= fs->inode_size - 128) {
 		e->extra = raw->i_extra_isize;
 		have += e->extra;
+		if (e->extra && have + sizeof(magic) <= fs->inode_size) {
+			memcpy(&magic, (const char *)raw + have, sizeof(magic));
+			e->has_xattrs = magic == EXT4FS_XATTR_MAGIC;
+		}
 	}
 	e->flags = raw->i_flags;
 	e->acl_block = raw->i_file_acl | (uint64_t)raw->osd2.linux2.l_i_file_acl_high << 32;

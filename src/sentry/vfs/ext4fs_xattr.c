@@ -43,11 +43,10 @@ struct xattr_entry {
 static int xattr_read_inode(struct ext4_inode *e, struct xattr_area *area)
 {
 	const struct ext4fs *fs = ext4_super(e);
-	size_t at = 128u + e->extra;
-	uint32_t magic;
+	size_t first = 128u + e->extra + sizeof(uint32_t);
 	int r;
 
-	if (!e->extra || at + 4 > fs->inode_size)
+	if (!e->has_xattrs)
 		return 0;
 	area->data = malloc(EXT4FS_INODE_MAX);
 	if (!area->data)
@@ -55,11 +54,8 @@ static int xattr_read_inode(struct ext4_inode *e, struct xattr_area *area)
 	r = ext4_read_inode(fs, e->ino, area->data);
 	if (r < 0)
 		return r;
-	memcpy(&magic, area->data + at, sizeof(magic));
-	if (magic == EXT2_EXT_ATTR_MAGIC) {
-		area->size = fs->inode_size;
-		area->first = area->base = at + 4;
-	}
+	area->size = fs->inode_size;
+	area->first = area->base = first;
 	return 0;
 }
 
@@ -78,7 +74,7 @@ static int xattr_read_block(struct ext4_inode *e, struct xattr_area *area)
 	if (r < 0)
 		return r;
 	memcpy(&magic, area->data, sizeof(magic));
-	if (magic != EXT2_EXT_ATTR_MAGIC)
+	if (magic != EXT4FS_XATTR_MAGIC)
 		return -EIO;
 	area->size = fs->block;
 	area->first = sizeof(struct ext2_ext_attr_header);
