@@ -6,7 +6,6 @@
  * of the caller's may be any bytes: what is not UTF-8 becomes "?".
  */
 #include "container/record.h"
-#include "container/calls.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #include <unistd.h>
 
 #include "coffer/image.h"
+#include "container/calls.h"
 #include "rpc/grpc_text.h"
 
 static const char *const inspect_status[] = {
