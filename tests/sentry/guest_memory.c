@@ -178,9 +178,9 @@ static void case_mmap_errors(void)
 		_exit(1);
 	dup2(ends[0], 50);
 	dup2(open("/", O_RDONLY), 51);
-	dup2(open("/etc/passwd", O_RDONLY), 52);
+	dup2(open("/proc/self/exe", O_RDONLY), 52);
 	dup2(open("/tmp", O_TMPFILE | O_WRONLY, 0600), 53);
-	dup2(open("/etc/passwd", O_PATH), 54);
+	dup2(open("/proc/self/exe", O_PATH), 54);
 	for (size_t i = 0; i < COUNT(rows); i++)
 		show(rows[i].name, syscall(SYS_mmap, rows[i].addr, rows[i].len, rows[i].prot,
 					   rows[i].flags, rows[i].fd, rows[i].offset) == -1 ? -1 : 0);
@@ -326,7 +326,7 @@ static void case_file_as_buffer(void)
 	printf("read into: %zd\n", read(ends[0], p + 2 * PAGE - 5, 10));
 	printf("%.10s\n", p + 2 * PAGE - 5);
 	show_file(fd, 2 * PAGE + 4);
-	strcpy(p, "/etc/passwd");
+	strcpy(p, "/proc/self/exe");
 	printf("as a path: %s\n", guest_answer(access(p, R_OK)));
 	printf("cut: %s\n", guest_answer(ftruncate(fd, PAGE)));
 	printf("write from what is gone: %s\n", guest_answer(write(ends[1], p + 2 * PAGE, 10)));
