@@ -100,11 +100,10 @@ struct process {
 struct task {
 	struct task *next;		/* [tasks] in process->tasks */
 	int tid;			/* [const] but for execve by another than the leader */
+	pid_t host_tid;			/* of its thread here, before it is ready */
 	struct process *process;	/* [const] */
 	struct trap_thread *thread;	/* [own] replaced by execve, NULL at the end, under tasks_lock */
 	pthread_t host;			/* set by its own thread before it is ready */
-	pid_t host_tid;
-	bool ready;			/* [tasks] its thread has begun: host, host_tid are good */
 	char name[16];			/* [tasks] */
 	usec_t started;			/* [const] CLOCK_MONOTONIC */
 
@@ -122,19 +121,20 @@ struct task {
 	bool has_regs;			/* [own] */
 	bool regs_changed;		/* [own] regs go back before it runs on */
 	bool fresh;			/* [own] thread is new: started, not resumed */
-	void *fp;			/* [own] floating point image to start with; NULL: none */
+	bool ready;			/* [tasks] its thread has begun: host, host_tid are good */
 	int cut_call;			/* [own] a call that was answered with a kick, -1: none */
+	void *fp;			/* [own] floating point image to start with; NULL: none */
 	long cut_result;		/* [own] its result, signal_deliver() is to see */
 	long (*restart)(struct task *task); /* [own] what restart_syscall(2) goes on with */
 	uint64_t restart_args[6];	/* [own] */
 
 	uint64_t clear_tid;		/* [own] CLONE_CHILD_CLEARTID, set_tid_address */
 	uint64_t robust_list;		/* [own] */
-	_Atomic bool futexes_left;	/* owns no PI futexes any more, whatever words say */
 	struct waitq *vfork_done;	/* [tasks] the parent that waits for our exec or exit */
+	_Atomic bool futexes_left;	/* owns no PI futexes any more, whatever words say */
 	bool ending;			/* [own] exit(2): this one alone */
-	int end_status;			/* [own] as wait(2) encodes it */
 	bool clone_again;		/* [own] a clone gave way to a signal the last time */
+	int end_status;			/* [own] as wait(2) encodes it */
 	uint64_t timer_slack;		/* [own] nanoseconds */
 	struct task_sched sched;	/* [tasks] */
 	uint64_t cpu_guest, cpu_host;	/* [tasks] readings of the threads' clocks to count from */
