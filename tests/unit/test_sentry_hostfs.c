@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
@@ -26,7 +27,8 @@
 
 static char dir[] = "/tmp/coffer-hostfs-XXXXXX";
 static struct tree shared;
-static struct child gofer_child;
+static struct child gofer_child, spare_child;
+static struct gofer *spare;
 
 static void new_tree(unsigned number, unsigned flags, struct tree *t)
 {
@@ -41,7 +43,7 @@ static int group_setup(void **state)
 	struct gofer_tree trees[TREES] = { 0 };
 	struct gofer_config config = { .trees = trees, .ntrees = TREES, .log_fd = -1 };
 	struct coffer_error err = COFFER_ERROR_INIT;
-	int socket = -1;
+	int socket = -1, spare_socket = -1;
 
 	if (geteuid() != 0) {
 		print_message("needs root for files of several users\n");
@@ -70,13 +72,15 @@ static int group_setup(void **state)
 		snprintf(path, sizeof(path), "%s/ports", dir);
 		config.ports_fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	}
-	if (gofer_start(&config, &gofer_child, &socket, &err) < 0)
+	if (gofer_start(&config, &gofer_child, &socket, &err) < 0 ||
+	    gofer_start(&config, &spare_child, &spare_socket, &err) < 0)
 		fail_msg("%s", err.message);
 	for (size_t i = 0; i < TREES; i++)
 		close(trees[i].fd);
 	close(config.ports_fd);
 	drop_capabilities();
-	if (gofer_attach(socket, &kernel.gofer, &err) < 0)
+	if (gofer_attach(socket, &kernel.gofer, &err) < 0 ||
+	    gofer_attach(spare_socket, &spare, &err) < 0)
 		fail_msg("%s", err.message);
 	new_tree(0, 0, &shared);
 	return 0;
@@ -538,6 +542,10 @@ static void test_append_and_seek(void **state)
 	assert_int_equal(file_seek(file, 0, SEEK_DATA), 0);
 	assert_int_equal(file_seek(file, 2 << 20, SEEK_DATA), -ENXIO);
 	file_put(file);
+	/* It is not the host's to refuse three bytes */
+	assert_int_equal(t_open(&shared, "/ap", O_RDONLY | O_DIRECT, 0, &file), 0);
+	assert_int_equal(file_read_kernel(file, (char[3]){ 0 }, 3, 1), 3);
+	file_put(file);
 }
 
 static void test_mapping(void **state)
@@ -821,6 +829,54 @@ static void test_ports(void **state)
 	close(server);
 }
 
+/* ---- its end ---- */
+
+static void test_gofer_dies(void **state)
+{
+	const struct gofer_call call = { .op = GOFER_TREE, .fd = -1, .fd2 = -1 };
+	struct pollfd broken = { .fd = gofer_broken_fd(spare), .events = POLLIN };
+	siginfo_t si;
+	long fd;
+
+	fd = gofer_call(spare, &call);
+	assert_true(fd >= 0);
+	close((int)fd);
+	assert_int_equal(poll(&broken, 1, 0), 0);
+	assert_int_equal(host("kill -9 %d", (int)spare_child.pid), 0);
+	assert_int_equal(child_wait(&spare_child, deadline_in(10 * USEC_PER_SEC), &si), 0);
+	assert_int_equal(poll(&broken, 1, 10000), 1);
+	assert_true(broken.revents & POLLHUP);
+	for (int i = 0; i < 2 * GOFER_CHANNELS; i++)
+		assert_int_equal(gofer_call(spare, &call), -ESRCH);
+	gofer_free(spare);
+}
+
+/* What is no request ends the channel, and the gofer, rather than that it waits for the rest. */
+static void test_gofer_gets_garbage(void **state)
+{
+	static const char *const packets[] = { "", "x", "0123456789012345678901234567890123456789" };
+	char big[sizeof(struct gofer_request) + 600];
+	int pair[2];
+
+	for (size_t i = 1; i < ARRAY_SIZE(packets); i++) {
+		assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+		assert_true(send(pair[0], packets[i], strlen(packets[i]), 0) > 0);
+		assert_false(gofer_serve(pair[1]));
+		close(pair[0]);
+	}
+	/* A name longer than what came, or than any */
+	for (uint32_t len = 100; len <= 700; len += 200) {
+		struct gofer_request q = { .op = GOFER_STAT, .name_len = len, .name2_len = UINT32_MAX };
+
+		memset(big, 'n', sizeof(big));
+		memcpy(big, &q, sizeof(q));
+		assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+		assert_true(send(pair[0], big, sizeof(q) + (len < 600 ? len - 1 : 600), 0) > 0);
+		assert_false(gofer_serve(pair[1]));
+		close(pair[0]);
+	}
+}
+
 /* ---- many at once ---- */
 
 static void *work_many(void *data)
@@ -885,6 +941,8 @@ int main(void)
 		cmocka_unit_test(test_without_a_gofer),
 		cmocka_unit_test(test_sockets_with_names),
 		cmocka_unit_test(test_ports),
+		cmocka_unit_test(test_gofer_dies),
+		cmocka_unit_test(test_gofer_gets_garbage),
 		cmocka_unit_test(test_many_threads),
 	};
 
