@@ -110,6 +110,8 @@ void container_free(struct sandbox_container *c)
 	if (c->devpts)
 		super_put(c->devpts);
 	mount_table_put(c->mounts);
+	if (kernel.stubs)
+		trap_pool_trim(kernel.stubs); /* host files it had mapped may be held there */
 	waitq_destroy(&c->events);
 	free(c->id);
 	free(c);

@@ -194,7 +194,7 @@ static int pool_start(struct trap_pool *pool, enum trap_how how, struct coffer_e
 	r = pool_open_file(pool, err);
 	if (r < 0)
 		return r;
-	pool->poll_first = pool_must_poll();
+	pool->poll_first = how == TRAP_NOTIFY_SLOW || pool_must_poll();
 	if (how != TRAP_SIGNAL && !trap_listener_possible())
 		how = TRAP_SIGNAL;
 	r = pool_begin(pool, how, err);

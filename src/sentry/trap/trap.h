@@ -68,7 +68,7 @@ struct trap_event {
 
 enum trap_how {
 	TRAP_NOTIFY,	  /* user notification with synchronous wake-up where there is */
-	TRAP_NOTIFY_SLOW, /* the same without asking for it; to test */
+	TRAP_NOTIFY_SLOW, /* the same as an older kernel needs it; to test */
 	TRAP_SIGNAL,	  /* SIGSYS and futexes: no listener needed */
 };
 
