@@ -40,7 +40,7 @@ static long file_do_open(struct task *task, int dirfd, uint64_t addr, uint32_t f
 			 uint32_t mode, unsigned resolve)
 {
 	autopath struct path_arg arg = PATH_ARG_INIT;
-	struct file *file;
+	struct file *file = NULL;
 	int r = file_open_flags(flags);
 
 	if (r == 0)
@@ -50,7 +50,7 @@ static long file_do_open(struct task *task, int dirfd, uint64_t addr, uint32_t f
 		r = walk_task(&arg.walk, task, dirfd, resolve & WALK_IN_ROOT ? "." : arg.text);
 	if (r == 0)
 		r = vfs_open(&arg.walk, arg.text, flags, mode, resolve, &file);
-	return r < 0 ? r : fd_install(task, file, flags & O_CLOEXEC, 0);
+	return r ? r : fd_install(task, file, flags & O_CLOEXEC, 0);
 }
 
 static long file_open(struct task *task, const uint64_t args[6])

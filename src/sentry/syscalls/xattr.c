@@ -116,7 +116,7 @@ static long xattr_set(struct task *task, const uint64_t args[6], enum xattr_wher
 		r = xattr_begin(&c, task, where, args[0], args[1]);
 	if (r == 0)
 		r = xattr_may(&c.at, task->cred, c.name, true);
-	if (r < 0)
+	if (r)
 		return r;
 	inode = c.at.dentry->inode;
 	if (!inode->ops->setxattr)
@@ -148,7 +148,7 @@ static long xattr_get(struct task *task, const uint64_t args[6], enum xattr_wher
 
 	if (r == 0)
 		r = xattr_may(&c.at, task->cred, c.name, false);
-	if (r < 0)
+	if (r)
 		return r;
 	inode = c.at.dentry->inode;
 	if (!inode->ops->getxattr)
@@ -185,7 +185,7 @@ static long xattr_list(struct task *task, const uint64_t args[6], enum xattr_whe
 	struct inode *inode;
 	long r = xattr_begin(&c, task, where, args[0], 0);
 
-	if (r < 0)
+	if (r)
 		return r;
 	inode = c.at.dentry->inode;
 	if (!inode->ops->listxattr)
@@ -209,7 +209,7 @@ static long xattr_remove(struct task *task, const uint64_t args[6], enum xattr_w
 
 	if (r == 0)
 		r = xattr_may(&c.at, task->cred, c.name, true);
-	if (r < 0)
+	if (r)
 		return r;
 	inode = c.at.dentry->inode;
 	if (!inode->ops->removexattr)

@@ -311,34 +311,42 @@ void super_trim(struct super *super, unsigned keep)
 	dentry_put_all(victims);
 }
 
+/* dentry_rehash() - Into other buckets. Tree lock for writing. */
+static void dentry_rehash(struct super *super, struct dentry *_Atomic *buckets, unsigned nbuckets)
+{
+	struct dentry *_Atomic *old = super->buckets;
+	unsigned nold = super->nbuckets;
+
+	super->buckets = buckets;
+	super->nbuckets = nbuckets;
+	for (unsigned i = 0; i < nold; i++) {
+		struct dentry *dentry = old[i], *next;
+
+		for (; dentry; dentry = next) {
+			struct dentry *_Atomic *bucket = dentry_bucket(super, dentry->hash);
+
+			next = dentry->next;
+			dentry->next = *bucket;
+			*bucket = dentry;
+		}
+	}
+	free(old);
+}
+
 /* dentry_grow() - As many buckets as there are names. Without memory it stays as it is. */
 static void dentry_grow(struct super *super)
 {
-	struct dentry *_Atomic *old = super->buckets;
-	unsigned nold = super->nbuckets, nbuckets = nold;
+	struct dentry *_Atomic *buckets = NULL;
+	unsigned nbuckets;
 
 	tree_write(super);
+	nbuckets = super->nbuckets;
 	while (nbuckets < super->ndentries)
 		nbuckets *= 2;
-	old = super->buckets;
-	nold = super->nbuckets;
-	struct dentry *_Atomic *buckets = nbuckets > nold ? calloc(nbuckets, sizeof(*buckets)) : NULL;
-	if (buckets) {
-		super->buckets = buckets;
-		super->nbuckets = nbuckets;
-		for (unsigned i = 0; i < nold; i++) {
-			struct dentry *dentry = old[i], *next;
-
-			for (; dentry; dentry = next) {
-				struct dentry *_Atomic *bucket = dentry_bucket(super, dentry->hash);
-
-				next = dentry->next;
-				dentry->next = *bucket;
-				*bucket = dentry;
-			}
-		}
-		free(old);
-	}
+	if (nbuckets > super->nbuckets)
+		buckets = calloc(nbuckets, sizeof(*buckets));
+	if (buckets)
+		dentry_rehash(super, buckets, nbuckets);
 	tree_unlock(super);
 }
 

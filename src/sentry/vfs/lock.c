@@ -194,10 +194,9 @@ static void lock_apply(struct file_lock_list *list, enum lock_kind kind, const v
 		       const struct lock_range *range, struct lock_entry **spare)
 {
 	bool changed = lock_cut(list, kind, owner, range, spare);
+	struct lock_entry *entry = *spare;
 
-	if (range->type != F_UNLCK) {
-		struct lock_entry *entry = *spare;
-
+	if (range->type != F_UNLCK && entry) {
 		*spare = entry->next;
 		entry->kind = kind;
 		entry->owner = owner;
@@ -332,13 +331,14 @@ void lock_test(struct task *task, struct file *file, enum lock_kind kind,
 /* lock_drop() - All that @owner has on the file, of one kind or (not POSIX) of any other */
 static void lock_drop(struct file *file, const void *owner, bool posix)
 {
+	struct file_lock_list *list = lock_list(file->inode, false);
 	struct lock_entry **link, *at;
-	struct file_lock_list *list;
 	bool dropped = false;
 
+	if (!list)
+		return;
 	pthread_mutex_lock(&lock_mutex);
-	list = lock_list(file->inode, false);
-	for (link = list ? &list->first : NULL; link && (at = *link);) {
+	for (link = &list->first; (at = *link);) {
 		if (at->owner != owner || (at->kind == LOCK_POSIX) != posix) {
 			link = &at->next;
 			continue;

@@ -114,10 +114,14 @@ static struct mount_line *mount_print_collect(struct mount_table *t, unsigned *n
 int mount_print(struct mount_table *t, const struct vfs_path *root, bool info, struct buf *out)
 {
 	autofree char *point = malloc(2 * PATH_MAX);
+	autofree struct mount_line *lines = NULL;
 	unsigned n = 0;
-	autofree struct mount_line *lines = mount_print_collect(t, &n);
-	int r = point && lines ? 0 : -ENOMEM;
+	int r = 0;
 
+	if (point)
+		lines = mount_print_collect(t, &n);
+	if (!lines)
+		return -ENOMEM;
 	for (unsigned i = 0; i < n; i++) {
 		struct mount *mount = lines[i].mount;
 		struct vfs_path top = { mount, mount->root };

@@ -261,7 +261,7 @@ static int open_create_step(struct walk *walk, const char *path, uint32_t flags,
 	if (walk->last_slash)
 		return -EISDIR;
 	r = open_find(walk, flags, mode, &found, &made);
-	if (r < 0)
+	if (r)
 		return r;
 	dentry_settle(found.dentry->super);
 	if (made) {
@@ -352,7 +352,7 @@ int open_tmpfile(struct walk *walk, const struct vfs_path *dir, uint32_t flags, 
 		r = at->ops->tmpfile(at, &args, &inode);
 	}
 	tree_unlock(super);
-	if (r < 0)
+	if (r)
 		return r;
 	atomic_store(&inode->linkable, !args.exclusive);
 	char name[32];

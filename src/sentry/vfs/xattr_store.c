@@ -69,8 +69,8 @@ int xattr_store_set(struct xattr_store *store, const char *name, const void *val
 	item = malloc(sizeof(*item) + cost);
 	if (!item)
 		return -ENOMEM;
-	strcpy(item->name, name);
-	item->value = item->name + strlen(name) + 1;
+	memcpy(item->name, name, cost - size);
+	item->value = item->name + (cost - size);
 	item->size = size;
 	if (size)
 		memcpy(item->value, value, size);
