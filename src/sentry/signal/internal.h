@@ -39,7 +39,8 @@
 
 /* --- queue.c --- */
 
-/* signal_queue_add() - @count: what the container has queued, bounded by @limit. Return: 0, -EAGAIN */
+/* signal_queue_add() - @count: what the container has queued, bounded by @limit. Return: 0 or
+ * -EAGAIN */
 int signal_queue_add(struct signal_pending *pending, unsigned *count, uint64_t limit, int sig,
 		     const struct signal_info *info);
 /* signal_queue_take() - The next of @set. Return: its number or 0 */
@@ -50,7 +51,7 @@ void signal_queue_flush(struct signal_pending *pending, unsigned *count, uint64_
 
 /* --- send.c --- */
 
-/* signal_process_flush() - Forget all of @set that is pending for the process or one of its tasks */
+/* signal_process_flush() - Forget all of @set that is pending for the process or a task of it */
 void signal_process_flush(struct process *process, uint64_t set);
 /* signal_retarget() - @task does not take these of the process's any more: others are to look */
 void signal_retarget(struct task *task, uint64_t set);

@@ -105,14 +105,14 @@ bool signal_deliver(struct task *task, int call, long result);
 
 /* signal_mask_set() - Replace the mask (KILL and STOP never in it) and look again what is due */
 void signal_mask_set(struct task *task, uint64_t mask);
-/* signal_mask_temporary() - For sigsuspend, ppoll, pselect6, epoll_pwait: until the call is over, and
- * through a handler that interrupts it */
+/* signal_mask_temporary() - For sigsuspend, ppoll, pselect6, epoll_pwait: until the call is over,
+ * and through a handler that interrupts it */
 void signal_mask_temporary(struct task *task, uint64_t mask);
-/* signal_mask_restore() - The call is over and nothing is due: the task loop's, when restore_mask */
+/* signal_mask_restore() - The call is over and nothing is due: the task loop's, with restore_mask */
 void signal_mask_restore(struct task *task);
 
-/* signal_take() - For sigtimedwait, signalfd: remove one of @set. tasks_lock held. Return: its number
- * or 0 */
+/* signal_take() - For sigtimedwait, signalfd: remove one of @set. tasks_lock held. Return: its
+ * number or 0 */
 int signal_take(struct task *task, uint64_t set, struct signal_info *info);
 
 /* signal_timer_merge() - If one of the timer @id is still queued, for @task or (NULL) the process,
@@ -146,7 +146,8 @@ bool signal_unheard(const struct task *task, int sig);
 /* signal_return() - rt_sigreturn(2): registers, mask and stack from the frame at the stack pointer.
  * Return: what rax gets */
 long signal_return(struct task *task);
-/* signal_stack_set() - sigaltstack(2) with the stack pointer @sp. Return: 0, -EPERM, -EINVAL, -ENOMEM */
+/* signal_stack_set() - sigaltstack(2) with the stack pointer @sp. Return: 0, -EPERM, -EINVAL,
+ * -ENOMEM */
 int signal_stack_set(struct task *task, uint64_t sp, uint64_t addr, uint64_t size, uint32_t flags);
 /* signal_stack_flags() - As sigaltstack(2) tells them */
 uint32_t signal_stack_flags(const struct task *task, uint64_t sp);

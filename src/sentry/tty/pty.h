@@ -88,8 +88,8 @@ long tty_ioctl(struct file *file, struct task *task, uint32_t cmd, uint64_t arg)
 
 /* --- job.c; no lock held but where said --- */
 
-/* tty_check_change() - May the calling task use the terminal: else its group is sent @sig. Return: 0,
- * -EIO, -ERESTARTSYS */
+/* tty_check_change() - May the calling task use the terminal: else its group is sent @sig.
+ * Return: 0, -EIO, -ERESTARTSYS */
 int tty_check_change(struct tty *tty, int sig);
 void tty_signal(struct tty *tty, int sig);
 /* tty_controls() - Whether @tty is the controlling terminal of @task. tasks_lock held */
