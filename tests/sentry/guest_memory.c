@@ -101,7 +101,8 @@ static void case_rights(void)
 	catch_faults();
 	for (size_t i = 0; i < COUNT(prots); i++) {
 		p[i * PAGE] = (char)(i + 1);
-		printf("protect %d: %s\n", prots[i], guest_answer(mprotect(p + i * PAGE, PAGE, prots[i])));
+		printf("protect %d: %s\n", prots[i],
+		       guest_answer(mprotect(p + i * PAGE, PAGE, prots[i])));
 		printf("  read %s\n", try_read(p + i * PAGE));
 		printf("  write %s\n", try_write(p + i * PAGE, 9));
 	}
@@ -181,9 +182,12 @@ static void case_mmap_errors(void)
 	dup2(open("/proc/self/exe", O_RDONLY), 52);
 	dup2(open("/tmp", O_TMPFILE | O_WRONLY, 0600), 53);
 	dup2(open("/proc/self/exe", O_PATH), 54);
-	for (size_t i = 0; i < COUNT(rows); i++)
-		show(rows[i].name, syscall(SYS_mmap, rows[i].addr, rows[i].len, rows[i].prot,
-					   rows[i].flags, rows[i].fd, rows[i].offset) == -1 ? -1 : 0);
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		long r = syscall(SYS_mmap, rows[i].addr, rows[i].len, rows[i].prot, rows[i].flags,
+				 rows[i].fd, rows[i].offset);
+
+		show(rows[i].name, r == -1 ? -1 : 0);
+	}
 }
 
 static void case_other_errors(void)
@@ -510,14 +514,19 @@ static void set_limit(int resource, rlim_t value)
 	setrlimit(resource, &limit);
 }
 
+static void show_map(const char *what, size_t len, int prot)
+{
+	show(what, mmap(NULL, len, prot, ANON, -1, 0) == MAP_FAILED ? -1 : 0);
+}
+
 static void case_limits(void)
 {
 	set_limit(RLIMIT_AS, 64 << 20);
-	show("as", mmap(NULL, 128 << 20, PROT_NONE, ANON, -1, 0) == MAP_FAILED ? -1 : 0);
-	show("as, less", mmap(NULL, 8 << 20, PROT_NONE, ANON, -1, 0) == MAP_FAILED ? -1 : 0);
+	show_map("as", 128 << 20, PROT_NONE);
+	show_map("as, less", 8 << 20, PROT_NONE);
 	set_limit(RLIMIT_DATA, 8 << 20);
-	show("data", mmap(NULL, 16 << 20, RW, ANON, -1, 0) == MAP_FAILED ? -1 : 0);
-	show("data, read only", mmap(NULL, 16 << 20, PROT_READ, ANON, -1, 0) == MAP_FAILED ? -1 : 0);
+	show_map("data", 16 << 20, RW);
+	show_map("data, read only", 16 << 20, PROT_READ);
 	show("brk", sbrk(16 << 20) == (void *)-1 ? -1 : 0);
 }
 

@@ -50,9 +50,10 @@ static struct program program(unsigned type, const char *interpreter)
 	p.segments[3] = (Elf64_Phdr){ PT_NULL };
 	if (interpreter) {
 		snprintf(p.interpreter, sizeof(p.interpreter), "%s", interpreter);
-		p.segments[3] = (Elf64_Phdr){ PT_INTERP, PF_R, offsetof(struct program, interpreter),
-					      0, 0, strlen(interpreter) + 1,
-					      strlen(interpreter) + 1, 1 };
+		p.segments[3] = (Elf64_Phdr){ .p_type = PT_INTERP,
+					      .p_flags = PF_R,
+					      .p_offset = offsetof(struct program, interpreter),
+					      .p_filesz = strlen(interpreter) + 1 };
 	}
 	memset(p.rest, 0xee, sizeof(p.rest));
 	return p;

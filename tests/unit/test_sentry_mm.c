@@ -600,7 +600,8 @@ static void test_fork_alone(void **state)
 {
 	struct mm *parent = new_mm();
 	uint64_t variables = guest_map(parent, BASE, 3 * PAGE_SIZE, RW, ANON, NULL, 0);
-	uint64_t stack = guest_map(parent, BASE + 64 * PAGE_SIZE, 32 * PAGE_SIZE, RW, ANON, NULL, 0);
+	uint64_t stack = guest_map(parent, BASE + 64 * PAGE_SIZE, 32 * PAGE_SIZE, RW, ANON, NULL,
+				   0);
 	struct process process = { .ntasks = 1 };
 	struct task task = { .process = &process, .regs = { .rsp = stack + 20 * PAGE_SIZE + 8 } };
 	struct mm *child;

@@ -19,9 +19,9 @@
 
 static void *chunk_zeroed(size_t size)
 {
+	const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 	/* cppcheck-suppress invalidFunctionArg ; no file */
-	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, -1, 0);
 
 	return p == MAP_FAILED ? NULL : p;
 }

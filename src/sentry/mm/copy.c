@@ -61,9 +61,9 @@ COPY_FUNCTION("copy_zeros", "movq %rsi, %rcx; xorl %eax, %eax", "rep stosb");
 
 static bool copy_put_zeros(void *page)
 {
+	const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
 	/* cppcheck-suppress invalidFunctionArg ; no file */
-	const void *p = mmap(page, PAGE_SIZE, PROT_READ | PROT_WRITE,
-			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	const void *p = mmap(page, PAGE_SIZE, PROT_READ | PROT_WRITE, flags, -1, 0);
 
 	return p == page;
 }
@@ -138,11 +138,13 @@ void copy_area_repair(void)
 	pthread_mutex_lock(&copy.lock);
 	for (size_t i = 0; i < COPY_LOST; i++) {
 		uint8_t *page = (uint8_t *)atomic_load(&copy.lost[i]);
+		const void *p;
 
 		if (!page)
 			continue;
-		if (mmap(page, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, copy.fd,
-			 page - copy.base) != page)
+		p = mmap(page, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, copy.fd,
+			 page - copy.base);
+		if (p != page)
 			abort(); /* as good as memory that is not ours */
 		atomic_store(&copy.lost[i], 0);
 		atomic_fetch_sub(&copy.nlost, 1);

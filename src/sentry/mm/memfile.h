@@ -24,8 +24,8 @@ struct memfile_usage {
 	uint64_t resident;  /* bytes the host holds for us */
 };
 
-/* memfile_new() - @max: bytes that may be resident, 0: no limit of ours. More can be allocated: most
- * of what guests ask for they never touch. */
+/* memfile_new() - @max: bytes that may be resident, 0: no limit of ours. More can be allocated:
+ * most of what guests ask for they never touch. */
 int memfile_new(uint64_t max, struct memfile **out, struct coffer_error *err);
 void memfile_free(struct memfile *mf);
 int memfile_fd(const struct memfile *mf);

@@ -47,8 +47,8 @@ struct mappable_range {
 
 struct mappable_ops {
 	/* What holds @offset (page-aligned), at most @len bytes of it. Pages of the memory file
-	 * come with a reference each for the caller. Beyond the end: -ENXIO (SIGBUS). @write: it must be
-	 * writable and shared. Called under mm->lock. */
+	 * come with a reference each for the caller. Beyond the end: -ENXIO (SIGBUS). @write: it
+	 * must be writable and shared. Called under mm->lock. */
 	int (*translate)(struct mappable *m, uint64_t offset, uint64_t len, bool write,
 			 struct mappable_range *out);
 };
