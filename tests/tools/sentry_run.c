@@ -90,7 +90,7 @@ static struct sandbox_container *contain(const struct options *o, struct oci_spe
 	const struct machine_mount mount = { "virtiofs", "root", MACHINE_STATE_DIR "/run/rootfs",
 					     &none };
 	struct coffer_error err = COFFER_ERROR_INIT;
-	struct sandbox_container *container;
+	struct sandbox_container *container = NULL;
 	int r = oci_spec_default(spec, &err);
 
 	if (r == 0)

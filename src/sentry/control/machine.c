@@ -174,10 +174,11 @@ static int machine_number(const char *data, const char *key, int base, uint64_t 
 		return 0;
 	errno = 0;
 	*out = strtoull(text, &end, base);
-	switch (*end) {
-	case 'g': case 'G': *out <<= 10; /* fallthrough */
-	case 'm': case 'M': *out <<= 10; /* fallthrough */
-	case 'k': case 'K': *out <<= 10; end++;
+	for (int i = 0; *end && i < 3; i++) {
+		if (*end != "kmg"[i] && *end != "KMG"[i])
+			continue;
+		*out <<= 10 * (i + 1);
+		end++;
 	}
 	return *end || end == text || errno ? err_invalid(err, "%s=%s: no number", key, text) : 0;
 }

@@ -58,7 +58,7 @@ static int links_take(const char *bytes, int len,
 	const struct nlmsghdr *header = (const struct nlmsghdr *)bytes;
 	int r = 0;
 
-	for (; !r && NLMSG_OK(header, len); header = NLMSG_NEXT(header, len)) {
+	for (; !r && len > 0 && NLMSG_OK(header, (unsigned)len); header = NLMSG_NEXT(header, len)) {
 		if (header->nlmsg_type == NLMSG_DONE)
 			return 1;
 		if (header->nlmsg_type == NLMSG_ERROR) {

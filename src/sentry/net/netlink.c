@@ -395,7 +395,7 @@ static long netlink_send(struct socket *s, struct task *task, struct user_io *io
 	pthread_mutex_lock(&n->lock);
 	netlink_autobind(n);
 	request = (const struct nlmsghdr *)(const void *)bytes;
-	for (; !r && NLMSG_OK(request, left); request = NLMSG_NEXT(request, left)) {
+	for (; !r && left > 0 && NLMSG_OK(request, (unsigned)left); request = NLMSG_NEXT(request, left)) {
 		struct netlink_answer a = {
 			.n = n, .request = request, .packed = BUF_INIT(NETLINK_QUEUE_MAX),
 		};
