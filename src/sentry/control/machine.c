@@ -179,6 +179,7 @@ static int machine_number(const char *data, const char *key, int base, uint64_t 
 			continue;
 		*out <<= 10 * (i + 1);
 		end++;
+		break;
 	}
 	return *end || end == text || errno ? err_invalid(err, "%s=%s: no number", key, text) : 0;
 }
