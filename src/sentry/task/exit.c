@@ -22,6 +22,12 @@
 
 static pthread_cond_t exit_zapped = PTHREAD_COND_INITIALIZER; /* with tasks_lock */
 
+void exit_task_gone(const struct sandbox_container *container)
+{
+	if (container->npids <= 1)
+		pthread_cond_broadcast(&exit_zapped);
+}
+
 bool task_must_end_locked(const struct task *task)
 {
 	const struct process *process = task->process;
@@ -270,7 +276,5 @@ void task_exit(struct task *task)
 		waitq_wake(&process->task_gone, POLLIN);
 	else
 		process_finish(process);
-	if (process->container->npids <= 1)
-		pthread_cond_broadcast(&exit_zapped);
 	pthread_mutex_unlock(&kernel.tasks_lock);
 }

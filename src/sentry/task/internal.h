@@ -78,6 +78,8 @@ long task_unshare(struct task *task, uint64_t flags);
 
 /* task_exit() - The last thing a task's thread does for it */
 void task_exit(struct task *task);
+/* exit_task_gone() - One task less: an init that waits for all others may go on. tasks_lock held */
+void exit_task_gone(const struct sandbox_container *container);
 /* task_must_end() - exit, exit_group, a fatal signal, another's execve */
 bool task_must_end(struct task *task);
 bool task_must_end_locked(const struct task *task);

@@ -33,6 +33,7 @@ void process_put(struct process *process)
 	waitq_destroy(&process->child_wait);
 	waitq_destroy(&process->task_gone);
 	waitq_destroy(&process->exited);
+	waitq_destroy(&process->signals.arrivals);
 	free(process);
 }
 
@@ -140,6 +141,7 @@ void task_unlink(struct task *task)
 	process_ntasks--;
 	pid_get(container->pids, task->tid)->task = NULL;
 	pid_drop_unused(container->pids, task->tid);
+	exit_task_gone(container);
 	task_put(task);
 }
 

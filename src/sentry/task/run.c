@@ -49,6 +49,11 @@ static void task_kill(struct task *task, int sig)
 /* Everything that is due before the guest runs. Return: false: it must end */
 static bool task_settle(struct task *task, int call, long result)
 {
+	if (!task->has_regs && trap_regs_get(task->thread, &task->regs)) {
+		task_kill(task, SIGSEGV);
+		return false;
+	}
+	task->has_regs = true;
 	do {
 		atomic_store(&task->interrupted, false);
 		if (task_must_end(task) || !signal_deliver(task, call, result))
@@ -141,37 +146,42 @@ static bool task_fault(struct task *task)
 	return true;
 }
 
-static bool task_frame(struct task *task)
+/* A call that came with registers */
+static bool task_call_frame(struct task *task)
 {
-	struct trap_event *e = &task->event;
-	int call = -1;
-	long result = 0;
-	bool look = true;
+	int call = task->event.nr;
+	long result;
 
-	atomic_store_explicit(&task->watch, TASK_SETTLING, memory_order_relaxed);
-	if (e->signal && e->signal != SIGSYS)
-		look = task_fault(task);
-	if (look && trap_regs_get(task->thread, &task->regs)) {
+	if (trap_regs_get(task->thread, &task->regs)) {
 		task_kill(task, SIGSEGV);
 		return false;
 	}
-	task->has_regs = look;
-	task->regs_changed = false;
-	if (!e->signal) {
-		call = task->cut_call;
-		result = task->cut_result;
-	} else if (e->signal == SIGSYS) {
-		result = task_serve(task);
-		atomic_store_explicit(&task->watch, TASK_SETTLING, memory_order_relaxed);
-		call = task->fresh || e->nr == SYS_rt_sigreturn ? -1 : e->nr;
-		if (!task->fresh) {
-			task->regs.rax = (uint64_t)result;
-			task->regs_changed = true;
-		}
-		look = atomic_load(&task->interrupted) || (call >= 0 && task_restarts(result));
+	task->has_regs = true;
+	result = task_serve(task);
+	atomic_store_explicit(&task->watch, TASK_SETTLING, memory_order_relaxed);
+	if (task->fresh || call == SYS_rt_sigreturn)
+		call = -1; /* whatever it returned is no result of a call */
+	if (!task->fresh) {
+		task->regs.rax = (uint64_t)result;
+		task->regs_changed = true;
 	}
+	return task_resume(task, call, result,
+			   atomic_load(&task->interrupted) ||
+				   (call >= 0 && task_restarts(result)));
+}
+
+static bool task_frame(struct task *task)
+{
+	int call = task->cut_call;
+
+	atomic_store_explicit(&task->watch, TASK_SETTLING, memory_order_relaxed);
+	task->has_regs = task->regs_changed = false;
 	task->cut_call = -1;
-	return task_resume(task, call, result, look);
+	if (!task->event.signal)
+		return task_resume(task, call, task->cut_result, true);
+	if (task->event.signal == SIGSYS)
+		return task_call_frame(task);
+	return task_resume(task, -1, 0, task_fault(task));
 }
 
 static bool task_event(struct task *task)
@@ -197,6 +207,7 @@ void task_run(struct task *task)
 	pthread_mutex_lock(&kernel.tasks_lock);
 	task_cpu_begin(task);
 	task->ready = true;
+	task->has_regs = true;
 	pthread_mutex_unlock(&kernel.tasks_lock);
 	alive = task_resume(task, -1, 0, atomic_load(&task->interrupted));
 	while (alive) {
