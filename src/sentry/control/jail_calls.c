@@ -67,7 +67,7 @@ int jail_shut(bool sockets, struct coffer_error *err)
 	const struct jail_list lists[] = {
 		JAIL_LIST(jail_listener_rows), JAIL_LIST(jail_memory_rows),
 		JAIL_LIST(jail_thread_rows), JAIL_LIST(jail_time_rows), JAIL_LIST(jail_io_rows),
-		gofer_client_calls, hostfs_calls, links_calls,
+		gofer_client_calls, hostfs_calls, links_calls, unix_host_calls,
 		host_calls, host_data_calls, host_options_calls,
 	};
 

@@ -184,34 +184,42 @@ static int host_name(struct socket *s, bool peer, struct socket_addr *out)
 	return 0;
 }
 
-static uint32_t host_poll(struct file *file, uint32_t mask, struct wait *wait)
+uint32_t host_fd_poll(int fd, uint32_t mask, struct wait *wait)
 {
-	struct host_socket *h = (struct host_socket *)file;
-	struct pollfd pfd = { .fd = h->fd, .events = (short)mask };
+	struct pollfd pfd = { .fd = fd, .events = (short)mask };
 	const struct timespec now = { 0 };
 
 	if (wait)
-		wait_on_host(wait, h->fd, mask);
+		wait_on_host(wait, fd, mask);
 	if (ppoll(&pfd, 1, &now, NULL) <= 0)
 		return 0;
 	return (uint32_t)(uint16_t)pfd.revents;
 }
 
-static long host_ioctl(struct file *file, struct task *task, uint32_t cmd, uint64_t arg)
+static uint32_t host_poll(struct file *file, uint32_t mask, struct wait *wait)
 {
-	struct host_socket *h = (struct host_socket *)file;
+	return host_fd_poll(((struct host_socket *)file)->fd, mask, wait);
+}
+
+long host_fd_ioctl(int fd, struct task *task, uint32_t cmd, uint64_t arg)
+{
 	int value = 0;
 
 	switch (cmd) {
 	case FIONREAD:
 	case SIOCOUTQ:
 	case SIOCATMARK:
-		if (ioctl(h->fd, cmd, &value) < 0)
+		if (ioctl(fd, cmd, &value) < 0)
 			return -errno;
 		return user_write(task->mm, arg, &value, sizeof(value));
 	default:
 		return socket_ioctl(task, cmd, arg);
 	}
+}
+
+static long host_ioctl(struct file *file, struct task *task, uint32_t cmd, uint64_t arg)
+{
+	return host_fd_ioctl(((struct host_socket *)file)->fd, task, cmd, arg);
 }
 
 static int host_host_fd(struct file *file)

@@ -28,6 +28,13 @@ static inline struct host_socket *host_of(struct socket *s)
 /* host_wrap() - Around a socket of the host, which is taken over in any case */
 int host_wrap(int fd, int family, int type, int protocol, uint32_t flags, struct file **out);
 
+/* host_fd_send(), host_fd_recv() - Of any socket of the host. @with: address
+ * and control messages, may be NULL, as @from and @control. @type: SOCK_* */
+long host_fd_send(int fd, struct user_io *io, const struct msghdr *with, int flags);
+long host_fd_recv(int fd, struct user_io *io, struct socket_addr *from,
+		  struct socket_control *control, int flags, int *out_flags, int type);
+uint32_t host_fd_poll(int fd, uint32_t mask, struct wait *wait);
+long host_fd_ioctl(int fd, struct task *task, uint32_t cmd, uint64_t arg);
 long host_send(struct socket *s, struct task *task, struct user_io *io,
 	       const struct socket_addr *to, struct socket_control *control, int flags);
 long host_recv(struct socket *s, struct task *task, struct user_io *io, struct socket_addr *from,

@@ -24,11 +24,23 @@ const struct jail_list host_data_calls = JAIL_LIST(host_data_rows);
 #define HOST_RECV_FLAGS	 (MSG_OOB | MSG_PEEK | MSG_TRUNC | MSG_ERRQUEUE)
 #define HOST_CONTROL_MAX 1024u
 
+long host_fd_send(int fd, struct user_io *io, const struct msghdr *with, int flags)
+{
+	struct msghdr msg = { 0 };
+	ssize_t n;
+
+	if (with)
+		msg = *with;
+	msg.msg_iov = io->iov;
+	msg.msg_iovlen = io->niov;
+	n = sendmsg(fd, &msg, (flags & HOST_SEND_FLAGS) | MSG_DONTWAIT | MSG_NOSIGNAL);
+	return n < 0 ? -errno : n;
+}
+
 long host_send(struct socket *s, struct task *task, struct user_io *io,
 	       const struct socket_addr *to, struct socket_control *control, int flags)
 {
-	struct msghdr msg = { .msg_iov = io->iov, .msg_iovlen = io->niov };
-	ssize_t n;
+	struct msghdr msg = { 0 };
 
 	if (to) {
 		msg.msg_name = (void *)&to->addr;
@@ -40,8 +52,7 @@ long host_send(struct socket *s, struct task *task, struct user_io *io,
 		msg.msg_control = control->raw;
 		msg.msg_controllen = control->raw_len;
 	}
-	n = sendmsg(host_of(s)->fd, &msg, (flags & HOST_SEND_FLAGS) | MSG_DONTWAIT | MSG_NOSIGNAL);
-	return n < 0 ? -errno : n;
+	return host_fd_send(host_of(s)->fd, io, &msg, flags);
 }
 
 /* Room for what else the host has to say, if the guest wants it. */
@@ -59,8 +70,8 @@ static int host_recv_control(struct socket_control *control, struct msghdr *msg)
 	return 0;
 }
 
-long host_recv(struct socket *s, struct task *task, struct user_io *io, struct socket_addr *from,
-	       struct socket_control *control, int flags, int *out_flags)
+long host_fd_recv(int fd, struct user_io *io, struct socket_addr *from,
+		  struct socket_control *control, int flags, int *out_flags, int type)
 {
 	struct msghdr msg = { .msg_iov = io->iov, .msg_iovlen = io->niov };
 	int r = host_recv_control(control, &msg);
@@ -72,7 +83,7 @@ long host_recv(struct socket *s, struct task *task, struct user_io *io, struct s
 		msg.msg_name = &from->addr;
 		msg.msg_namelen = sizeof(from->addr);
 	}
-	n = recvmsg(host_of(s)->fd, &msg, (flags & HOST_RECV_FLAGS) | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	n = recvmsg(fd, &msg, (flags & HOST_RECV_FLAGS) | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	if (n < 0)
 		return -errno;
 	if (from)
@@ -80,7 +91,13 @@ long host_recv(struct socket *s, struct task *task, struct user_io *io, struct s
 	if (msg.msg_control)
 		control->raw_len = msg.msg_controllen;
 	*out_flags |= msg.msg_flags & ~MSG_CMSG_CLOEXEC;
-	if (!(flags & MSG_TRUNC) || s->type != SOCK_STREAM)
+	if (!(flags & MSG_TRUNC) || type != SOCK_STREAM)
 		user_io_advance(io, (size_t)n);
 	return n;
+}
+
+long host_recv(struct socket *s, struct task *task, struct user_io *io, struct socket_addr *from,
+	       struct socket_control *control, int flags, int *out_flags)
+{
+	return host_fd_recv(host_of(s)->fd, io, from, control, flags, out_flags, s->type);
 }

@@ -11,7 +11,8 @@
 #include "sentry/net/socket.h"
 
 /* What the host backend asks of the host, and what looks at interfaces needs. */
-extern const struct jail_list host_calls, host_data_calls, host_options_calls, links_calls;
+extern const struct jail_list host_calls, host_data_calls, host_options_calls, links_calls,
+	unix_host_calls;
 
 /* socket_init() - Of an embedded one, as file_init(). Return: 0, -ENOMEM */
 int socket_init(struct socket *s, const struct file_ops *file_ops, const struct socket_ops *ops,

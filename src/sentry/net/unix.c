@@ -17,6 +17,7 @@
 
 #include "base/cleanup.h"
 #include "sentry/control/container.h"
+#include "sentry/net/host.h"
 #include "sentry/net/options.h"
 #include "sentry/task/task.h"
 
@@ -34,6 +35,8 @@ void unix_drop(struct unix_socket *u)
 	if (!u || atomic_fetch_sub(&u->holds, 1) != 1)
 		return;
 	unix_address_put(u->name);
+	if (u->host_fd >= 0)
+		close(u->host_fd);
 	pthread_mutex_destroy(&u->lock);
 	waitq_destroy(&u->wait);
 	free(u);
@@ -149,6 +152,7 @@ int unix_new(struct sandbox_container *container, int type, uint32_t flags,
 	}
 	u->holds = 1;
 	u->container = container;
+	u->host_fd = -1;
 	u->send_max = u->receive_max = OPTION_BUFFER_DEFAULT;
 	pthread_mutex_init(&u->lock, NULL);
 	waitq_init(&u->wait);
@@ -262,6 +266,8 @@ static uint32_t unix_poll(struct file *file, uint32_t mask, struct wait *wait)
 
 	if (wait)
 		wait_on(wait, &u->wait, mask);
+	if (u->host_fd >= 0)
+		return host_fd_poll(u->host_fd, mask, wait);
 	pthread_mutex_lock(&u->lock);
 	listening = u->state == UNIX_LISTENING;
 	if (u->error)
@@ -289,6 +295,8 @@ static long unix_ioctl(struct file *file, struct task *task, uint32_t cmd, uint6
 	struct unix_socket *u = (struct unix_socket *)file;
 	int value;
 
+	if (u->host_fd >= 0)
+		return host_fd_ioctl(u->host_fd, task, cmd, arg);
 	switch (cmd) {
 	case SIOCINQ:
 		pthread_mutex_lock(&u->lock);
@@ -329,6 +337,8 @@ static int unix_getsockopt(struct socket *s, int level, int name, void *value, s
 
 	if (level != SOL_SOCKET)
 		return -EOPNOTSUPP;
+	if (u->host_fd >= 0)
+		return unix_host_getsockopt(u, name, value, len);
 	pthread_mutex_lock(&u->lock);
 	cred = unix_cred_seen(&u->peer_cred);
 	if (!u->peer_cred.container) {

@@ -8,6 +8,7 @@
  *	unix_send.c     messages into the other's queue
  *	unix_recv.c     and out of one's own
  *	unix_flight.c   descriptors in messages, and the cycles they can make
+ *	unix_host.c     connections to programs of the host
  *	unix_list.c     all of them, for /proc/net
  *
  * A socket's memory outlives its file while others hold it (a peer, a message on its way). Each
@@ -96,6 +97,9 @@ struct unix_socket {
 	struct unix_socket *backlog, *backlog_last; /* by backlog_next: references to files */
 	struct unix_socket *backlog_next;	     /* the listener's lock */
 
+	_Atomic int host_fd;	/* owned; connected to a program of the host for good; -1: not */
+	struct socket_addr host_peer; /* set before it */
+
 	_Atomic size_t sent;	/* bytes of budget that are in others' queues */
 
 	struct unix_socket *list_prev, *list_next; /* unix_list.c's */
@@ -157,6 +161,16 @@ int unix_shutdown(struct socket *s, int how);
 int unix_name(struct socket *s, bool peer, struct socket_addr *out);
 /* unix_disconnect() - At the end: the other side hears of it */
 void unix_disconnect(struct unix_socket *u);
+
+/* --- unix_host.c --- */
+/* unix_host_connect() - To who is bound to @addr on the host. Return: 0, -ECONNREFUSED ... */
+int unix_host_connect(struct unix_socket *u, struct task *task, const struct socket_addr *addr);
+/* Of one that is */
+long unix_host_send(struct unix_socket *u, struct user_io *io, const struct socket_addr *to,
+		    struct socket_control *control, int flags);
+long unix_host_recv(struct unix_socket *u, struct user_io *io, struct socket_addr *from, int flags,
+		    int *out_flags);
+int unix_host_getsockopt(struct unix_socket *u, int name, void *value, socklen_t *len);
 
 /* --- unix_send.c, unix_recv.c --- */
 long unix_send(struct socket *s, struct task *task, struct user_io *io,

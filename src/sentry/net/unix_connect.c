@@ -156,9 +156,14 @@ static int unix_connect_stream(struct unix_socket *u, struct task *task,
 int unix_connect(struct socket *s, struct task *task, const struct socket_addr *addr)
 {
 	struct unix_socket *u = unix_of(s);
+	int r;
 
-	return unix_is_packets(u) ? unix_connect_packets(u, task, addr) :
-				    unix_connect_stream(u, task, addr);
+	if (u->host_fd >= 0)
+		return -EISCONN;
+	r = unix_is_packets(u) ? unix_connect_packets(u, task, addr) :
+				 unix_connect_stream(u, task, addr);
+	/* Nobody here; somebody there? */
+	return r == -ECONNREFUSED ? unix_host_connect(u, task, addr) : r;
 }
 
 int unix_listen(struct socket *s, int backlog)
@@ -222,6 +227,10 @@ int unix_name(struct socket *s, bool peer, struct socket_addr *out)
 	struct unix_socket *u = unix_of(s), *whose;
 	struct unix_address *name;
 
+	if (peer && u->host_fd >= 0) {
+		*out = u->host_peer;
+		return 0;
+	}
 	pthread_mutex_lock(&u->lock);
 	whose = unix_hold(peer ? u->peer : u);
 	pthread_mutex_unlock(&u->lock);
@@ -246,6 +255,8 @@ int unix_shutdown(struct socket *s, int how)
 	unsigned theirs = mine == UNIX_SHUT_BOTH ? mine : mine ^ UNIX_SHUT_BOTH;
 	struct unix_socket *u = unix_of(s), *peer;
 
+	if (u->host_fd >= 0)
+		return shutdown(u->host_fd, how) < 0 ? -errno : 0;
 	pthread_mutex_lock(&u->lock);
 	u->shutdown |= mine;
 	peer = unix_is_packets(u) ? NULL : unix_hold(u->peer);

@@ -326,6 +326,8 @@ long unix_send(struct socket *s, struct task *task, struct user_io *io,
 
 	if (flags & MSG_OOB)
 		return -EOPNOTSUPP;
+	if (u->host_fd >= 0)
+		return unix_host_send(u, io, to, control, flags);
 	if (control && control->unknown)
 		return -EINVAL;
 	return s->type == SOCK_STREAM ? unix_send_stream(u, task, io, to, control) :

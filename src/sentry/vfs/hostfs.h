@@ -96,6 +96,9 @@ int hostfs_setxattr(struct inode *inode, const char *name, const void *value, si
 long hostfs_listxattr(struct inode *inode, char *list, size_t size);
 int hostfs_removexattr(struct inode *inode, const char *name);
 
+/* --- hostfs_socket.c --- */
+int hostfs_connect(struct inode *inode, int type);
+
 /* --- hostfs_file.c, hostfs_dir.c --- */
 int hostfs_open_file(struct inode *inode, const struct vfs_path *path, uint32_t flags,
 		     struct task *task, struct file **out);

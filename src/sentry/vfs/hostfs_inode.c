@@ -302,7 +302,7 @@ int hostfs_readlink(struct inode *inode, char *buf, size_t size)
 
 static const struct inode_ops hostfs_file_ops = { HOSTFS_COMMON, .open = hostfs_open_file };
 static const struct inode_ops hostfs_link_ops = { HOSTFS_COMMON, .readlink = hostfs_readlink };
-static const struct inode_ops hostfs_other_ops = { HOSTFS_COMMON };
+static const struct inode_ops hostfs_other_ops = { HOSTFS_COMMON, .connect = hostfs_connect };
 static const struct inode_ops hostfs_dir_ops = {
 	HOSTFS_COMMON,
 	.lookup = hostfs_lookup,

@@ -111,6 +111,9 @@ struct inode_ops {
 	 * nodes are opened by vfs/special.c, but for device nodes where super->own_devices */
 	int (*open)(struct inode *inode, const struct vfs_path *path, uint32_t flags,
 		    struct task *task, struct file **out);
+	/* A socket's node that nobody here is bound to: a connection of @type to who is behind it on the
+	 * host. Return: a descriptor of the host; NULL: -ECONNREFUSED */
+	int (*connect)(struct inode *inode, int type);
 	/* Sizes as getxattr(2): @size 0 asks */
 	long (*getxattr)(struct inode *inode, const char *name, void *value, size_t size);
 	int (*setxattr)(struct inode *inode, const char *name, const void *value, size_t size,
