@@ -33,7 +33,7 @@ static void alarm_handler(int sig)
 
 static void alarms_start(int flags)
 {
-	struct itimerval timer = { .it_value = { 0, 20000 }, .it_interval = { 0, 20000 } };
+	struct itimerval timer = { .it_value = { 0, 40000 }, .it_interval = { 0, 40000 } };
 	struct sigaction sa = { .sa_handler = alarm_handler, .sa_flags = flags };
 
 	alarms = 0;
@@ -213,6 +213,24 @@ static void interrupts(void)
 
 /* --- a stop in the middle of a call: no handler runs, most calls do not notice --- */
 
+/* Until it sleeps in its call. */
+static void stop_await(pid_t pid)
+{
+	char name[32], text[256] = "", *state;
+
+	snprintf(name, sizeof(name), "/proc/%d/stat", pid);
+	for (;;) {
+		FILE *f = fopen(name, "re");
+
+		state = f && fgets(text, sizeof(text), f) ? strrchr(text, ')') : NULL;
+		if (f)
+			fclose(f);
+		if (!state || state[2] == 'S')
+			return;
+		usleep(1000);
+	}
+}
+
 static void stop_child(long (*fn)(void))
 {
 	long r = fn();
@@ -237,7 +255,7 @@ static void stops_in_calls(void)
 		pid = fork();
 		if (pid == 0)
 			stop_child(interrupted[i].fn);
-		usleep(30000);
+		stop_await(pid);
 		kill(pid, SIGSTOP);
 		waitpid(pid, &status, WUNTRACED);
 		kill(pid, SIGCONT);
@@ -299,17 +317,19 @@ static void count_signal(int sig)
 
 static void stop_and_continue(int flags)
 {
+	struct sigaction sa = { .sa_handler = count_signal };
 	pid_t pid;
 
 	child_watch(flags);
+	/* before there is a child to send to, and one after the other */
+	sigfillset(&sa.sa_mask);
+	sigaction(SIGUSR1, &sa, NULL);
+	sigaction(SIGUSR2, &sa, NULL);
 	pid = fork();
 	if (pid == 0) {
-		signal(SIGUSR1, count_signal);
-		signal(SIGUSR2, count_signal);
 		for (;;)
 			pause();
 	}
-	usleep(20000);
 	kill(pid, SIGSTOP);
 	child_wait(pid, WUNTRACED);
 	kill(pid, SIGUSR1); /* waits for the continuation */

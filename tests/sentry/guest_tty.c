@@ -21,12 +21,14 @@ static void child_wait(pid_t pid, int options)
 		guest_show_status("child", status);
 }
 
+static int told; /* to the parent: a signal has come */
+
 static void show_signal(int sig)
 {
 	char text[32];
 	int n = snprintf(text, sizeof(text), "got %s\n", sigabbrev_np(sig));
 
-	if (write(STDOUT_FILENO, text, (size_t)n) < 0)
+	if (write(STDOUT_FILENO, text, (size_t)n) < 0 || write(told, "s", 1) < 0)
 		_exit(9);
 	if (sig == SIGHUP)
 		_exit(7);
@@ -128,6 +130,7 @@ static void session_child(int ready, int go)
 {
 	char c;
 
+	told = ready;
 	for (int sig = SIGHUP; sig <= SIGQUIT; sig++)
 		signal(sig, show_signal);
 	signal(SIGWINCH, show_signal);
@@ -159,14 +162,15 @@ static void session(void)
 		session_child(ready[1], go[0]);
 	if (read(ready[0], &c, 1) != 1 || write(go[1], "x", 1) != 1)
 		return;
-	usleep(20000);
 	terminal_write(master, "\003");
-	usleep(20000);
-	terminal_write(master, "\034");
-	usleep(20000);
-	ioctl(master, TIOCSWINSZ, &size);
-	ioctl(master, TIOCSWINSZ, &size);
-	usleep(20000);
+	if (read(ready[0], &c, 1) == 1)
+		terminal_write(master, "\034");
+	if (read(ready[0], &c, 1) == 1) {
+		ioctl(master, TIOCSWINSZ, &size);
+		ioctl(master, TIOCSWINSZ, &size);
+	}
+	if (read(ready[0], &c, 1) != 1)
+		printf("no signal\n");
 	terminal_read("echo", master);
 	close(slave);
 	close(master);
