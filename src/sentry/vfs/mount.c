@@ -3,15 +3,18 @@
  * sentry/vfs/mount.c - a mount, and the steps of a walk from one into another
  *
  * A dentry counts what is mounted on it in any table, so that a walk asks only where there may be
- * something. Then the list of the walker's own table is looked through: a container has a few
- * dozen.
+ * something; then it is found by mount and dentry. A mount is in one table, so what is found is of
+ * the walker's own.
  */
 #include "sentry/vfs/mount.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#define MOUNT_BUCKETS_SHIFT 7
+
 pthread_rwlock_t mounts_lock = PTHREAD_RWLOCK_INITIALIZER;
+static struct mount *mount_buckets[1 << MOUNT_BUCKETS_SHIFT]; /* mounts_lock; no references */
 
 struct mount *mount_new(struct super *super, struct dentry *root, unsigned flags,
 			const char *source)
@@ -74,21 +77,56 @@ struct super *mount_super(const struct mount *mount)
 	return mount->super;
 }
 
-void mount_attach(struct mount_table *table, struct mount *mount, struct mount *parent,
-		  struct dentry *point)
+static struct mount **mount_bucket(const struct mount *parent, const struct dentry *point)
+{
+	uint64_t h = ((uint64_t)(uintptr_t)parent ^ (uint64_t)(uintptr_t)point >> 3) *
+		     UINT64_C(0x9e3779b97f4a7c15);
+
+	return &mount_buckets[h >> (64 - MOUNT_BUCKETS_SHIFT)];
+}
+
+void mount_list(struct mount_table *table, struct mount *mount)
 {
 	mount->table = table;
-	mount->parent = parent;
-	mount->point = point ? dentry_get(point) : NULL;
-	if (point)
-		atomic_fetch_add(&point->mounts, 1);
 	mount->prev = table->last;
 	mount->next = NULL;
 	*(table->last ? &table->last->next : &table->first) = mount;
 	table->last = mount;
 	table->count++;
-	if (!parent)
-		table->root = mount;
+}
+
+void mount_hang(struct mount *mount, struct mount *parent, struct dentry *point)
+{
+	struct mount **bucket;
+
+	if (!parent) {
+		mount->table->root = mount;
+		return;
+	}
+	mount->parent = parent;
+	mount->point = dentry_get(point);
+	atomic_fetch_add(&point->mounts, 1);
+	bucket = mount_bucket(parent, point);
+	mount->hash_next = *bucket;
+	*bucket = mount;
+}
+
+struct dentry *mount_unhang(struct mount *mount)
+{
+	struct dentry *point = mount->point;
+	struct mount **link;
+
+	if (!mount->parent)
+		return NULL;
+	link = mount_bucket(mount->parent, point);
+	while (*link != mount)
+		link = &(*link)->hash_next;
+	*link = mount->hash_next;
+	atomic_fetch_sub(&point->mounts, 1);
+	mount->parent = NULL;
+	mount->point = NULL;
+	mount->hash_next = NULL;
+	return point;
 }
 
 struct mount *mount_detach(struct mount *mount)
@@ -98,29 +136,30 @@ struct mount *mount_detach(struct mount *mount)
 	*(mount->prev ? &mount->prev->next : &table->first) = mount->next;
 	*(mount->next ? &mount->next->prev : &table->last) = mount->prev;
 	table->count--;
-	if (mount->point) {
-		atomic_fetch_sub(&mount->point->mounts, 1);
-		/* Its dentry's file system is the parent's, which is still mounted now. */
-		dentry_put(mount->point);
-	}
-	mount->point = NULL;
-	mount->parent = NULL;
+	/* The point's file system goes at the earliest when the parent's reference does. */
+	dentry_put(mount_unhang(mount));
 	mount->table = NULL;
 	mount->prev = mount->next = NULL;
 	return mount;
 }
 
+struct mount *mount_find(const struct mount *mount, const struct dentry *dentry)
+{
+	struct mount *at = *mount_bucket(mount, dentry);
+
+	while (at && (at->parent != mount || at->point != dentry))
+		at = at->hash_next;
+	return at;
+}
+
 struct mount *mount_cross(struct mount *mount, struct dentry *dentry)
 {
-	struct mount *at = NULL;
+	struct mount *at;
 
 	if (!atomic_load_explicit(&dentry->mounts, memory_order_acquire))
 		return NULL;
 	pthread_rwlock_rdlock(&mounts_lock);
-	if (mount->table)
-		at = mount->table->first;
-	while (at && (at->parent != mount || at->point != dentry))
-		at = at->next;
+	at = mount_find(mount, dentry);
 	if (at)
 		mount_get(at);
 	pthread_rwlock_unlock(&mounts_lock);

@@ -22,6 +22,7 @@ struct mount {
 	int id;
 	char *source;		    /* owned; const */
 	struct mount *prev, *next;  /* [mounts_lock] in the order of mounting */
+	struct mount *hash_next;    /* [mounts_lock] of what is found by parent and point */
 	struct mount *copy;	    /* [mounts_lock] while a table or a tree is copied */
 	bool marked;		    /* [mounts_lock] of the tree that is taken or copied now */
 };
@@ -38,12 +39,17 @@ extern pthread_rwlock_t mounts_lock;
 /* mount_new() - In no table; takes references of @super and @root. One reference; NULL: no memory */
 struct mount *mount_new(struct super *super, struct dentry *root, unsigned flags,
 			const char *source);
-/* mount_attach() - Into @table on @point of @parent (NULL: as its root); takes over @mount's
- * reference. mounts_lock for writing. */
-void mount_attach(struct mount_table *table, struct mount *mount, struct mount *parent,
-		  struct dentry *point);
-/* mount_detach() - Return: the table's reference. mounts_lock for writing. */
+/* All with mounts_lock for writing. */
+/* mount_list() - Into @table, which takes over the reference; mounted nowhere yet */
+void mount_list(struct mount_table *table, struct mount *mount);
+/* mount_hang() - On @point of @parent, where nothing is mounted; NULL: as its table's root */
+void mount_hang(struct mount *mount, struct mount *parent, struct dentry *point);
+/* mount_unhang() - From where it is, if it is anywhere. Return: the reference to its point */
+struct dentry *mount_unhang(struct mount *mount);
+/* mount_detach() - Out of its table and from where it is. Return: the table's reference */
 struct mount *mount_detach(struct mount *mount);
+/* mount_find() - What is mounted on @dentry of @mount; for reading at least, no reference */
+struct mount *mount_find(const struct mount *mount, const struct dentry *dentry);
 
 /* mount_cross() - What is mounted on @dentry of @mount, with a reference; NULL: nothing */
 struct mount *mount_cross(struct mount *mount, struct dentry *dentry);

@@ -26,7 +26,8 @@ struct mount_table *mount_table_new(struct super *root, unsigned flags)
 		return NULL;
 	}
 	atomic_init(&table->refs, 1);
-	mount_attach(table, mount, NULL, NULL);
+	mount_list(table, mount);
+	mount_hang(mount, NULL, NULL);
 	return table;
 }
 
@@ -61,6 +62,21 @@ static bool mount_is_on(const struct mount *mount, const struct mount *top)
 	return mount;
 }
 
+/* mount_put_on() - On @at, or on what somebody has mounted there since the caller looked. mounts_lock
+ * for writing. */
+static void mount_put_on(struct mount_table *t, struct mount *mount, const struct vfs_path *at)
+{
+	struct mount *parent = at->mount, *on;
+	struct dentry *point = at->dentry;
+
+	while ((on = mount_find(parent, point))) {
+		parent = on;
+		point = on->root;
+	}
+	mount_list(t, mount);
+	mount_hang(mount, parent, point);
+}
+
 static int mount_insert(struct mount_table *t, struct mount *mount, const struct vfs_path *at)
 {
 	int r = 0;
@@ -73,7 +89,7 @@ static int mount_insert(struct mount_table *t, struct mount *mount, const struct
 	else if (at->dentry->unlinked)
 		r = -ENOENT;
 	else
-		mount_attach(t, mount, at->mount, at->dentry);
+		mount_put_on(t, mount, at);
 	pthread_rwlock_unlock(&mounts_lock);
 	if (r < 0)
 		mount_put(mount);
@@ -165,6 +181,53 @@ void mount_table_put(struct mount_table *t)
 	free(t);
 }
 
+/* mount_copy_marked() - What is marked, up to @last, goes on the copy @to of @from as well; what
+ * there is no room for is left out, and that is told. mounts_lock for writing. */
+static int mount_copy_marked(struct mount_table *t, const struct mount *from, struct mount *to,
+			     const struct mount *last)
+{
+	int r = 0;
+
+	for (struct mount *at = t->first;; at = at->next) {
+		at->copy = NULL;
+		if (at->marked && t->count < MOUNTS_MAX)
+			at->copy = mount_new(at->super, at->root, at->flags, at->source);
+		if (at->copy)
+			mount_list(t, at->copy);
+		else if (at->marked)
+			r = -ENOSPC;
+		if (at == last)
+			break;
+	}
+	for (struct mount *at = t->first;; at = at->next) {
+		struct mount *parent = at->parent && at->parent != from ? at->parent->copy : to;
+
+		if (at->copy)
+			mount_hang(at->copy, parent ? parent : to, at->point);
+		if (at == last)
+			break;
+	}
+	return r;
+}
+
+void mount_table_put(struct mount_table *t)
+{
+	struct mount *gone = NULL;
+
+	if (!t || atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	pthread_rwlock_wrlock(&mounts_lock);
+	while (t->last) {
+		struct mount *mount = mount_detach(t->last);
+
+		mount->next = gone;
+		gone = mount;
+	}
+	pthread_rwlock_unlock(&mounts_lock);
+	mount_put_all(gone);
+	free(t);
+}
+
 /* mount_copy_marked() - What is marked, up to @last, goes on the copy @to of @from as well.
  * mounts_lock for writing. */
 static int mount_copy_marked(struct mount_table *t, const struct mount *from, struct mount *to,
@@ -177,14 +240,14 @@ static int mount_copy_marked(struct mount_table *t, const struct mount *from, st
 					   NULL;
 			if (!at->copy)
 				return -ENOSPC;
-			mount_attach(t, at->copy, to, at->point);
+			mount_list(t, at->copy);
 		}
 		if (at == last)
 			break;
 	}
 	for (struct mount *at = t->first;; at = at->next) {
-		if (at->marked && at->parent != from)
-			at->copy->parent = at->parent->copy;
+		if (at->marked)
+			mount_hang(at->copy, at->parent == from ? to : at->parent->copy, at->point);
 		if (at == last)
 			break;
 	}
@@ -215,7 +278,7 @@ int mount_bind(struct mount_table *t, const struct vfs_path *at, const struct vf
 		struct mount *last = t->last;
 
 		mount_mark(t, what->mount, what->dentry);
-		mount_attach(t, mount_get(mount), at->mount, at->dentry);
+		mount_put_on(t, mount_get(mount), at);
 		r = recursive ? mount_copy_marked(t, what->mount, mount, last) : 0;
 		if (r < 0)
 			gone = mount_take(mount);
@@ -256,11 +319,8 @@ int mount_move(struct mount_table *t, const struct vfs_path *from, const struct 
 	else if (to->dentry->unlinked)
 		r = -ENOENT;
 	if (r == 0) {
-		old_point = from->mount->point;
-		atomic_fetch_sub(&old_point->mounts, 1);
-		from->mount->parent = to->mount;
-		from->mount->point = dentry_get(to->dentry);
-		atomic_fetch_add(&to->dentry->mounts, 1);
+		old_point = mount_unhang(from->mount);
+		mount_hang(from->mount, to->mount, to->dentry);
 	}
 	pthread_rwlock_unlock(&mounts_lock);
 	dentry_put(old_point);
@@ -299,6 +359,7 @@ int mount_remove(struct mount_table *t, const struct vfs_path *at, bool lazy)
 int mount_pivot(struct mount_table *t, const struct vfs_path *new_root)
 {
 	struct mount *gone = NULL, *root = new_root->mount, *old;
+	struct dentry *point = NULL;
 	int r = 0;
 
 	pthread_rwlock_wrlock(&mounts_lock);
@@ -306,10 +367,12 @@ int mount_pivot(struct mount_table *t, const struct vfs_path *new_root)
 		r = -EINVAL;
 	} else {
 		old = t->root;
-		mount_attach(t, mount_detach(root), NULL, NULL);
+		point = mount_unhang(root);
+		mount_hang(root, NULL, NULL);
 		gone = mount_take(old);
 	}
 	pthread_rwlock_unlock(&mounts_lock);
+	dentry_put(point);
 	mount_put_all(gone);
 	return r;
 }
@@ -333,7 +396,7 @@ int mount_pivot_to(struct fs_context *fs, const struct vfs_path *new_root,
 		   const struct vfs_path *put_old)
 {
 	struct mount *mount = new_root->mount, *old;
-	struct dentry *point = NULL;
+	struct dentry *point = NULL, *old_point = NULL;
 	struct vfs_path root, cwd;
 	int r;
 
@@ -343,18 +406,16 @@ int mount_pivot_to(struct fs_context *fs, const struct vfs_path *new_root,
 	pthread_rwlock_wrlock(&mounts_lock);
 	r = mount_pivot_check(fs, &root, new_root, put_old);
 	if (r == 0) {
-		point = mount->point;
-		atomic_fetch_sub(&point->mounts, 1);
-		mount->parent = old->parent;
-		mount->point = old->point;
-		if (!mount->parent)
-			fs->mounts->root = mount;
-		old->parent = put_old->mount;
-		old->point = dentry_get(put_old->dentry);
-		atomic_fetch_add(&old->point->mounts, 1);
+		struct mount *above = old->parent;
+
+		point = mount_unhang(mount);
+		old_point = mount_unhang(old);
+		mount_hang(mount, above, old_point);
+		mount_hang(old, put_old->mount, put_old->dentry);
 	}
 	pthread_rwlock_unlock(&mounts_lock);
 	dentry_put(point);
+	dentry_put(old_point);
 	if (r == 0) {
 		fs_context_set_root(fs, new_root);
 		if (cwd.mount == root.mount && cwd.dentry == root.dentry)
@@ -402,11 +463,10 @@ static int mount_copy_all(const struct mount_table *from, struct mount_table *to
 		at->copy = mount_new(at->super, at->root, at->flags, at->source);
 		if (!at->copy)
 			return -ENOMEM;
-		mount_attach(to, at->copy, NULL, at->point);
+		mount_list(to, at->copy);
 	}
 	for (struct mount *at = from->first; at; at = at->next)
-		at->copy->parent = at->parent ? at->parent->copy : NULL;
-	to->root = from->root->copy;
+		mount_hang(at->copy, at->parent ? at->parent->copy : NULL, at->point);
 	return 0;
 }
 
