@@ -7,12 +7,13 @@
 #   make install    DESTDIR= and prefix= as usual
 #   make bench-NAME a table for bench/NAME, last line "ratio X.XX" of us over the peer
 #   make conformance  the suites of crun and runc, fetched from Debian's source packages
+#   make docs       docs/sentry-syscalls.md from the table of calls
 #   make fuzz       every fuzz target for FUZZ_SECONDS (default 60) each
 
 BUILD  ?= build
 prefix ?= /usr/local
 
-.PHONY: all build run check conformance install fuzz deps clean
+.PHONY: all build run check conformance install docs fuzz deps clean
 all: build
 
 deps:
@@ -42,6 +43,11 @@ install: build
 
 bench-%: build
 	@bench/$* $(BUILD)/bin
+
+# The pages that are written from the code.
+docs: build
+	@ninja -C $(BUILD) tests/tools/sentry_calls >/dev/null
+	@$(BUILD)/tests/tools/sentry_calls > docs/sentry-syscalls.md
 
 fuzz: deps
 	@tools/fuzz.sh $(BUILD)-fuzz $${FUZZ_SECONDS:-60}

@@ -71,6 +71,9 @@ extern const struct syscall_family syscalls_file, syscalls_path, syscalls_io, sy
 	syscalls_signal, syscalls_time, syscalls_socket, syscalls_system, syscalls_xattr,
 	syscalls_mount, syscalls_inotify;
 
+/* All of them, NULL-terminated. */
+extern const struct syscall_family *const syscalls_families[];
+
 /* syscalls_init() - Join them. Two rows for one number are a mistake: aborts. */
 void syscalls_init(void);
 const struct syscall_row *syscall_row(int nr); /* NULL: none */

@@ -17,19 +17,20 @@
 #include "sentry/syscalls/strace.h"
 #include "sentry/task/task.h"
 
-static const struct syscall_family *const table_families[] = {
+const struct syscall_family *const syscalls_families[] = {
 	&syscalls_file,	  &syscalls_path,   &syscalls_io,      &syscalls_poll,
 	&syscalls_event,  &syscalls_mm,	    &syscalls_process, &syscalls_thread,
 	&syscalls_cred,	  &syscalls_signal, &syscalls_time,    &syscalls_socket,
 	&syscalls_system, &syscalls_xattr,  &syscalls_mount,   &syscalls_inotify,
+	NULL,
 };
 
 static const struct syscall_row *table_rows[SENTRY_SYSCALL_MAX];
 
 void syscalls_init(void)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(table_families); i++) {
-		const struct syscall_family *family = table_families[i];
+	for (size_t i = 0; syscalls_families[i]; i++) {
+		const struct syscall_family *family = syscalls_families[i];
 
 		for (size_t k = 0; k < family->nrows; k++) {
 			const struct syscall_row *row = &family->rows[k];
