@@ -210,50 +210,6 @@ static int mount_copy_marked(struct mount_table *t, const struct mount *from, st
 	return r;
 }
 
-void mount_table_put(struct mount_table *t)
-{
-	struct mount *gone = NULL;
-
-	if (!t || atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) != 1)
-		return;
-	pthread_rwlock_wrlock(&mounts_lock);
-	while (t->last) {
-		struct mount *mount = mount_detach(t->last);
-
-		mount->next = gone;
-		gone = mount;
-	}
-	pthread_rwlock_unlock(&mounts_lock);
-	mount_put_all(gone);
-	free(t);
-}
-
-/* mount_copy_marked() - What is marked, up to @last, goes on the copy @to of @from as well.
- * mounts_lock for writing. */
-static int mount_copy_marked(struct mount_table *t, const struct mount *from, struct mount *to,
-			     const struct mount *last)
-{
-	for (struct mount *at = t->first;; at = at->next) {
-		if (at->marked) {
-			at->copy = t->count < MOUNTS_MAX ?
-					   mount_new(at->super, at->root, at->flags, at->source) :
-					   NULL;
-			if (!at->copy)
-				return -ENOSPC;
-			mount_list(t, at->copy);
-		}
-		if (at == last)
-			break;
-	}
-	for (struct mount *at = t->first;; at = at->next) {
-		if (at->marked)
-			mount_hang(at->copy, at->parent == from ? to : at->parent->copy, at->point);
-		if (at == last)
-			break;
-	}
-	return 0;
-}
-
 int mount_bind(struct mount_table *t, const struct vfs_path *at, const struct vfs_path *what,
 	       unsigned flags, bool recursive)
 {
