@@ -224,7 +224,7 @@ static const struct textfs_entry procfs_sys_net_ipv4[] = {
 	TEXTFS_TEXT("ip_nonlocal_bind", "0\n"),
 	TEXTFS_TEXT("ip_unprivileged_port_start", "1024\n"),
 	TEXTFS_TEXT("ip_default_ttl", "64\n"),
-	TEXTFS_TEXT("ping_group_range", "0\t2147483647\n"),
+	TEXTFS_TEXT("ping_group_range", "1\t0\n"),
 	TEXTFS_TEXT("tcp_congestion_control", "cubic\n"),
 	TEXTFS_TEXT("tcp_available_congestion_control", "cubic\n"),
 	TEXTFS_TEXT("tcp_allowed_congestion_control", "cubic\n"),
