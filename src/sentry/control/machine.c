@@ -58,6 +58,7 @@ static void machine_walk_from(struct walk *walk, struct fs_context *fs, const st
 	if (!root)
 		return;
 	walk->start = *root;
+	walk->in_root = true;
 	path_get(&walk->start);
 }
 
@@ -108,7 +109,7 @@ static int machine_find(struct fs_context *fs, const struct vfs_path *root, cons
 	int r;
 
 	machine_walk_from(&walk, fs, root);
-	r = vfs_walk(&walk, path, root ? WALK_IN_ROOT : 0);
+	r = vfs_walk(&walk, path, 0);
 	if (r == 0) {
 		*out = walk.path;
 		path_get(out);
@@ -125,7 +126,7 @@ static int machine_find_target(struct fs_context *fs, const struct vfs_path *roo
 
 	machine_walk_from(&walk, fs, root);
 	/* What is there is used as it is, links inside the root included. */
-	r = vfs_walk(&walk, path, root ? WALK_IN_ROOT : 0);
+	r = vfs_walk(&walk, path, 0);
 	if (r < 0) {
 		walk_end(&walk);
 		machine_walk_from(&walk, fs, root);
@@ -448,6 +449,18 @@ void machine_walk_container(struct walk *walk, struct sandbox_container *contain
 	mount_table_root(container->mounts, &root);
 	machine_walk_from(walk, machine.fs, &root);
 	path_put(&root);
+}
+
+void machine_walk_at(struct walk *walk, const struct vfs_path *at)
+{
+	machine_walk_from(walk, machine.fs, at);
+}
+
+int machine_find_own(const char *path, struct vfs_path *out, struct coffer_error *err)
+{
+	if (path[0] != '/')
+		return err_invalid(err, "path \"%.200s\" is not absolute", path);
+	return machine_find(machine.fs, NULL, path, out, err);
 }
 
 static struct sandbox_container *machine_container(const char *id, size_t n)

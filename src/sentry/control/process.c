@@ -28,6 +28,7 @@
 
 #include "base/io.h"
 #include "base/log.h"
+#include "sentry/control/archive.h"
 #include "sentry/control/boot.h"
 #include "sentry/control/container.h"
 #include "sentry/control/events.h"
@@ -103,6 +104,7 @@ static void control_container_free(struct control_container *c)
 {
 	struct control_container **link = &c->control->containers;
 
+	archive_stop(c);
 	while (c->processes)
 		control_process_free(c->processes);
 	while (*link != c)
@@ -300,7 +302,7 @@ static int control_null_files(struct control_process *p, struct file *files[3],
 		if (files[i])
 			continue;
 		machine_walk_container(&walk, p->container->kernel);
-		r = vfs_open(&walk, "/dev/null", O_RDWR, 0, WALK_IN_ROOT, &files[i]);
+		r = vfs_open(&walk, "/dev/null", O_RDWR, 0, 0, &files[i]);
 		walk_end(&walk);
 		if (r < 0 && r != -ENOENT)
 			return err_sysn(err, r, "/dev/null");
@@ -317,7 +319,7 @@ static int control_open_terminal(struct control_process *p, struct file **out)
 
 	snprintf(name, sizeof(name), "/dev/pts/%d", tty_number(p->tty));
 	machine_walk_container(&walk, p->container->kernel);
-	r = vfs_open(&walk, name, O_RDWR | O_NOCTTY, 0, WALK_IN_ROOT, out);
+	r = vfs_open(&walk, name, O_RDWR | O_NOCTTY, 0, 0, out);
 	walk_end(&walk);
 	if (r == 0 && tty_of_file(*out) == p->tty)
 		return 0;

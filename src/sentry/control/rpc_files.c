@@ -80,8 +80,7 @@ static int rpc_open(const char *path, uint32_t flags, uint32_t mode, struct file
 	if (r < 0)
 		return r;
 	/* Without waiting: a fifo of the container's would never answer. */
-	r = vfs_open(&walk, rest, flags | O_NONBLOCK | O_NOCTTY, mode,
-		     walk.start.mount ? WALK_IN_ROOT : 0, out);
+	r = vfs_open(&walk, rest, flags | O_NONBLOCK | O_NOCTTY, mode, 0, out);
 	walk_end(&walk);
 	return r < 0 ? err_sysn(err, r, "open %s", path) : 0;
 }
@@ -129,7 +128,7 @@ static int rpc_stat_at(const char *path, struct stat *st, struct coffer_error *e
 
 	if (r < 0)
 		return r;
-	r = vfs_walk(&walk, rest, walk.start.mount ? WALK_IN_ROOT : 0);
+	r = vfs_walk(&walk, rest, 0);
 	if (r == 0)
 		r = vfs_stat(&walk.path, st);
 	walk_end(&walk);

@@ -35,7 +35,8 @@ struct setup {
 
 static void setup_walk(const struct setup *s, struct walk *walk)
 {
-	*walk = (struct walk){ .fs = s->fs, .cred = machine_cred(), .start = s->root };
+	*walk = (struct walk){ .fs = s->fs, .cred = machine_cred(), .start = s->root,
+			       .in_root = true };
 	path_get(&walk->start);
 }
 
@@ -83,7 +84,7 @@ static int setup_mount_dev(const struct setup *s, struct coffer_error *err)
 	if (r < 0)
 		return r;
 	setup_walk(s, &walk);
-	r = vfs_walk(&walk, "/dev", WALK_IN_ROOT);
+	r = vfs_walk(&walk, "/dev", 0);
 	r = r < 0 ? err_sysn(err, r, "/dev") : setup_dev(s, &walk.path, err);
 	walk_end(&walk);
 	return r;
@@ -120,7 +121,7 @@ static int setup_find(const struct setup *s, const char *path, struct vfs_path *
 	int r;
 
 	setup_walk(s, &walk);
-	r = vfs_walk(&walk, path, WALK_IN_ROOT);
+	r = vfs_walk(&walk, path, 0);
 	if (r == 0) {
 		*out = walk.path;
 		path_get(out);
@@ -259,7 +260,7 @@ static int setup_sysctls(const struct setup *s, struct coffer_error *err)
 			if (*p == '.')
 				*p = '/';
 		setup_walk(s, &walk);
-		r = vfs_open(&walk, path, O_WRONLY, 0, WALK_IN_ROOT, &file);
+		r = vfs_open(&walk, path, O_WRONLY, 0, 0, &file);
 		walk_end(&walk);
 		if (r == 0)
 			r = file_write_kernel(file, pairs->v[i].value, strlen(pairs->v[i].value),

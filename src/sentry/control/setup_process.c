@@ -35,7 +35,7 @@ static int setup_read(struct sandbox_container *c, const char *path, char **text
 	int r;
 
 	machine_walk_container(&walk, c);
-	r = vfs_open(&walk, path, O_RDONLY | O_NONBLOCK, 0, WALK_IN_ROOT, &file);
+	r = vfs_open(&walk, path, O_RDONLY | O_NONBLOCK, 0, 0, &file);
 	walk_end(&walk);
 	if (r == -ENOENT || r == -ENOTDIR)
 		return 0;

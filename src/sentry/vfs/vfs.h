@@ -122,7 +122,7 @@ struct inode_ops {
 	int (*removexattr)(struct inode *inode, const char *name);
 	/* Whether a cached dentry still means @inode (NULL: still means nothing). NULL: always */
 	bool (*revalidate)(struct inode *dir, const char *name, struct inode *inode);
-	/* The last reference is gone */
+	/* The last reference is gone. It may give back other inodes: that does not recurse */
 	void (*free)(struct inode *inode);
 };
 
@@ -138,6 +138,7 @@ struct inode {
 	struct inotify_list *watches; /* lock; vfs/inotify.c */
 	void *fifo;		     /* lock; vfs/pipe.c: the pipe of a FIFO, vfs/special.c */
 	void *bound;		     /* lock; net/unix.c: the socket bound to this name */
+	struct inode *dying;	     /* vfs/inode.c: the next to be freed */
 	_Atomic bool linkable;	     /* of O_TMPFILE: link() may give it a first name */
 	_Atomic int deny_write;	     /* > 0: being executed; < 0: open for writing */
 };
@@ -294,6 +295,8 @@ struct walk {
 	char last[NAME_MAX + 1]; /* WALK_PARENT: "." and ".." too; "" for the root itself */
 	bool last_slash;       /* WALK_PARENT: the path ended in one */
 	unsigned links;	       /* followed so far; 40 are too many */
+	bool in_root;	       /* start is "/" and what is above it cannot be reached: as WALK_IN_ROOT
+				* with every call */
 };
 
 /* walk_task() - Start at @dirfd (AT_FDCWD ...). Return: 0, -EBADF, -ENOTDIR */

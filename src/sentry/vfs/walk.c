@@ -324,7 +324,8 @@ static int walk_begin(struct walk_state *w, const char *path)
 
 int vfs_walk(struct walk *walk, const char *path, unsigned flags)
 {
-	struct walk_state w = { .walk = walk, .flags = flags };
+	struct walk_state w = { .walk = walk,
+				.flags = flags | (walk->in_root ? WALK_IN_ROOT : 0u) };
 	struct super *super;
 	int r = walk_begin(&w, path);
 
