@@ -12,7 +12,7 @@ build="gcc make meson ninja-build pkgconf binutils protobuf-c-compiler protobuf-
 run="qemu-system-x86 qemu-system-common e2fsprogs ca-certificates libcurl4 libssl3 libisal2"
 test="libcmocka-dev bats g++ clang clang-tidy clang-format cppcheck libclang-rt-14-dev
  python3-grpcio python3-protobuf strace procps util-linux debootstrap attr libcap2-bin socat
- iproute2 xz-utils zstd busybox-static cpio jq uidmap qemu-utils qemu-user-static curl
+ iproute2 xz-utils zstd busybox-static redis-tools sqlite3 cpio jq uidmap qemu-utils qemu-user-static curl
  docker-registry skopeo openssl"
 # By program, since others than Debian's may be there.
 clients="dockerd:docker.io docker:docker.io containerd:containerd ctr:containerd podman:podman
