@@ -70,6 +70,8 @@ int epoll_await(struct task *task, struct file *epoll, struct epoll_event *event
 void epoll_forget(struct file *file);
 
 /* --- inotify --- */
+/* How many watches there are in all: where it is 0 nobody need be told anything */
+extern _Atomic unsigned inotify_marks;
 int inotify_open(uint32_t flags, struct file **out);
 /* inotify_add() - Return: watch descriptor; -EINVAL: @file is no inotify */
 int inotify_add(struct file *file, struct inode *inode, uint32_t mask);

@@ -11,6 +11,7 @@
 #include <sys/inotify.h>
 
 #include "sentry/task/cred.h"
+#include "sentry/vfs/anon.h"
 #include "sentry/vfs/open.h"
 
 int vfs_stat(const struct vfs_path *path, struct stat *st)
@@ -121,6 +122,8 @@ void vfs_notify_path(struct dentry *dentry, uint32_t mask)
 	struct inode *inode = dentry->inode, *dir = NULL;
 	char name[NAME_MAX + 1];
 
+	if (!atomic_load_explicit(&inotify_marks, memory_order_relaxed))
+		return;
 	tree_read(dentry->super);
 	if (dentry->parent && dentry->parent->inode->watches && !dentry->unlinked) {
 		dir = inode_get(dentry->parent->inode);

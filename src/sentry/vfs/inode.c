@@ -13,6 +13,25 @@
 #include "sentry/vfs/dentry.h"
 #include "sentry/vfs/lock.h"
 
+/* Inodes without a reference, freed one after the other: many hold their directory, and a guest
+ * makes directories as deep as it likes. */
+static _Thread_local struct inode *inode_dying;
+static _Thread_local bool inode_freeing;
+
+static void inode_free_all(void)
+{
+	bool nested = inode_freeing;
+
+	inode_freeing = true;
+	while (inode_dying) {
+		struct inode *inode = inode_dying;
+
+		inode_dying = inode->dying;
+		inode->ops->free(inode);
+	}
+	inode_freeing = nested;
+}
+
 int super_init(struct super *super, const struct super_ops *ops, struct inode *root)
 {
 	static _Atomic unsigned next_dev = 1;
@@ -46,6 +65,7 @@ void super_put(struct super *super)
 		return;
 	dentry_cache_free(super);
 	dentry_put(super->root);
+	inode_free_all(); /* now, also when it is an inode that had this one */
 	if (super->ops->free)
 		super->ops->free(super);
 }
@@ -91,8 +111,12 @@ struct inode *inode_get(struct inode *inode)
 
 void inode_put(struct inode *inode)
 {
-	if (inode && atomic_fetch_sub_explicit(&inode->refs, 1, memory_order_acq_rel) == 1)
-		inode->ops->free(inode);
+	if (!inode || atomic_fetch_sub_explicit(&inode->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	inode->dying = inode_dying;
+	inode_dying = inode;
+	if (!inode_freeing)
+		inode_free_all();
 }
 
 int inode_deny_write(struct inode *inode)

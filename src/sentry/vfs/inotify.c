@@ -63,7 +63,7 @@ struct inotify {
 };
 
 static pthread_mutex_t inotify_lock = PTHREAD_MUTEX_INITIALIZER;
-static _Atomic unsigned inotify_marks;
+_Atomic unsigned inotify_marks;
 static unsigned inotify_queued_all; /* inotify_lock */
 
 /* --- events --- */
@@ -159,6 +159,22 @@ static struct inode *inotify_unlink(struct inotify_mark *mark)
 	return inode;
 }
 
+/* A mark keeps its inode, and with it the file system, which may be mounted nowhere by then */
+static struct inode *inotify_inode_get(struct inode *inode)
+{
+	if (inode->super)
+		super_get(inode->super);
+	return inode_get(inode);
+}
+
+static void inotify_inode_put(struct inode *inode)
+{
+	struct super *super = inode->super;
+
+	inode_put(inode);
+	super_put(super);
+}
+
 /* Every mark of @inode is told, and those that are spent are taken off. Return: how many were:
  * so many references are the caller's to put */
 static unsigned inotify_tell(struct inode *inode, uint32_t mask, uint32_t cookie, const char *name)
@@ -202,9 +218,9 @@ void vfs_notify(struct inode *dir, const char *name, struct inode *inode, uint32
 		gone = inotify_tell(inode, mask & INOTIFY_OF_SELF ? mask : mask | is_dir, cookie, NULL);
 	pthread_mutex_unlock(&inotify_lock);
 	while (dir_gone--)
-		inode_put(dir);
+		inotify_inode_put(dir);
 	while (gone--)
-		inode_put(inode);
+		inotify_inode_put(inode);
 }
 
 /* --- as a file --- */
@@ -276,7 +292,7 @@ static void inotify_release(struct file *file)
 		more = in->marks;
 		pthread_mutex_unlock(&inotify_lock);
 		if (inode)
-			inode_put(inode);
+			inotify_inode_put(inode);
 	} while (more);
 	pthread_mutex_lock(&inotify_lock);
 	while (in->first)
@@ -340,7 +356,7 @@ static int inotify_mark_new(struct inotify *in, struct inode *inode, uint32_t ma
 	}
 	/* Numbers are not given twice until they have all been. */
 	in->last_wd = in->last_wd == INT32_MAX ? 1 : in->last_wd + 1;
-	*m = (struct inotify_mark){ .inotify = in, .inode = inode_get(inode), .wd = in->last_wd,
+	*m = (struct inotify_mark){ .inotify = in, .inode = inotify_inode_get(inode), .wd = in->last_wd,
 				    .mask = mask, .inode_next = inode->watches->first,
 				    .next = in->marks };
 	inode->watches->first = m;
@@ -391,6 +407,6 @@ int inotify_remove(struct file *file, int wd)
 	pthread_mutex_unlock(&inotify_lock);
 	if (!inode)
 		return -EINVAL;
-	inode_put(inode);
+	inotify_inode_put(inode);
 	return 0;
 }

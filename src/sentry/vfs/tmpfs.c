@@ -4,9 +4,6 @@
  *
  * Names are in the directories' own lists, dentries are the same cache as everywhere. What is made
  * is bounded: pages by the size, inodes (and names of a second link) by their number.
- *
- * A directory that goes with all that is in it (only when the file system goes) hands its entries
- * to the super, which lets them go one after the other: no recursion as deep as the tree.
  */
 #include "sentry/vfs/tmpfs.h"
 
@@ -82,12 +79,8 @@ static void tmpfs_free(struct inode *inode)
 	struct tmpfs_super *fs = tmpfs_super(inode->super);
 	struct tmpfs_inode *node = tmpfs_inode(inode);
 
-	if (node->dir.first) {
-		pthread_mutex_lock(&fs->lock);
-		node->dir.last->next = fs->doomed;
-		fs->doomed = node->dir.first;
-		pthread_mutex_unlock(&fs->lock);
-	}
+	while (node->dir.first) /* only when the file system goes */
+		inode_put(&tmpfs_dir_remove(&node->dir, node->dir.first)->inode);
 	tmpfs_uncharge(inode->super, tmpfs_pages_cut(&node->pages, 0, UINT64_MAX / PAGE_SIZE) +
 					     tmpfs_link_pages(node->target) +
 					     tmpfs_xattr_pages(node));
@@ -440,17 +433,7 @@ static int tmpfs_statfs(struct super *super, struct statfs *out)
 
 static void tmpfs_super_free(struct super *super)
 {
-	struct tmpfs_super *fs = tmpfs_super(super);
-
-	while (fs->doomed) {
-		struct tmpfs_entry *entry = fs->doomed;
-
-		fs->doomed = entry->next;
-		inode_put(&entry->inode->inode);
-		free(entry);
-	}
-	pthread_mutex_destroy(&fs->lock);
-	free(fs);
+	free(tmpfs_super(super));
 }
 
 static const struct super_ops tmpfs_super_ops = {
@@ -480,7 +463,6 @@ int tmpfs_new(uint64_t max_bytes, uint32_t mode, struct super **out)
 	fs->max_inodes = fs->max_pages < TMPFS_INODES_MAX ? fs->max_pages : TMPFS_INODES_MAX;
 	if (fs->max_inodes < 64)
 		fs->max_inodes = 64;
-	pthread_mutex_init(&fs->lock, NULL);
 	r = tmpfs_make(&fs->super, &args, &root);
 	if (r == 0)
 		r = super_init(&fs->super, &tmpfs_super_ops, root);

@@ -21,8 +21,6 @@ struct tmpfs_super {
 	_Atomic uint64_t pages; /* data, and what else is as large */
 	uint64_t max_inodes;
 	_Atomic uint64_t inodes;
-	pthread_mutex_t lock;
-	struct tmpfs_entry *doomed; /* lock; of directories that are gone with all they have */
 };
 
 /* One name. */
