@@ -215,6 +215,7 @@ static void test_groups(void **state)
 	buried(b);
 	b = born(init);
 	pgrp_enter(b, held);
+	assert_ptr_equal(b->parent, init);
 	buried(a);
 	assert_ptr_equal(pgrp_find(&container, held->id), held);
 	assert_null(process_find(&container, held->id));
@@ -240,6 +241,7 @@ static void test_sessions(void **state)
 	assert_ptr_equal(b->pgrp, init->pgrp);
 	assert_ptr_equal(session_find(&container, a->pid), session);
 	pgrp_enter(b, a->pgrp);
+	process_set_parent(b, init);
 	buried(a);
 	assert_ptr_equal(session_find(&container, session->id), session);
 	buried(b);
