@@ -14,6 +14,7 @@
 #define LOG_CATEGORY "sentry"
 #include "sandbox/sentry.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
@@ -25,6 +26,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "agent_extras.pb-c.h"
 #include "base/io.h"
 #include "base/log.h"
 #include "base/paths.h"
@@ -39,7 +41,10 @@
 #define SENTRY_BOOT_BUDGET (10 * USEC_PER_SEC)
 #define SENTRY_STOP_BUDGET (5 * USEC_PER_SEC)
 #define SENTRY_END_BUDGET  (2 * USEC_PER_SEC)
+#define SENTRY_FREEZE_BUDGET (10 * USEC_PER_SEC) /* more than its own */
 #define SENTRY_LINE_MAX	   512
+#define SENTRY_CHILDREN_MAX (1u << 20)
+#define SENTRY_COST_MAX	   4096
 
 _Static_assert(SENTRY_TREES_MAX == SANDBOX_SHARES_MAX, "as many");
 _Static_assert(SENTRY_DISKS_MAX == SANDBOX_DISKS_MAX, "as many");
@@ -65,6 +70,7 @@ struct sentry {
 	int lifetime_fd;      /* our end; owned, as all below */
 	int status_fd;
 	struct sandbox_info info;
+	bool paused;
 
 	pthread_mutex_t lock; /* guards what follows */
 	struct child child;
@@ -451,13 +457,130 @@ static void sentry_unlisten(struct sandbox *sb, uint32_t port)
 	hybrid_unlisten(sentry_from(sb)->cfg.dir->vm_fd, port);
 }
 
+/* ---- pause ---- */
+
+static int sentry_freeze_all(struct sandbox *sb, const char *method, const ProtobufCMessage *msg,
+			     struct coffer_error *err)
+{
+	autoagent struct agent *agent = NULL;
+	int fd = sentry_connect_begin(sb, err);
+	int r = fd < 0 ? fd : sentry_connect_end(sb, fd, &agent, err);
+
+	return r < 0 ? r : agent_call(agent, AGENT_EXTRAS, method, msg, SENTRY_FREEZE_BUDGET, NULL,
+				      err);
+}
+
+/* Requests without an id mean all containers. */
 static int sentry_pause(struct sandbox *sb, struct coffer_error *err)
 {
-	return err_unsupported(err, "pause: not in this kind of sandbox yet");
+	const Ax__FreezeRequest req = AX__FREEZE_REQUEST__INIT;
+	struct sentry *s = sentry_from(sb);
+	int r;
+
+	if (s->paused)
+		return err_state(err, "the sandbox is paused already");
+	r = sentry_freeze_all(sb, "Freeze", &req.base, err);
+	s->paused = r == 0;
+	return r;
+}
+
+static int sentry_resume(struct sandbox *sb, struct coffer_error *err)
+{
+	const Ax__ThawRequest req = AX__THAW_REQUEST__INIT;
+	struct sentry *s = sentry_from(sb);
+	int r;
+
+	if (!s->paused)
+		return err_state(err, "the sandbox is not paused");
+	r = sentry_freeze_all(sb, "Thaw", &req.base, err);
+	s->paused = r < 0;
+	return r;
+}
+
+/* ---- cost ---- */
+
+/* What costs something: the sentry, the gofer, and all that run guests as one. */
+static const char *const sentry_cost_names[] = { "coffer-sentry", "coffer-gofer", "coffer-stub" };
+
+struct sentry_cost {
+	struct sandbox_cost *out;
+	unsigned left; /* processes to look at: who starts a million does not hold us up */
+};
+
+static void sentry_cost_add(const struct sentry_cost *cost, const struct sandbox_cost_process *one)
+{
+	struct sandbox_cost *out = cost->out;
+	struct sandbox_cost_process *p = out->processes;
+
+	while (p < out->processes + out->nprocesses && strcmp(p->process, one->process) != 0)
+		p++;
+	if (p == out->processes + out->nprocesses) {
+		if (out->nprocesses == ARRAY_SIZE(sentry_cost_names))
+			return;
+		*p = *one;
+		out->nprocesses++;
+		return;
+	}
+	p->rss += one->rss;
+	p->pss += one->pss;
+	p->cpu_usec += one->cpu_usec;
+}
+
+static void sentry_cost_read(const struct sentry_cost *cost, int pid)
+{
+	struct sandbox_cost_process one;
+	char path[48], name[16] = "";
+	struct vm_process process;
+	ssize_t n;
+	autoclose int fd = -1;
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? 0 : read(fd, name, sizeof(name) - 1);
+	name[n > 0 ? n : 0] = '\0';
+	name[strcspn(name, "\n")] = '\0';
+	for (size_t i = 1; i < ARRAY_SIZE(sentry_cost_names); i++) {
+		if (strcmp(name, sentry_cost_names[i]) != 0)
+			continue;
+		vm_cost_note(&process, name, "", pid);
+		if (vm_cost_read(&process, &one))
+			sentry_cost_add(cost, &one);
+	}
+}
+
+/* Of all its threads: any of them may have started a process. */
+static void sentry_cost_children(struct sentry_cost *cost, int pid)
+{
+	autoclosedir DIR *dir = NULL;
+	const struct dirent *d;
+	char path[48];
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	dir = opendir(path);
+	while (dir && (d = readdir(dir))) {
+		autofree char *text = NULL;
+		char file[sizeof(d->d_name) + 16], *end;
+
+		if (d->d_name[0] == '.')
+			continue;
+		snprintf(file, sizeof(file), "%s/children", d->d_name);
+		if (io_read_file(dirfd(dir), file, SENTRY_CHILDREN_MAX, &text, NULL, NULL) < 0)
+			continue;
+		for (char *p = text; cost->left; p = end) {
+			long child = strtol(p, &end, 10);
+
+			if (end == p)
+				break;
+			cost->left--;
+			sentry_cost_read(cost, (int)child);
+			sentry_cost_children(cost, (int)child);
+		}
+	}
 }
 
 static int sentry_cost(struct sandbox *sb, struct sandbox_cost *out, struct coffer_error *err)
 {
+	struct sentry_cost cost = { .out = out, .left = SENTRY_COST_MAX };
 	struct sentry *s = sentry_from(sb);
 	bool there;
 
@@ -465,8 +588,11 @@ static int sentry_cost(struct sandbox *sb, struct sandbox_cost *out, struct coff
 	pthread_mutex_lock(&s->lock);
 	there = vm_cost_read(&s->process, &out->processes[0]);
 	pthread_mutex_unlock(&s->lock);
-	out->nprocesses = there;
-	return there ? 0 : err_state(err, "the sentry has ended");
+	if (!there)
+		return err_state(err, "the sentry has ended");
+	out->nprocesses = 1;
+	sentry_cost_children(&cost, s->process.pid);
+	return 0;
 }
 
 static void sentry_info(struct sandbox *sb, struct sandbox_info *out)
@@ -491,7 +617,7 @@ static const struct sandbox_ops sentry_ops = {
 	.ready = sentry_ready,
 	.stop = sentry_stop,
 	.pause = sentry_pause,
-	.resume = sentry_pause,
+	.resume = sentry_resume,
 	.connect_events = POLLOUT, /* connected at once, and nobody speaks first */
 	.connect_begin = sentry_connect_begin,
 	.connect_end = sentry_connect_end,

@@ -54,6 +54,11 @@ int machine_mount_in(struct fs_context *fs, const struct vfs_path *root,
 int machine_walk(struct walk *walk, const char *path, const char **rest, struct coffer_error *err);
 /* machine_walk_container() - A path as processes of a container see it */
 void machine_walk_container(struct walk *walk, struct sandbox_container *container);
+/* machine_walk_at() - From there on, whatever it is */
+void machine_walk_at(struct walk *walk, const struct vfs_path *at);
+/* machine_find_own() - A path of the machine itself, also below a container's root: where that has
+ * mounts of its own, what is beneath. References in @out */
+int machine_find_own(const char *path, struct vfs_path *out, struct coffer_error *err);
 /* machine_mkdirs() - With parents; what is there already is fine if it is a directory */
 int machine_mkdirs(struct walk *from, const char *path, uint32_t mode, struct coffer_error *err);
 

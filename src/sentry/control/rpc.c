@@ -27,6 +27,7 @@ static const struct grpc_method rpc_methods[] = {
 	{ "WaitProcess", rpc_wait_process },
 	{ "ResizeProcess", rpc_resize_process },
 	{ "CloseProcessStdin", rpc_close_process_stdin },
+	{ "ContainerStatistics", rpc_container_statistics },
 	{ "IpLinkSet", rpc_ip_link_set },
 	{ "ConfigureDns", rpc_configure_dns },
 	{ "ConfigureHosts", rpc_configure_hosts },

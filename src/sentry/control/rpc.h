@@ -48,6 +48,8 @@ RPC_METHOD(rpc_resize_process);
 RPC_METHOD(rpc_close_process_stdin);
 RPC_METHOD(rpc_delete_process);
 
+RPC_METHOD(rpc_container_statistics);
+
 struct grpc_service rpc_extras(struct control *control);
 
 #endif /* SENTRY_CONTROL_RPC_H */

@@ -9,8 +9,10 @@
 #include <time.h>
 
 #include "base/cleanup.h"
+#include "sentry/control/archive.h"
 #include "sentry/control/container.h"
 #include "sentry/control/events.h"
+#include "sentry/control/freezer.h"
 #include "sentry/control/rpc.h"
 #include "sentry/control/setup.h"
 #include "sentry/syscalls/syscalls.h"
@@ -196,6 +198,9 @@ static const struct grpc_method extras_methods[] = {
 	{ "Heartbeat", extras_heartbeat }, { "Update", extras_update },
 	{ "Signal", extras_signal },	   { "Events", extras_events },
 	{ "Timing", extras_timing },	   { "Calls", extras_calls },
+	{ "ArchiveStat", archive_stat },   { "ArchiveGet", archive_get },
+	{ "ArchivePut", archive_put },
+	{ "Freeze", extras_freeze },	   { "Thaw", extras_thaw },
 };
 
 struct grpc_service rpc_extras(struct control *control)
