@@ -34,7 +34,7 @@ static const struct jail_call jail_listener_rows[] = {
 
 static const struct jail_call jail_memory_rows[] = {
 	JAIL_IF(mmap, 2, PROT_EXEC, 0), JAIL_IF(mprotect, 2, PROT_EXEC, 0), JAIL(munmap),
-	JAIL(mremap), JAIL(madvise), JAIL(mincore), JAIL(brk), JAIL(fallocate), JAIL(fstat), JAIL(newfstatat),
+	JAIL(mremap), JAIL(madvise), JAIL(mincore), JAIL(brk), JAIL(fallocate), JAIL(newfstatat),
 	JAIL(pread64), JAIL(pwrite64), JAIL(ftruncate),
 };
 
@@ -42,14 +42,14 @@ static const struct jail_call jail_thread_rows[] = {
 	JAIL_IF(clone, 0, CLONE_THREAD | CLONE_VM, CLONE_THREAD | CLONE_VM),
 	JAIL_ERROR(clone3, ENOSYS), /* its flags cannot be seen; the C library then takes clone */
 	JAIL(exit), JAIL(exit_group), JAIL(futex), JAIL(set_robust_list), JAIL(rseq),
-	JAIL(set_tid_address), JAIL(gettid), JAIL(getpid), JAIL(sched_yield),
-	JAIL(sched_getaffinity), JAIL(rt_sigprocmask), JAIL(rt_sigaction), JAIL(rt_sigreturn),
-	JAIL(sigaltstack), JAIL(restart_syscall), JAIL_IF(prctl, 0, UINT32_MAX, PR_SET_NAME),
+	JAIL(gettid), JAIL(getpid), JAIL(sched_yield),
+	JAIL(rt_sigprocmask), JAIL(rt_sigaction), JAIL(rt_sigreturn),
+	JAIL(restart_syscall), JAIL_IF(prctl, 0, UINT32_MAX, PR_SET_NAME),
 };
 
 static const struct jail_call jail_time_rows[] = {
-	JAIL(clock_gettime), JAIL(clock_getres), JAIL(clock_nanosleep), JAIL(gettimeofday),
-	JAIL(getrandom), JAIL(sysinfo), JAIL(uname), JAIL(getrusage), JAIL(getcpu),
+	JAIL(clock_gettime), JAIL(clock_getres), JAIL(clock_nanosleep),
+	JAIL(getrandom), JAIL(sysinfo),
 };
 
 static const struct jail_call jail_io_rows[] = {
@@ -57,8 +57,8 @@ static const struct jail_call jail_io_rows[] = {
 	JAIL(epoll_create1), JAIL(epoll_ctl), JAIL(epoll_wait), JAIL(epoll_pwait), JAIL(eventfd2),
 	JAIL(timerfd_create), JAIL(timerfd_settime), JAIL(recvfrom), JAIL(sendto), JAIL(shutdown),
 	JAIL(accept4), JAIL_IOCTL(FIONREAD), JAIL_FCNTL(F_DUPFD_CLOEXEC), JAIL_FCNTL(F_GETFL),
-	JAIL_FCNTL(F_SETFL), JAIL_FCNTL(F_SETFD), JAIL(sync), JAIL(getuid), JAIL(geteuid),
-	JAIL(lseek), JAIL(splice),
+	JAIL_FCNTL(F_SETFL), JAIL_FCNTL(F_SETFD), JAIL(sync),
+	JAIL(lseek),
 };
 
 /* Each name may appear in several lists; it counts once. */

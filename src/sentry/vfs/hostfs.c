@@ -19,7 +19,7 @@
 
 static const struct jail_call hostfs_rows[] = {
 	JAIL_IF(openat, 2, O_NOFOLLOW, O_NOFOLLOW),
-	JAIL(newfstatat), JAIL(fstat), JAIL(readlinkat), JAIL(getdents64), JAIL(lseek),
+	JAIL(newfstatat), JAIL(readlinkat), JAIL(getdents64), JAIL(lseek),
 	JAIL(mkdirat), JAIL(mknodat), JAIL(symlinkat), JAIL(linkat), JAIL(unlinkat),
 	JAIL(renameat2), JAIL(fchownat), { .name = "fchmodat2", .nr = 452 }, JAIL(utimensat),
 	JAIL(fstatfs), JAIL(ftruncate), JAIL(fallocate), JAIL(fsync), JAIL(fdatasync), JAIL(syncfs),
