@@ -141,6 +141,13 @@ static long thread_membarrier(struct task *task, const uint64_t args[6])
 	return (int)args[0] == MEMBARRIER_CMD_QUERY && !(uint32_t)args[1] ? 0 : -EINVAL;
 }
 
+static long thread_rseq(struct task *task, const uint64_t args[6])
+{
+	(void)task;
+	(void)args;
+	return -ENOSYS;
+}
+
 /* --- scheduling --- */
 
 /* tasks_lock held: another task, whose scheduling the caller may change */
@@ -566,6 +573,8 @@ static const struct syscall_row thread_rows[] = {
 	{ SYS_arch_prctl, "arch_prctl", thread_arch_prctl, { ARG_HEX, ARG_HEX }, SYSCALL_PART,
 	  "FS and GS" },
 	{ SYS_getcpu, "getcpu", thread_getcpu, { ARG_HEX, ARG_HEX } },
+	{ SYS_rseq, "rseq", thread_rseq, { ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX }, SYSCALL_NONE,
+	  "answers ENOSYS, which C libraries take for an older kernel" },
 	{ SYS_membarrier, "membarrier", thread_membarrier, { ARG_INT, ARG_HEX }, SYSCALL_NONE,
 	  "says that it has no command" },
 	{ SYS_sched_setscheduler, "sched_setscheduler", thread_sched_setscheduler,
