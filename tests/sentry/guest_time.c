@@ -350,6 +350,19 @@ static void limits(void)
 	}
 	waitpid(pid, &status, 0);
 	guest_show_status("processor time", status);
+	pid = fork();
+	if (pid == 0) {
+		limit = (struct rlimit){ 1, 1 };
+		setrlimit(RLIMIT_CPU, &limit);
+		pid = fork(); /* has a limit of its own */
+		while (pid == 0)
+			;
+		waitpid(pid, &status, 0);
+		guest_show_status("inherited", status);
+		_exit(0);
+	}
+	waitpid(pid, &status, 0);
+	guest_show_status("its parent", status);
 }
 
 static void about(void)

@@ -167,6 +167,7 @@ static int clone_link(struct task *child, struct task *from, const struct task_c
 	signal_process_init(process, from->process, args->flags);
 	signal_task_init(child, from, args->flags);
 	pgrp_enter(process, from->process->pgrp);
+	cpu_limit_changed(process);
 	return 0;
 }
 
