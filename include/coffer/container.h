@@ -103,6 +103,8 @@ struct coffer_container_config {
 			       * are emulated by qemu-user, which must be installed */
 	const char *sandbox;  /* the wall: "vm" (NULL), a virtual machine; "sentry", an application
 			       * kernel, which needs no KVM and starts in milliseconds; "auto" */
+	bool strace;          /* of a sentry: its programs' system calls go to the log, at level
+			       * info, as strace(1) writes them */
 	const char *machine;  /* of a vm: "auto" (NULL), "qemu-kvm" or "qemu-tcg" */
 	const char *kernel;   /* path; NULL: the one installed with the library */
 	const char *initrd;   /* path; NULL: likewise */

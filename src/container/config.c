@@ -260,6 +260,8 @@ static int config_check_container(const struct coffer_container_config *c,
 				   (unsigned long long)c->memory);
 	if (!sandbox_kind_find(c->sandbox))
 		return err_invalid(err, "sandbox %s: want vm, sentry or auto", c->sandbox);
+	if (c->strace && !sandbox_kind_find(c->sandbox)->counts_calls)
+		return err_unsupported(err, "strace: a %s has a kernel of its own", c->sandbox);
 	if (vmm_machine_parse(c->machine) < 0)
 		return err_invalid(err, "machine %s: unknown", c->machine);
 	if (c->stop_signal && spawn_signal_parse(c->stop_signal) < 1)

@@ -29,6 +29,7 @@ static int create_sandbox(struct coffer_container *c, struct coffer_error *err)
 		.cpus = c->config->cpus,
 		.memory = c->config->memory,
 		.machine = c->config->machine,
+		.strace = c->config->strace,
 		.kernel = c->config->kernel,
 		.initrd = c->config->initrd,
 		.archive_fd = -1,

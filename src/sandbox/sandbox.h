@@ -54,12 +54,14 @@ struct sandbox_config {
 	unsigned cpus;
 	uint64_t memory;     /* bytes, a multiple of 1 MiB */
 	const char *machine; /* "auto", "qemu-kvm", "qemu-tcg" */
+	bool strace;	     /* of a kind that counts calls: they are logged */
 	const char *kernel;  /* path, NULL: ours */
 	const char *initrd;
 	struct sandbox_disk disks[SANDBOX_DISKS_MAX]; /* the guest's vda, vdb ... */
 	unsigned ndisks;
 	struct sandbox_share shares[SANDBOX_SHARES_MAX];
 	unsigned nshares;
+	bool network;        /* the caller's network namespace; only in a sentry */
 	int archive_fd;      /* cpio file that the guest finds unpacked in its root; -1: none */
 	int cancel_fd;       /* readable: ready() gives up with -ECANCELED */
 };
