@@ -28,13 +28,14 @@
 
 struct command_globals {
 	bool help, version, debug, systemd_cgroup;
-	const char *root, *log, *log_format, *log_level, *rootless, *criu, *cgroup_manager;
+	const char *root, *log, *log_format, *log_level, *rootless, *criu, *cgroup_manager, *sandbox;
 };
 
 static const char *const command_formats[] = { "text", "json", NULL };
 static const char *const command_levels[] = { "error", "warning", "info", "debug", NULL };
 static const char *const command_rootless[] = { "auto", "true", "false", NULL };
 static const char *const command_managers[] = { "cgroupfs", "systemd", "disabled", NULL };
+static const char *const command_sandboxes[] = { "none", "sentry", NULL };
 
 #define OCI_OPTS struct command_globals
 #define COMMAND_WORD(name_, member_, arg_, help_, words_)                                       \
@@ -54,6 +55,9 @@ static const struct opt_row command_rows[] = {
 		     "cgroupfs (default), systemd or disabled", command_managers),
 	COMMAND_WORD("rootless", rootless, "auto|true|false",
 		     "Is a cgroup that we have no right to only a warning", command_rootless),
+	COMMAND_WORD("sandbox", sandbox, "KIND",
+		     "none (default), or sentry: new containers get a kernel of their own",
+		     command_sandboxes),
 	OCI_TEXT("criu", 0, criu, "FILE", "Program for checkpoint and restore"),
 	OCI_FLAG("version", 'v', version, "Show the version"),
 	OCI_ROW_HELP,
@@ -162,6 +166,7 @@ static int command_globals(const struct command_globals *g, struct oci *oci, cha
 
 	oci->root = root;
 	oci->criu = g->criu;
+	oci->sentry = g->sandbox && strcmp(g->sandbox, "sentry") == 0;
 	oci->manager = g->systemd_cgroup ? ENGINE_SYSTEMD : ENGINE_CGROUPFS;
 	for (size_t i = 0; g->cgroup_manager && command_managers[i]; i++)
 		if (strcmp(g->cgroup_manager, command_managers[i]) == 0)

@@ -25,6 +25,7 @@
 #include "oci/console.h"
 #include "oci/inherit.h"
 #include "oci/notify.h"
+#include "oci/sentry.h"
 
 /* ---- the document ---- */
 
@@ -65,7 +66,8 @@ static int creation_dir(struct creation *c, const char *text, size_t len, struct
 	if (r < 0)
 		return r;
 	c->made = true;
-	return creation_copy(c, text, len, err);
+	return c->oci->sentry ? sentry_adopt(c->oci, &c->dir, &c->state, &c->spec, err)
+			      : creation_copy(c, text, len, err);
 }
 
 /* ---- the container ---- */
@@ -153,13 +155,15 @@ int creation_make(struct creation *c, struct coffer_error *err)
 				  err);
 	if (r == 0)
 		r = inherit_prepare(c->opts->preserve_fds, c->spec->process, &inherited, err);
+	if (r == 0 && inherited > 0 && c->oci->sentry)
+		r = err_unsupported(err, "descriptors for a program in a sentry");
 	if (r == 0 && c->opts->console_socket)
 		r = console_connect(c->opts->console_socket, &c->console, err);
 	if (r == 0)
 		r = creation_fill(c, bundle, err);
 	if (r == 0)
 		r = creation_dir(c, text, len, err);
-	if (r == 0)
+	if (r == 0 && !c->oci->sentry)
 		r = notify_prepare(c->oci->root, c->id, c->dir.fd, c->spec, err);
 	if (r == 0)
 		r = creation_engine(c, inherited, err);

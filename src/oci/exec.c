@@ -20,6 +20,7 @@
 #include "oci/foreground.h"
 #include "oci/handle.h"
 #include "oci/inherit.h"
+#include "oci/sentry.h"
 
 struct exec_opts {
 	bool help, tty, detach, no_new_privs, ignore_paused;
@@ -214,6 +215,21 @@ static int exec_run(struct exec *e, unsigned inherited, struct coffer_error *err
 	return r;
 }
 
+/* What is asked for is what the sentry gets; the engine runs who stands for it. */
+static int exec_inside(const struct exec *e, const struct oci *oci, int nargs, char *args[],
+		       struct coffer_error *err)
+{
+	CLEANUP(oci_spec_freep) struct oci_spec *inside = NULL;
+	int r;
+
+	if (e->opts->preserve_fds > 0)
+		return err_unsupported(err, "--preserve-fds in a sentry");
+	r = sentry_read(&e->h.dir, &inside, err);
+	if (r == 0)
+		r = exec_process(e->opts, nargs, args, inside, err);
+	return r < 0 ? r : sentry_exec(oci, &e->h.dir, &e->h.state, inside, e->h.spec, err);
+}
+
 static int exec_prepare(struct exec *e, const struct oci *oci, int nargs, char *args[],
 			unsigned *inherited, struct coffer_error *err)
 {
@@ -229,7 +245,8 @@ static int exec_prepare(struct exec *e, const struct oci *oci, int nargs, char *
 	if (r == 0)
 		r = handle_attach(&e->h, -1, err);
 	if (r == 0)
-		r = exec_process(opts, nargs - 1, args + 1, e->h.spec, err);
+		r = sentry_inside(&e->h.dir) ? exec_inside(e, oci, nargs - 1, args + 1, err)
+					     : exec_process(opts, nargs - 1, args + 1, e->h.spec, err);
 	if (r == 0)
 		r = console_check(e->h.spec->process->terminal, opts->detach,
 				  opts->console_socket, err);

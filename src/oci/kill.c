@@ -6,6 +6,7 @@
  * one may want to end.  The signal goes by pidfd, so there is nothing to race.
  */
 #include "oci/handle.h"
+#include "oci/sentry.h"
 
 struct kill_opts {
 	bool help, all;
@@ -31,7 +32,8 @@ static int kill_main(const struct oci *oci, const void *data, int nargs, char *a
 		r = handle_attach(&h, -1, err);
 	if (r < 0)
 		return r;
-	r = opts->all ? engine_kill_all(h.engine, sig, err) : engine_kill(h.engine, sig, err);
+	/* Its processes are the sentry's to signal; SIGKILL of what stands for it ends them all. */
+	r = opts->all && (sig == SIGKILL || !sentry_inside(&h.dir)) ? engine_kill_all(h.engine, sig, err) : engine_kill(h.engine, sig, err);
 	if (r == -ESRCH)
 		return err_state(err, "cannot kill container %s: container not running", args[0]);
 	return r == -ENOENT && opts->all && h.status == STATUS_STOPPED ? 0 : r;

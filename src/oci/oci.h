@@ -19,6 +19,7 @@ struct oci {
 	const char *root; /* directory of the containers' directories; absolute */
 	const char *criu; /* program; NULL: "criu" */
 	enum engine_cgroup_manager manager;
+	bool sentry;      /* new containers run on an application kernel */
 	bool rootless;    /* no right to cgroups is a warning */
 };
 

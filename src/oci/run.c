@@ -12,19 +12,25 @@
 #include "oci/console.h"
 #include "oci/foreground.h"
 #include "oci/notify.h"
+#include "oci/sentry.h"
 
 #define OCI_OPTS struct creation_opts
 
 static int run_start(struct creation *c, struct foreground *fg, struct coffer_error *err)
 {
 	int r = creation_make(c, err);
+	autoclose int verdict = -1;
 
 	if (r == 0)
 		r = notify_listen(c->dir.fd, &fg->notify, err);
 	if (r == 0 && !c->detach && c->spec->process->terminal)
 		r = foreground_terminal(fg, engine_init(c->engine)->ptmx, err);
-	if (r == 0 && !c->make)
+	if (r == 0 && c->oci->sentry)
+		r = verdict = sentry_verdict_listen(&c->dir, err);
+	if (r >= 0 && !c->make)
 		r = engine_start(c->engine, err);
+	if (r == 0 && verdict >= 0)
+		r = sentry_verdict(verdict, &engine_init(c->engine)->child, err);
 	return r < 0 ? r : creation_complete(c, err);
 }
 

@@ -12,12 +12,14 @@
 
 #include "oci/foreground.h"
 #include "oci/notify.h"
+#include "oci/sentry.h"
 
 static int start_main(const struct oci *oci, const void *opts, int nargs, char *args[],
 		      struct coffer_error *err)
 {
 	autoforeground struct foreground fg = FOREGROUND_INIT;
 	autohandle struct handle h = HANDLE_INIT;
+	autoclose int verdict = -1;
 	int r, gate;
 
 	r = handle_open(oci, args[0], STATE_EXCLUSIVE, STATUS_BIT(STATUS_CREATED), "start", &h,
@@ -30,7 +32,9 @@ static int start_main(const struct oci *oci, const void *opts, int nargs, char *
 	r = handle_attach(&h, gate, err);
 	if (r == 0)
 		r = notify_listen(h.dir.fd, &fg.notify, err);
-	if (r == 0)
+	if (r == 0 && sentry_inside(&h.dir))
+		r = verdict = sentry_verdict_listen(&h.dir, err);
+	if (r >= 0)
 		r = engine_start(h.engine, err);
 	if (r < 0)
 		return r;
@@ -38,6 +42,11 @@ static int start_main(const struct oci *oci, const void *opts, int nargs, char *
 		return err_wrap(err, "start container %s", args[0]);
 	/* Left by a create that was killed after its work was done. */
 	unlinkat(h.dir.fd, STATE_CREATING, 0);
+	if (verdict >= 0) {
+		r = sentry_verdict(verdict, &engine_init(h.engine)->child, err);
+		if (r < 0)
+			return err_wrap(err, "start container %s", args[0]);
+	}
 	state_dir_unlock(&h.dir);
 	notify_wait(fg.notify, &engine_init(h.engine)->child);
 	return 0;

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * oci/inside/inside.h - the two things coffer-oci-sentry does
+ *
+ * @dir: the container's directory, as in oci/sentry_names.h. Return: exit code
+ */
+#ifndef OCI_INSIDE_INSIDE_H
+#define OCI_INSIDE_INSIDE_H
+
+int inside_init_main(const char *dir, const char *id);
+int inside_exec_main(const char *dir, const char *id, const char *process);
+
+#endif /* OCI_INSIDE_INSIDE_H */

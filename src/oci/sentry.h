@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * oci/sentry.h - containers on an application kernel, for commands that know processes of the host
+ */
+#ifndef OCI_SENTRY_H
+#define OCI_SENTRY_H
+
+#include <stdbool.h>
+
+#include "base/spawn.h"
+#include "oci/oci.h"
+#include "oci/state.h"
+
+/* sentry_inside() - Does the container live in one? */
+bool sentry_inside(const struct state_dir *dir);
+
+/**
+ * sentry_adopt() - Turn a document into one for the process that stands for the container
+ * @state:	Of the container
+ * @spec:	Replaced; what the container is to be is kept in its directory
+ */
+int sentry_adopt(const struct oci *oci, const struct state_dir *dir, const struct state *state,
+		 struct oci_spec **spec, struct coffer_error *err);
+
+/* sentry_read() - The document of what is inside */
+int sentry_read(const struct state_dir *dir, struct oci_spec **out, struct coffer_error *err);
+
+/**
+ * sentry_exec() - The same for a further process
+ * @inside:	The document with the process in it
+ * @spec:	Its process is replaced
+ */
+int sentry_exec(const struct oci *oci, const struct state_dir *dir, const struct state *state,
+		const struct oci_spec *inside, struct oci_spec *spec, struct coffer_error *err);
+
+/* sentry_verdict_listen() - Before the container is started. Return: descriptor, or negative errno */
+int sentry_verdict_listen(const struct state_dir *dir, struct coffer_error *err);
+/* sentry_verdict() - Wait for what came of the start. @init: it may end without a word */
+int sentry_verdict(int sock, const struct child *init, struct coffer_error *err);
+
+#endif /* OCI_SENTRY_H */
