@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A static program prints in the application kernel what it prints on the host.
 
-  sentry_guest_test.py SENTRY_RUN PROGRAM
+  sentry_guest_test.py SENTRY_RUN PROGRAM [OPTION...]
 
 It is run on the host, and in the kernel by each of the ways in which calls can come there.
 """
@@ -41,7 +41,7 @@ def main():
             os.mkdir(os.path.join(root, name))
         shutil.copy(program, os.path.join(root, "guest"))
         for way, options in WAYS.items():
-            got = run([sentry_run] + options + [root, "/guest"])
+            got = run([sentry_run] + options + sys.argv[3:] + [root, "/guest"])
             if got == want:
                 print(f"{way}: equal, {len(want)} bytes")
                 continue

@@ -2,7 +2,8 @@
 /*
  * sentry_run - a program of a directory in the application kernel, without any engine around it
  *
- *	sentry_run [--strace] [--slow | --signal] [--memory BYTES] [--cwd DIR] ROOT COMMAND [ARG...]
+ *	sentry_run [--strace] [--slow | --signal] [--memory BYTES] [--cwd DIR] [--admin] ROOT
+ *		COMMAND [ARG...]
  *
  * The gofer and the kernel are the sentry's own; only the jail is missing. Standard streams are those of
  * this process, which become non-blocking. Exits as the program does.
@@ -30,6 +31,7 @@ struct options {
 	enum trap_how how;
 	uint64_t memory;
 	bool strace;
+	bool admin; /* CAP_SYS_ADMIN as well */
 };
 
 static void fail(const struct coffer_error *err)
@@ -46,6 +48,8 @@ static void parse(int argc, char **argv, struct options *o)
 	for (; i < argc && strncmp(argv[i], "--", 2) == 0; i++) {
 		if (strcmp(argv[i], "--strace") == 0)
 			o->strace = true;
+		else if (strcmp(argv[i], "--admin") == 0)
+			o->admin = true;
 		else if (strcmp(argv[i], "--slow") == 0)
 			o->how = TRAP_NOTIFY_SLOW;
 		else if (strcmp(argv[i], "--signal") == 0)
@@ -84,6 +88,18 @@ static void boot(const struct options *o, struct child *gofer)
 		fail(&err);
 }
 
+static int admit(struct oci_capabilities *caps, struct coffer_error *err)
+{
+	static const char *const names[] = { "CAP_SYS_ADMIN", "CAP_SYS_CHROOT", "CAP_MKNOD",
+					     "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_CHOWN", NULL };
+	struct oci_strv *const sets[] = { &caps->bounding, &caps->effective, &caps->permitted };
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(sets) && r == 0; i++)
+		r = oci_strv_set(sets[i], names, err);
+	return r;
+}
+
 static struct sandbox_container *contain(const struct options *o, struct oci_spec **spec)
 {
 	static const struct oci_strv none = { NULL, 0 };
@@ -98,6 +114,8 @@ static struct sandbox_container *contain(const struct options *o, struct oci_spe
 	if (r == 0)
 		r = oci_str_set(&(*spec)->process->cwd, o->cwd, &err);
 	(*spec)->process->no_new_privileges = false;
+	if (r == 0 && o->admin)
+		r = admit((*spec)->process->capabilities, &err);
 	if (r == 0)
 		r = machine_mount(&mount, &err);
 	if (r == 0)

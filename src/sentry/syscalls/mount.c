@@ -140,7 +140,7 @@ static int mount_call_new(struct mount_call *c)
 {
 	autofree char *options = NULL, *source = NULL;
 	struct super *super = NULL;
-	int r = mount_call_options(c, &options);
+	int r = c->type[0] ? mount_call_options(c, &options) : -EINVAL;
 
 	if (r == 0 && c->source)
 		r = user_path(c->task->mm, c->source, &source);
@@ -163,7 +163,7 @@ static int mount_call_bind(struct mount_call *c)
 
 	/* Flags of a bind are the mount's it is taken from; a remount changes them. */
 	return r < 0 ? r : mount_bind(c->task->fs->mounts, &c->target.walk.path, &from.walk.path,
-				      0, c->flags & MS_REC);
+				      MNT_GUEST, c->flags & MS_REC);
 }
 
 static int mount_call_move(struct mount_call *c)
@@ -175,15 +175,10 @@ static int mount_call_move(struct mount_call *c)
 				      &c->target.walk.path);
 }
 
-/* mount_call_remount() - What the container's maker forbade a guest does not allow again */
 static int mount_call_remount(struct mount_call *c)
 {
-	const unsigned locked = MNT_READ_ONLY | MNT_NODEV | MNT_NOSUID | MNT_NOEXEC;
-	const struct vfs_path *at = &c->target.walk.path;
-	unsigned old = mount_flags(at->mount), flags = mount_call_flags(c->flags);
-
-	flags |= old & (old & MNT_GUEST ? MNT_GUEST : locked);
-	return mount_remount(c->task->fs->mounts, at, flags);
+	return mount_remount(c->task->fs->mounts, &c->target.walk.path,
+			     mount_call_flags(c->flags) | MNT_GUEST);
 }
 
 static int mount_call_do(struct mount_call *c)

@@ -29,11 +29,23 @@ struct mount *mount_new(struct super *super, struct dentry *root, unsigned flags
 		return NULL;
 	}
 	atomic_init(&mount->refs, 1);
-	atomic_init(&mount->flags, flags);
+	atomic_init(&mount->flags, flags & ~(unsigned)MNT_GUEST);
+	mount->locked = flags & MNT_GUEST ? 0 : flags & MOUNT_LOCKABLE;
 	mount->super = super_get(super);
 	mount->root = dentry_get(root);
 	mount->id = atomic_fetch_add(&next_id, 1);
 	return mount;
+}
+
+struct mount *mount_copy(const struct mount *mount, struct dentry *root, unsigned flags)
+{
+	struct mount *copy = mount_new(mount->super, root, flags, mount->source);
+
+	if (copy) {
+		atomic_fetch_or(&copy->flags, mount_flags(mount));
+		copy->locked |= mount->locked;
+	}
+	return copy;
 }
 
 struct mount *mount_get(struct mount *mount)

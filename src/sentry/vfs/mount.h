@@ -10,6 +10,7 @@
 #include "sentry/vfs/dentry.h"
 
 #define MOUNTS_MAX 4096 /* of a table */
+#define MOUNT_LOCKABLE (MNT_READ_ONLY | MNT_NOSUID | MNT_NODEV | MNT_NOEXEC)
 
 struct mount {
 	_Atomic unsigned refs;	    /* the table has one */
@@ -19,6 +20,7 @@ struct mount {
 	struct dentry *root;	    /* reference; const */
 	struct super *super;	    /* reference; const */
 	_Atomic unsigned flags;
+	unsigned locked;	    /* [mounts_lock] flags that a guest does not take away */
 	int id;
 	char *source;		    /* owned; const */
 	struct mount *prev, *next;  /* [mounts_lock] in the order of mounting */
@@ -36,9 +38,12 @@ struct mount_table {
 
 extern pthread_rwlock_t mounts_lock;
 
-/* mount_new() - In no table; takes references of @super and @root. One reference; NULL: no memory */
+/* mount_new() - In no table; takes references of @super and @root. One reference; NULL: no memory.
+ * Without MNT_GUEST what @flags forbid is locked. */
 struct mount *mount_new(struct super *super, struct dentry *root, unsigned flags,
 			const char *source);
+/* mount_copy() - The same with @root as its root; what is locked there is locked here */
+struct mount *mount_copy(const struct mount *mount, struct dentry *root, unsigned flags);
 /* All with mounts_lock for writing. */
 /* mount_list() - Into @table, which takes over the reference; mounted nowhere yet */
 void mount_list(struct mount_table *table, struct mount *mount);

@@ -191,7 +191,7 @@ static int mount_copy_marked(struct mount_table *t, const struct mount *from, st
 	for (struct mount *at = t->first;; at = at->next) {
 		at->copy = NULL;
 		if (at->marked && t->count < MOUNTS_MAX)
-			at->copy = mount_new(at->super, at->root, at->flags, at->source);
+			at->copy = mount_copy(at, at->root, MNT_GUEST);
 		if (at->copy)
 			mount_list(t, at->copy);
 		else if (at->marked)
@@ -218,8 +218,7 @@ int mount_bind(struct mount_table *t, const struct vfs_path *at, const struct vf
 
 	if (dentry_is_dir(at->dentry) != dentry_is_dir(what->dentry))
 		return -ENOTDIR;
-	mount = mount_new(what->mount->super, what->dentry, mount_flags(what->mount) | flags,
-			  what->mount->source);
+	mount = mount_copy(what->mount, what->dentry, flags);
 	if (!mount)
 		return -ENOMEM;
 	tree_read(what->mount->super);
@@ -252,6 +251,10 @@ int mount_remount(struct mount_table *t, const struct vfs_path *at, unsigned fla
 
 	pthread_rwlock_wrlock(&mounts_lock);
 	if (at->mount->table == t && at->dentry == at->mount->root) {
+		if (flags & MNT_GUEST)
+			flags = (flags & ~(unsigned)MNT_GUEST) | at->mount->locked;
+		else
+			at->mount->locked = flags & MOUNT_LOCKABLE;
 		atomic_store(&at->mount->flags, flags);
 		r = 0;
 	}
@@ -416,7 +419,7 @@ static struct mount *mount_counterpart(const struct mount_table *from,
 static int mount_copy_all(const struct mount_table *from, struct mount_table *to)
 {
 	for (struct mount *at = from->first; at; at = at->next) {
-		at->copy = mount_new(at->super, at->root, at->flags, at->source);
+		at->copy = mount_copy(at, at->root, MNT_GUEST);
 		if (!at->copy)
 			return -ENOMEM;
 		mount_list(to, at->copy);

@@ -190,7 +190,7 @@ struct dentry {
 enum {
 	MNT_READ_ONLY = 1, MNT_NOSUID = 2, MNT_NODEV = 4, MNT_NOEXEC = 8, MNT_NOATIME = 16,
 	MNT_RELATIME = 32, MNT_NODIRATIME = 64,
-	MNT_GUEST = 256,    /* made by a guest, who may change its flags as it likes */
+	MNT_GUEST = 256,    /* asked by a guest, who takes away nothing the container's maker set */
 	MNT_INTERNAL = 128, /* nowhere: memfds; names in it are not "(unreachable)" */
 };
 
