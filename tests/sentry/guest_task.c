@@ -165,10 +165,10 @@ static void wait_choice(void)
 		_exit(3);
 	show("quiet", waitpid(a, &status, 0));
 	show_is("quiet, clone", waitpid(a, &status, __WCLONE), a);
+	signal(SIGUSR1, SIG_IGN);
 	a = (pid_t)syscall(SYS_clone, SIGUSR1, 0, 0, 0, 0);
 	if (a == 0)
 		_exit(4);
-	signal(SIGUSR1, SIG_IGN);
 	show_is("other signal, all", waitpid(a, &status, __WALL), a);
 	signal(SIGCHLD, SIG_IGN);
 	a = child();
