@@ -32,6 +32,7 @@
 #include "sentry/control/boot.h"
 #include "sentry/control/container.h"
 #include "sentry/control/events.h"
+#include "sentry/control/forward.h"
 #include "sentry/control/machine.h"
 #include "sentry/control/setup.h"
 #include "sentry/gofer/gofer.h"
@@ -105,6 +106,7 @@ static void control_container_free(struct control_container *c)
 	struct control_container **link = &c->control->containers;
 
 	archive_stop(c);
+	forward_stop(c);
 	while (c->processes)
 		control_process_free(c->processes);
 	while (*link != c)

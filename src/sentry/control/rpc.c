@@ -28,6 +28,8 @@ static const struct grpc_method rpc_methods[] = {
 	{ "ResizeProcess", rpc_resize_process },
 	{ "CloseProcessStdin", rpc_close_process_stdin },
 	{ "ContainerStatistics", rpc_container_statistics },
+	{ "FilesystemOperation", rpc_filesystem_operation },
+	{ "SetupEmulator", rpc_setup_emulator },
 	{ "IpLinkSet", rpc_ip_link_set },
 	{ "ConfigureDns", rpc_configure_dns },
 	{ "ConfigureHosts", rpc_configure_hosts },

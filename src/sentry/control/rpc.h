@@ -48,7 +48,9 @@ RPC_METHOD(rpc_resize_process);
 RPC_METHOD(rpc_close_process_stdin);
 RPC_METHOD(rpc_delete_process);
 
+RPC_METHOD(rpc_setup_emulator);
 RPC_METHOD(rpc_container_statistics);
+RPC_METHOD(rpc_filesystem_operation);
 
 struct grpc_service rpc_extras(struct control *control);
 

@@ -12,6 +12,7 @@
 #include "sentry/control/archive.h"
 #include "sentry/control/container.h"
 #include "sentry/control/events.h"
+#include "sentry/control/forward.h"
 #include "sentry/control/freezer.h"
 #include "sentry/control/rpc.h"
 #include "sentry/control/setup.h"
@@ -199,7 +200,7 @@ static const struct grpc_method extras_methods[] = {
 	{ "Signal", extras_signal },	   { "Events", extras_events },
 	{ "Timing", extras_timing },	   { "Calls", extras_calls },
 	{ "ArchiveStat", archive_stat },   { "ArchiveGet", archive_get },
-	{ "ArchivePut", archive_put },
+	{ "ArchivePut", archive_put },	   { "ForwardTcp", forward_tcp },
 	{ "Freeze", extras_freeze },	   { "Thaw", extras_thaw },
 };
 

@@ -119,6 +119,26 @@ RPC_METHOD(rpc_kill)
 	grpc_call_reply(call, &reply.base);
 }
 
+/* What a container writes is in the host's files at once, whose file system is the host's to freeze. */
+RPC_METHOD(rpc_filesystem_operation)
+{
+	const Sc__FilesystemOperationRequest *req = (const void *)msg;
+	struct coffer_error err = COFFER_ERROR_INIT;
+
+	err_unsupported(&err, "%.200s: without a kernel of its own a sandbox has no disks to freeze, "
+			      "thaw or trim", req->path);
+	grpc_call_fail(call, &err);
+}
+
+/* Guests run on the host's processors as they are. */
+RPC_METHOD(rpc_setup_emulator)
+{
+	struct coffer_error err = COFFER_ERROR_INIT;
+
+	err_unsupported(&err, "programs of another architecture: only a virtual machine runs them");
+	grpc_call_fail(call, &err);
+}
+
 /* The loopback device of the sentry's namespace is up when it starts; others are the host's to set. */
 RPC_METHOD(rpc_ip_link_set)
 {
