@@ -303,7 +303,7 @@ static void test_deep(void **state)
 
 	world->process.limits[RLIMIT_NOFILE].rlim_cur = 1 << 20;
 	pair(SOCK_STREAM, s);
-	for (int i = 0; i < 10000; i++) {
+	for (int i = 0; i < 3000; i++) {
 		pair(SOCK_STREAM, next);
 		assert_int_equal(send_files(next[0], s, 2), 1);
 		file_put(&s[0]->file);
