@@ -119,6 +119,9 @@ int rootfs_show(int rootfd, const char *path, struct coffer_error *err)
 
 	if (!real)
 		return err_sys(err, "find root.path %s", path);
+	/* The host's own root is what they know already. */
+	if (strcmp(real, "/") == 0)
+		return 0;
 	r = rootfs_isolate(real, err);
 	if (r == 0 && move_mount(rootfd, "", AT_FDCWD, real, MOVE_MOUNT_F_EMPTY_PATH) < 0)
 		r = err_sys(err, "move the root over %s", real);

@@ -3,6 +3,7 @@
  * oci/pause.c - pause and resume: the freezer of the container's cgroup
  */
 #include "oci/handle.h"
+#include "oci/sentry.h"
 
 static int pause_change(const struct oci *oci, const char *id, unsigned allowed, const char *what,
 			int (*change)(struct engine_container *c, struct coffer_error *err),
@@ -11,6 +12,8 @@ static int pause_change(const struct oci *oci, const char *id, unsigned allowed,
 	autohandle struct handle h = HANDLE_INIT;
 	int r = handle_open(oci, id, STATE_EXCLUSIVE, allowed, what, &h, err);
 
+	if (r == 0 && sentry_inside(&h.dir) && h.status != STATUS_CREATED)
+		return sentry_freeze(oci, &h.dir, &h.state, change == engine_pause, err);
 	if (r == 0)
 		r = handle_attach(&h, -1, err);
 	return r < 0 ? r : change(h.engine, err);

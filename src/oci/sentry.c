@@ -47,6 +47,21 @@ int sentry_read(const struct state_dir *dir, struct oci_spec **out, struct coffe
 
 /* ---- the document of what is inside ---- */
 
+/* What would fail in the sentry for sure fails before anything is made. */
+static int sentry_check_host(const struct oci_spec *spec, struct coffer_error *err)
+{
+	const struct oci_linux *l = spec->linux_;
+
+	for (size_t i = 0; l && i < l->namespaces.n; i++)
+		if (l->namespaces.v[i].path && strcmp(l->namespaces.v[i].type, "network") != 0)
+			return err_unsupported(err, "linux.namespaces: %s of another process, in "
+						    "a sentry", l->namespaces.v[i].type);
+	if (l && l->devices.n > 0)
+		return err_unsupported(err, "linux.devices: %s: devices of the host, in a sentry",
+				       l->devices.v[0].path);
+	return 0;
+}
+
 static int sentry_check(const struct oci_spec *spec, struct coffer_error *err)
 {
 	if (oci_namespace_find(spec, "user") ||
@@ -54,7 +69,7 @@ static int sentry_check(const struct oci_spec *spec, struct coffer_error *err)
 		return err_unsupported(err, "linux.namespaces: user, in a sentry");
 	if (spec->hooks && (spec->hooks->create_container.n || spec->hooks->start_container.n))
 		return err_unsupported(err, "hooks.createContainer, startContainer: in a sentry");
-	return 0;
+	return sentry_check_host(spec, err);
 }
 
 static int sentry_absolute(const struct state *state, struct oci_spec *spec,
@@ -236,6 +251,8 @@ int sentry_adopt(const struct oci *oci, const struct state_dir *dir, const struc
 	if (r == 0)
 		r = sentry_absolute(state, inside, err);
 	if (r == 0)
+		r = sentry_program_find(inside, err);
+	if (r == 0)
 		r = sentry_host(oci, state, inside, &host, err);
 	if (r == 0)
 		r = sentry_write(dir, SENTRY_DOCUMENT, inside, err);
@@ -269,6 +286,44 @@ int sentry_exec(const struct oci *oci, const struct state_dir *dir, const struct
 	oci_process_free(spec->process);
 	spec->process = process;
 	return 0;
+}
+
+/* ---- pause ---- */
+
+static int sentry_call(const char *const args[], struct coffer_error *err)
+{
+	static const char *const envp[] = { NULL };
+	autochild struct child child = CHILD_INIT;
+	autofree char *program = NULL;
+	const struct spawn_fd fds[] = { { STDERR_FILENO, STDERR_FILENO } };
+	struct spawn_args spawn = { .argv = args, .envp = envp, .fds = fds, .nfds = 1 };
+	siginfo_t si;
+	int r = paths_find_program(SENTRY_HELPER, &program, err);
+
+	spawn.path = program;
+	if (r == 0)
+		r = spawn_exec(&spawn, &child, err);
+	if (r == 0)
+		r = child_wait(&child, USEC_INFINITY, &si);
+	if (r == 0 && spawn_exit_code(&si) != 0)
+		r = err_internal(err, "%s %s failed", SENTRY_HELPER, args[1]);
+	return r;
+}
+
+int sentry_freeze(const struct oci *oci, const struct state_dir *dir, const struct state *state,
+		  bool freeze, struct coffer_error *err)
+{
+	autofree char *path = path_join(oci->root, state->id);
+	const char *args[] = { SENTRY_HELPER, freeze ? "freeze" : "thaw", path, state->id, NULL };
+	autoclose int mark = -1;
+	int r = path ? sentry_call(args, err) : err_nomem(err);
+
+	if (r < 0)
+		return r;
+	if (!freeze)
+		return unlinkat(dir->fd, STATE_PAUSED, 0) < 0 ? err_sys(err, "unmark") : 0;
+	mark = openat(dir->fd, STATE_PAUSED, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	return mark < 0 ? err_sys(err, "mark as paused") : 0;
 }
 
 /* ---- what came of the start ---- */

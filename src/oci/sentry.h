@@ -33,6 +33,14 @@ int sentry_read(const struct state_dir *dir, struct oci_spec **out, struct coffe
 int sentry_exec(const struct oci *oci, const struct state_dir *dir, const struct state *state,
 		const struct oci_spec *inside, struct oci_spec *spec, struct coffer_error *err);
 
+/* sentry_program_find() - Is there process.args[0]? @spec: of what is inside, with absolute paths */
+int sentry_program_find(const struct oci_spec *spec, struct coffer_error *err);
+
+/* sentry_freeze() - Stop all that runs inside, or let it go on. The cgroup's freezer would wait for
+ * ever: a call of the guest's is served while the one that has made it stands still */
+int sentry_freeze(const struct oci *oci, const struct state_dir *dir, const struct state *state,
+		  bool freeze, struct coffer_error *err);
+
 /* sentry_verdict_listen() - Before the container is started. Return: descriptor, or negative errno */
 int sentry_verdict_listen(const struct state_dir *dir, struct coffer_error *err);
 /* sentry_verdict() - Wait for what came of the start. @init: it may end without a word */

@@ -18,6 +18,7 @@
 #define STATE_LOCK     "lock"
 #define STATE_FILE     "state.json"
 #define STATE_CONFIG   "config.json"
+#define STATE_PAUSED   "paused" /* with a sentry: it has stopped all processes */
 #define STATE_CREATING "creating" /* the same before there is an init; until the creation is complete */
 
 enum state_lock {

@@ -6,7 +6,7 @@
  *
  *	init is no process any more              stopped
  *	STATE_CREATING is there, lock is held    creating
- *	the cgroup is frozen                     paused
+ *	the cgroup is frozen, or the sentry      paused
  *	somebody accepts at the gate             created
  *	else                                     running
  *
@@ -77,7 +77,7 @@ int status_get(const struct state_dir *dir, const struct state *state, struct co
 			return STATUS_CREATING;
 		if (state->pid == 0)
 			return STATUS_STOPPED;
-		if (status_frozen(state))
+		if (faccessat(dir->fd, STATE_PAUSED, F_OK, 0) == 0 || status_frozen(state))
 			return STATUS_PAUSED;
 		return status_at_gate(dir) ? STATUS_CREATED : STATUS_RUNNING;
 	}

@@ -59,5 +59,5 @@ int inside_exec_main(const char *dir, const char *id, const char *process)
 	if (code >= 0)
 		return code;
 	fprintf(stderr, "exec failed: %s\n", err.message);
-	return code == -ENOENT ? 127 : 126;
+	return code == -ENOENT ? INSIDE_EXIT_NOT_FOUND : INSIDE_EXIT_NOT_EXECUTABLE;
 }

@@ -161,7 +161,7 @@ int inside_init_main(const char *dir, const char *id)
 	r = init_start(i, dir, &err);
 	init_tell(i, r, &err);
 	if (r < 0)
-		r = r == -ENOENT ? 127 : 126;
+		r = r == -ENOENT ? INSIDE_EXIT_NOT_FOUND : INSIDE_EXIT_NOT_EXECUTABLE;
 	else
 		r = inside_wait(&i->process);
 	init_free(i);

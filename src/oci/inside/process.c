@@ -28,6 +28,7 @@
 
 #define INSIDE_PORT_FIRST 0x10000u
 #define INSIDE_DRAIN	  (3 * USEC_PER_SEC) /* silence after the end: nothing more comes */
+#define INSIDE_VERDICT	  USEC_PER_SEC
 #define INSIDE_MORE_MAX	  128
 
 int inside_connect(int sockets, struct agent **out, struct coffer_error *err)
@@ -135,6 +136,21 @@ static int inside_signals(struct inside_process *p, struct coffer_error *err)
 	return p->signals < 0 ? err_sys(err, "signalfd") : 0;
 }
 
+/* The exit code of a program that was never run tells why. */
+static int inside_refused(struct inside_process *p, int r, struct coffer_error *err)
+{
+	usec_t deadline = deadline_in(clock_budget(INSIDE_VERDICT));
+	struct agent_exit end = { 0 };
+
+	if (p->wait->ops->wait_begin(p->wait, &p->key, NULL) == 0)
+		p->wait->ops->wait_poll(p->wait, deadline, &end, NULL);
+	if (end.code == INSIDE_EXIT_NOT_FOUND)
+		err->err = ENOENT;
+	else if (end.code == INSIDE_EXIT_NOT_EXECUTABLE)
+		err->err = EACCES;
+	return end.code ? -err->err : r;
+}
+
 int inside_start(struct inside_process *p, const struct oci_spec *spec, struct coffer_error *err)
 {
 	int r, pid;
@@ -153,7 +169,7 @@ int inside_start(struct inside_process *p, const struct oci_spec *spec, struct c
 		return r;
 	inside_resize(p);
 	r = p->calls->ops->start(p->calls, &p->key, &pid, err);
-	return r < 0 ? r : p->wait->ops->wait_begin(p->wait, &p->key, err);
+	return r < 0 ? inside_refused(p, r, err) : p->wait->ops->wait_begin(p->wait, &p->key, err);
 }
 
 /* ---- wait ---- */

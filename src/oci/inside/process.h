@@ -11,6 +11,8 @@
 #include "sandbox/agent.h"
 #include "spec/spec.h"
 
+#define INSIDE_EXIT_NOT_EXECUTABLE 126
+#define INSIDE_EXIT_NOT_FOUND	   127
 #define INSIDE_EXIT_LOST 137 /* as if killed: the sentry is gone, and all in it */
 
 struct inside_process {
