@@ -199,16 +199,15 @@ static long file_write_once(struct file_io *io, size_t *asked)
 {
 	struct inode *inode = io->file->inode;
 	bool regular = inode && S_ISREG(inode->attr.st_mode);
-	size_t max = io->total - io->done;
+	size_t want = io->total - io->done;
+	size_t max = regular ? file_write_max(io, want) : want;
 	struct user_io user;
 	long n;
 
-	if (regular)
-		max = file_write_max(io, max);
 	n = user_io_begin(&user, io->task->mm, io->iov, io->niov, io->done, max, USER_FROM_GUEST);
 	if (n < 0)
 		return n;
-	*asked = user.left;
+	*asked = max < want ? SIZE_MAX : user.left; /* up to the limit is all there will be */
 	if (regular) {
 		pthread_mutex_lock(&inode->write_lock);
 		n = file_write_place(io);
