@@ -196,7 +196,7 @@ static int main_run(int fd, usec_t started)
 
 		snprintf(line, sizeof(line), "%s\n", err.message);
 		fprintf(stderr, "coffer-sentry: %s", line);
-		if (main_control.config)
+		if (cfg.magic == SENTRY_CONFIG_MAGIC)
 			main_tell(&cfg, line);
 		r = 1;
 	}

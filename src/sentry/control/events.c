@@ -46,12 +46,15 @@ static void events_send(struct events_listener *l, Ax__Event *event)
 	Google__Protobuf__Timestamp at = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
 	struct grpc_call *call = l->call;
 	struct timespec now = { 0 };
+	bool sent;
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	at.seconds = now.tv_sec;
 	at.nanos = (int32_t)now.tv_nsec;
 	event->at = &at;
-	if (grpc_call_queued(call) < EVENTS_QUEUE_MAX && grpc_call_send(call, &event->base) == 0)
+	sent = grpc_call_queued(call) < EVENTS_QUEUE_MAX && grpc_call_send(call, &event->base) == 0;
+	event->at = NULL;
+	if (sent)
 		return;
 	events_leave(l);
 	grpc_call_finish(call, GRPC_RESOURCE_EXHAUSTED, "events are not read fast enough");

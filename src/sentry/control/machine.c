@@ -532,9 +532,10 @@ static int machine_unpack(struct coffer_error *err)
 		return 0;
 	r = machine_mount(&mount, err);
 	if (r == 0)
-		r = machine_find(machine.fs, NULL, MACHINE_ARCHIVE_DIR, &at, err);
+		r = machine_find(machine.fs, NULL, "/", &at, err);
 	if (r < 0)
 		return r;
+	/* Names in there are those of a guest: /busybox/bin/sh ... */
 	r = cpio_unpack(machine.config->archive_fd, &at, err);
 	path_put(&at);
 	return r < 0 ? err_wrap(err, "unpack the built-in root") : 0;

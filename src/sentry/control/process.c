@@ -83,9 +83,10 @@ static void control_process_free(struct control_process *p)
 {
 	struct control_process **link = &p->container->processes;
 
-	while (*link != p)
+	while (*link && *link != p)
 		link = &(*link)->next;
-	*link = p->next;
+	if (*link)
+		*link = p->next;
 	control_release_waiters(p, NULL);
 	waitq_remove(&p->ended);
 	if (p->relay)
@@ -109,9 +110,10 @@ static void control_container_free(struct control_container *c)
 	forward_stop(c);
 	while (c->processes)
 		control_process_free(c->processes);
-	while (*link != c)
+	while (*link && *link != c)
 		link = &(*link)->next;
-	*link = c->next;
+	if (*link)
+		*link = c->next;
 	if (c->kernel)
 		container_free(c->kernel);
 	free(c->id);

@@ -151,7 +151,7 @@ RPC_METHOD(rpc_stat)
 	Sc__StatResponse reply = SC__STAT_RESPONSE__INIT;
 	struct coffer_error err = COFFER_ERROR_INIT;
 	Sc__Stat out = SC__STAT__INIT;
-	struct stat st;
+	struct stat st = { 0 };
 	int r = rpc_stat_at(req->path, &st, &err);
 
 	/* But for a file that is missing, a failure is part of the answer. */

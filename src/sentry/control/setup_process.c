@@ -30,7 +30,7 @@ static int setup_read(struct sandbox_container *c, const char *path, char **text
 {
 	autofile struct file *file = NULL;
 	struct walk walk;
-	struct stat st;
+	struct stat st = { 0 };
 	long n;
 	int r;
 
