@@ -25,7 +25,6 @@
 #include "sentry/vfs/cpio.h"
 #include "spec/mount_options.h"
 
-#define MACHINE_ARCHIVE_DIR "/busybox"
 #define MACHINE_LAYERS_MAX  128
 
 static struct {
@@ -521,23 +520,17 @@ int machine_walk(struct walk *walk, const char *path, const char **rest, struct 
 
 /* ---- start ---- */
 
+/* Names in it are those of a guest: busybox/bin/sh ... */
 static int machine_unpack(struct coffer_error *err)
 {
-	static const struct oci_strv none = { NULL, 0 };
-	const struct machine_mount mount = { "tmpfs", "tmpfs", MACHINE_ARCHIVE_DIR, &none };
-	struct vfs_path at;
+	struct vfs_path root;
 	int r;
 
 	if (machine.config->archive_fd < 0)
 		return 0;
-	r = machine_mount(&mount, err);
-	if (r == 0)
-		r = machine_find(machine.fs, NULL, "/", &at, err);
-	if (r < 0)
-		return r;
-	/* Names in there are those of a guest: /busybox/bin/sh ... */
-	r = cpio_unpack(machine.config->archive_fd, &at, err);
-	path_put(&at);
+	mount_table_root(machine.fs->mounts, &root);
+	r = cpio_unpack(machine.config->archive_fd, &root, err);
+	path_put(&root);
 	return r < 0 ? err_wrap(err, "unpack the built-in root") : 0;
 }
 
