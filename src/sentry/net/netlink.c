@@ -361,7 +361,8 @@ static int netlink_answer(struct netlink_answer *a)
 	default:
 		/* Types go by four: new, del, get, set. */
 		if (request->nlmsg_type >= RTM_BASE && request->nlmsg_type <= RTM_MAX)
-			return netlink_error(a, (request->nlmsg_type & 3) == 2 ? -EOPNOTSUPP : -EPERM);
+			return netlink_error(a, (request->nlmsg_type & 3) == 2 ? -EOPNOTSUPP :
+										 -EPERM);
 		return netlink_error(a, -EOPNOTSUPP);
 	}
 	if (!r && (request->nlmsg_flags & NLM_F_ACK) && a->told)
@@ -395,7 +396,8 @@ static long netlink_send(struct socket *s, struct task *task, struct user_io *io
 	pthread_mutex_lock(&n->lock);
 	netlink_autobind(n);
 	request = (const struct nlmsghdr *)(const void *)bytes;
-	for (; !r && left > 0 && NLMSG_OK(request, (unsigned)left); request = NLMSG_NEXT(request, left)) {
+	for (; !r && left > 0 && NLMSG_OK(request, (unsigned)left);
+	     request = NLMSG_NEXT(request, left)) {
 		struct netlink_answer a = {
 			.n = n, .request = request, .packed = BUF_INIT(NETLINK_QUEUE_MAX),
 		};

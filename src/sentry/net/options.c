@@ -33,8 +33,10 @@ int option_int(const void *value, socklen_t len, int *out)
 /* As Linux: what is asked for, at most the system's limit, twice. */
 uint32_t option_buffer(int value, uint32_t min)
 {
-	uint32_t size = (uint32_t)value < OPTION_BUFFER_DEFAULT ? (uint32_t)value : OPTION_BUFFER_DEFAULT;
+	uint32_t size = (uint32_t)value;
 
+	if (size > OPTION_BUFFER_DEFAULT)
+		size = OPTION_BUFFER_DEFAULT;
 	return size * 2 > min ? size * 2 : min;
 }
 

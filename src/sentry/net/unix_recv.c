@@ -226,7 +226,10 @@ long unix_recv(struct socket *s, struct task *task, struct user_io *io, struct s
 		return -EOPNOTSUPP;
 	if (rd.u->host_fd >= 0)
 		return unix_host_recv(rd.u, io, from, flags, out_flags);
-	r = s->type == SOCK_STREAM ? unix_recv_stream(&rd, flags) : unix_recv_packet(&rd, flags, out_flags);
+	if (s->type == SOCK_STREAM)
+		r = unix_recv_stream(&rd, flags);
+	else
+		r = unix_recv_packet(&rd, flags, out_flags);
 	socket_control_free(&ignored);
 	return r;
 }

@@ -89,13 +89,13 @@ static long system_sysinfo(struct task *task, const uint64_t args[6])
 
 static long system_getrandom(struct task *task, const uint64_t args[6])
 {
-	const unsigned known = GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE;
+	const unsigned both = GRND_RANDOM | GRND_INSECURE, known = both | GRND_NONBLOCK;
 	uint64_t len = args[1] < MAX_RW_COUNT ? args[1] : MAX_RW_COUNT;
 	unsigned flags = (unsigned)args[2];
 	uint8_t bytes[1024];
 	uint64_t done = 0;
 
-	if ((flags & ~known) || (flags & (GRND_RANDOM | GRND_INSECURE)) == (GRND_RANDOM | GRND_INSECURE))
+	if ((flags & ~known) || (flags & both) == both)
 		return -EINVAL;
 	while (done < len) {
 		size_t n = len - done < sizeof(bytes) ? (size_t)(len - done) : sizeof(bytes);

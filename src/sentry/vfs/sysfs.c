@@ -229,7 +229,8 @@ static int sysfs_show_link(struct textfs_node *node, struct buf *out)
 	if (strcmp(what, "broadcast") == 0)
 		return sysfs_print_address(link.broadcast, link.address_len, out);
 	if (strcmp(what, "operstate") == 0)
-		return buf_printf(out, "%s\n", states[link.state < ARRAY_SIZE(states) ? link.state : 0]);
+		return buf_printf(out, "%s\n",
+				  states[link.state < ARRAY_SIZE(states) ? link.state : 0]);
 	if (strcmp(what, "flags") == 0)
 		return buf_printf(out, "0x%x\n", link.flags);
 	if (strcmp(what, "ifindex") == 0 || strcmp(what, "iflink") == 0)
