@@ -8,12 +8,13 @@
 #   make bench-NAME a table for bench/NAME, last line "ratio X.XX" of us over the peer
 #   make conformance  the suites of crun and runc, fetched from Debian's source packages
 #   make docs       docs/sentry-syscalls.md from the table of calls
+#   make analyze    clang's path-sensitive analyzer, some minutes
 #   make fuzz       every fuzz target for FUZZ_SECONDS (default 60) each
 
 BUILD  ?= build
 prefix ?= /usr/local
 
-.PHONY: all build run check conformance install docs fuzz deps clean
+.PHONY: all build run check conformance install analyze docs fuzz deps clean
 all: build
 
 deps:
@@ -43,6 +44,10 @@ install: build
 
 bench-%: build
 	@bench/$* $(BUILD)/bin
+
+# What clang's analyzer says of every path through every function; check does the quick rest.
+analyze: build
+	@tools/static.py analyzer $(BUILD) .
 
 # The pages that are written from the code.
 docs: build
