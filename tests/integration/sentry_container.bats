@@ -229,6 +229,27 @@ END
 	! tar tf root.tar | grep -q '^proc/.'
 }
 
+@test "what a container has become is an image, without what it removed" {
+	export XDG_DATA_HOME="$work/data"
+	mkdir -p root/bin root/etc
+	cp /bin/busybox root/bin/ || skip "no static busybox here"
+	echo kept >root/etc/kept
+	echo gone >root/etc/gone
+	tar cf root.tar -C root .
+	coffer import root.tar box/base:1
+	[ "$status" -eq 0 ]
+	timeout 60 "$COFFER" run -d --name c --sandbox sentry --pull never box/base:1 \
+		/bin/busybox sleep 1000 3>&- >/dev/null
+	inside /bin/busybox sh -c 'busybox rm /etc/gone; echo made >/etc/made'
+	coffer commit c box/new:1
+	[ "$status" -eq 0 ]
+	coffer run --sandbox sentry --pull never box/new:1 \
+		/bin/busybox sh -c 'busybox cat /etc/made /etc/kept; busybox test ! -e /etc/gone'
+	[ "$status" -eq 0 ]
+	[ "$output" = "made
+kept" ]
+}
+
 @test "stats tell memory, processes and processor time" {
 	container sh -c 'sleep 1000 & x=0; while [ $x -lt 20000 ]; do x=$((x+1)); done; echo done; wait'
 	wait_for sh -c '"$COFFER" logs c 3>&- | grep -q done'

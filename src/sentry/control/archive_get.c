@@ -251,6 +251,17 @@ static bool get_is_system(const struct get_node *node)
 	return false;
 }
 
+/* What the engine has put into the root, and is about this container alone. */
+static bool get_is_own(const struct get *g)
+{
+	static const char *const names[] = { "etc/hosts", "etc/hostname", "etc/resolv.conf" };
+
+	for (size_t i = 0; g->work->layer && i < ARRAY_SIZE(names); i++)
+		if (strcmp(g->path, names[i]) == 0)
+			return true;
+	return false;
+}
+
 static bool get_is_whiteout(const struct get *g, const struct get_node *node)
 {
 	return g->work->layer && S_ISCHR(node->st.st_mode) && node->st.st_rdev == 0;
@@ -271,7 +282,7 @@ static int get_child_at(const struct get_level *l, const char *name, struct get_
 	n = snprintf(g->path + l->len, sizeof(g->path) - l->len, "%s", name);
 	if (n >= (int)(sizeof(g->path) - l->len) - 2)
 		return err_sysn(g->err, ENAMETOOLONG, "%.200s", g->path);
-	n = get_node(g, node);
+	n = get_is_own(g) ? 0 : get_node(g, node);
 	g->path[l->len] = '\0';
 	return n;
 }
