@@ -23,6 +23,7 @@
 #include "oci/criu_setup.h"
 #include "oci/handle.h"
 #include "oci/notify.h"
+#include "oci/sentry.h"
 
 #define CHECKPOINT_LOG	    "dump.log"
 #define CHECKPOINT_INFO_MAX ((size_t)4 << 20)
@@ -355,6 +356,8 @@ static int checkpoint_run(struct checkpoint *c, const struct oci *oci, const cha
 	r = handle_open(oci, id, STATE_EXCLUSIVE,
 			STATUS_BIT(STATUS_RUNNING) | STATUS_BIT(STATUS_PAUSED), "checkpoint", &c->h,
 			err);
+	if (r == 0 && sentry_inside(&c->h.dir))
+		return err_unsupported(err, "checkpoint of a container in a sentry");
 	if (r == 0)
 		r = handle_attach(&c->h, -1, err);
 	if (r < 0)

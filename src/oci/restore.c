@@ -389,6 +389,8 @@ static int restore_main(const struct oci *oci, const void *opts, int nargs, char
 	CLEANUP(restore_free) struct restore r = RESTORE_INIT;
 	int n;
 
+	if (oci->sentry)
+		return err_unsupported(err, "restore into a sentry");
 	r.opts = opts;
 	r.creation.oci = oci;
 	r.creation.opts = &r.opts->creation;

@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/io.h"
@@ -70,6 +71,33 @@ static int sentry_check(const struct oci_spec *spec, struct coffer_error *err)
 	if (spec->hooks && (spec->hooks->create_container.n || spec->hooks->start_container.n))
 		return err_unsupported(err, "hooks.createContainer, startContainer: in a sentry");
 	return sentry_check_host(spec, err);
+}
+
+static bool sentry_is_bind(const struct oci_mount *m)
+{
+	bool bind = m->type && strcmp(m->type, "bind") == 0;
+
+	for (size_t i = 0; i < m->options.n; i++)
+		bind |= strcmp(m->options.v[i], "bind") == 0 ||
+			strcmp(m->options.v[i], "rbind") == 0;
+	return bind;
+}
+
+static int sentry_check_binds(const struct oci_spec *spec, struct coffer_error *err)
+{
+	for (size_t i = 0; i < spec->mounts.n; i++) {
+		const struct oci_mount *m = &spec->mounts.v[i];
+		struct stat st;
+
+		if (!sentry_is_bind(m) || !m->source)
+			continue;
+		if (stat(m->source, &st) < 0)
+			return err_sys(err, "mount %s: %s", m->destination, m->source);
+		if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode))
+			return err_unsupported(err, "mount %s: %s: a device, socket or pipe of the "
+						    "host, in a sentry", m->destination, m->source);
+	}
+	return 0;
 }
 
 static int sentry_absolute(const struct state *state, struct oci_spec *spec,
@@ -250,6 +278,8 @@ int sentry_adopt(const struct oci *oci, const struct state_dir *dir, const struc
 		r = err_nomem(err);
 	if (r == 0)
 		r = sentry_absolute(state, inside, err);
+	if (r == 0)
+		r = sentry_check_binds(inside, err);
 	if (r == 0)
 		r = sentry_program_find(inside, err);
 	if (r == 0)

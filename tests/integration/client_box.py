@@ -7,7 +7,7 @@ the end), with a fresh directory.  So daemons, bridges and firewall rules of a
 test are its own, and clients may run beside the machine's.
 
 The runtime under test is PROGRAMS/coffer-oci; $COFFER_TEST_RUNTIME names
-another one, to see that a test is right.
+another one, to see that a test is right. $COFFER_TEST_SANDBOX is its --sandbox.
 """
 
 import os
@@ -26,6 +26,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 BOX = os.path.join(HERE, "..", "conformance", "box.sh")
 INSIDE = "COFFER_CLIENT_BOX"
 COMMAND = 90
+# "sentry": containers get an application kernel of their own.
+SANDBOX = os.environ.get("COFFER_TEST_SANDBOX")
 
 
 def enter(*needed, tree="hybrid"):

@@ -12,7 +12,7 @@ import stat
 import tempfile
 import time
 
-from client_box import expect_equal, expect_soon, expect_text
+from client_box import SANDBOX, expect_equal, expect_soon, expect_text
 from faults_box import Skip, expect
 
 IMAGE = "busybox"
@@ -322,7 +322,28 @@ def sysctl(client):
     expect_equal(out, "4096\n42")
 
 
+def refused(client):
+    """What cannot be had in a sentry is said at once, and leaves nothing."""
+    with kept(client) as name:
+        end = client.any("run", "--rm", "--pid", f"container:{name}", IMAGE, "true")
+        expect(end.code != 0, f"{end}")
+        expect_text(end.err, "pid of another process")
+        end = client.any("run", "--rm", "-v", "/dev/fuse:/dev/mine", IMAGE, "true")
+        expect(end.code != 0, f"{end}")
+
+
+def kernel(client):
+    """The kernel that a container sees is not the machine's."""
+    expect(shell(client, "cat /proc/version") not in open("/proc/version", encoding="ascii").read(),
+           "the machine's kernel")
+
+
+# What a sentry has no cgroups, devices, filters or shared namespaces for.
+HOST_ONLY = (stats, update, limits, devices, seccomp, joined, sysctl, privileged)
+SENTRY_ONLY = (refused, kernel)
+
 CASES = {f.__name__.strip("_").replace("_", " "): f for f in (
     run, exit_codes, terminal, exec_, stop, kill, pause, stats, update, limits, logs, copy, init,
     user, host_untouched, capabilities, privileged, unprivileged, read_only, volumes, devices,
-    seccomp, network_none, network_bridge, joined, sysctl)}
+    seccomp, network_none, network_bridge, joined, sysctl, *SENTRY_ONLY)
+    if f not in (HOST_ONLY if SANDBOX else SENTRY_ONLY)}

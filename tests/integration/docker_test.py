@@ -5,6 +5,7 @@
 """
 
 import glob
+import json
 import os
 import sys
 
@@ -24,11 +25,11 @@ def client():
 
 
 def start():
-    daemon = Daemon(WHERE, ["dockerd", "--config-file", f"{WHERE}/none.json",
+    daemon = Daemon(WHERE, ["dockerd", "--config-file", f"{WHERE}/daemon.json",
                             "--data-root", f"{WHERE}/data", "--exec-root", f"{WHERE}/exec",
                             "--pidfile", f"{WHERE}/docker.pid",
                             "--host", f"unix://{WHERE}/docker.sock",
-                            "--add-runtime", f"coffer={RUNTIME}", "--default-runtime", "coffer"],
+                            "--default-runtime", "coffer"],
                     lambda: client().any("version").code == 0)
     client().do("import", client_box.busybox_tar(WHERE), client_cases.IMAGE)
     return daemon
@@ -62,8 +63,9 @@ TESTS = {name: case(function) for name, function in
 
 
 def main():
-    with open(f"{WHERE}/none.json", "w", encoding="ascii") as f:
-        f.write("{}")
+    arguments = ["--sandbox", client_box.SANDBOX] if client_box.SANDBOX else []
+    with open(f"{WHERE}/daemon.json", "w", encoding="ascii") as f:
+        json.dump({"runtimes": {"coffer": {"path": RUNTIME, "runtimeArgs": arguments}}}, f)
     daemon = start()
     try:
         code = run_all(TESTS, RUNTIME)

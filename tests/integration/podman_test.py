@@ -35,7 +35,8 @@ STATE = f"/run/{os.path.basename(RUNTIME)}"
 
 
 def client():
-    return Client(["podman", "--root", f"{WHERE}/storage", "--runroot", f"{WHERE}/runroot"],
+    flags = ["--runtime-flag", f"sandbox={client_box.SANDBOX}"] if client_box.SANDBOX else []
+    return Client(["podman", "--root", f"{WHERE}/storage", "--runroot", f"{WHERE}/runroot", *flags],
                   {"CONTAINERS_CONF": f"{WHERE}/containers.conf", "TMPDIR": WHERE})
 
 
@@ -66,8 +67,11 @@ def case(function):
     return lambda _box: function(client())
 
 
+# podman copies into the mounted root, where a sentry that knows its files does not look again.
+HOST_ONLY = ("copy", "pod")
 TESTS = {name: case(function) for name, function in
-         {**client_cases.CASES, "pod": pod, "debian": debian}.items()}
+         {**client_cases.CASES, "pod": pod, "debian": debian}.items()
+         if not client_box.SANDBOX or name not in HOST_ONLY}
 
 
 def main():

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""coffer-oci --sandbox sentry by hand: a bundle's life in an application kernel.
+
+  sentry_oci_test.py PROGRAMS [NAME...]
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import client_box
+from client_box import Client, expect_equal, expect_soon, expect_text
+from faults_box import expect, run_all
+
+WHERE, RUNTIME = client_box.enter()
+ROOT = os.path.join(WHERE, "state")
+LOOP = "trap 'echo asked; exit 4' TERM; echo ready; while :; do sleep 0.1; done"
+
+
+def oci():
+    return Client([RUNTIME, "--root", ROOT, "--sandbox", "sentry"])
+
+
+def host():
+    """The same program without the option: what it needs to know is in the state."""
+    return Client([RUNTIME, "--root", ROOT])
+
+
+def bundle(*command, **changes):
+    """A bundle of busybox. Return: its directory"""
+    where = os.path.join(WHERE, oci().name())
+    root = os.path.join(where, "rootfs")
+    os.makedirs(root)
+    subprocess.run(["tar", "-C", root, "-xf", os.path.join(WHERE, "busybox.tar")], check=True)
+    subprocess.run([RUNTIME, "spec", "--bundle", where], check=True)
+    path = os.path.join(where, "config.json")
+    with open(path, encoding="utf-8") as f:
+        document = json.load(f)
+    document["process"]["terminal"] = False
+    document["process"]["args"] = list(command)
+    document["root"]["readonly"] = False
+    document["mounts"] += changes.pop("mounts", [])
+    document["process"].update(changes.pop("process", {}))
+    document.update(changes)
+    with open(path, "w", encoding="utf-8") as f:
+        json.dump(document, f)
+    return where
+
+
+def script(text, **changes):
+    return bundle("sh", "-c", text, **changes)
+
+
+def created(where, *options, log=subprocess.DEVNULL):
+    name = oci().name()
+    child = oci().start("create", "--bundle", where, *options, name, stdout=log, stderr=log)
+    expect_equal(child.wait(30), 0)
+    return name
+
+
+@contextlib.contextmanager
+def started(where, *options, log=subprocess.DEVNULL):
+    name = created(where, *options, log=log)
+    try:
+        host().do("start", name)
+        yield name
+    finally:
+        host().do("delete", "--force", name)
+        expect(not os.path.exists(os.path.join(ROOT, name)), "its directory is left")
+
+
+def status(name):
+    return json.loads(host().do("state", name))["status"]
+
+
+def read(path):
+    with open(path, encoding="utf-8") as f:
+        return f.read()
+
+
+def life(_box):
+    log, pid = os.path.join(WHERE, "life.log"), os.path.join(WHERE, "life.pid")
+    with open(log, "wb") as f:
+        name = created(script(LOOP), "--pid-file", pid, log=f)
+    expect_equal(status(name), "created")
+    expect_equal(json.loads(host().do("state", name))["pid"], int(read(pid)))
+    host().do("start", name)
+    expect_equal(status(name), "running")
+    expect_soon(lambda: read(log) == "ready\n", "its first words")
+    expect_text(host().do("list"), name, "running")
+    expect_text(host().do("ps", name), "coffer-sentry")
+    expect(host().any("start", name).code != 0, "a second start went well")
+    expect(host().any("delete", name).code != 0, "a running one was deleted")
+    host().do("kill", name, "TERM")
+    expect_soon(lambda: status(name) == "stopped", "its end")
+    expect_equal(read(log), "ready\nasked\n")
+    expect_text(host().any("kill", name).err, "not running")
+    host().do("delete", name)
+    expect_text(host().any("state", name).err, "does not exist")
+
+
+def run(_box):
+    where = script("echo out; echo err >&2; cat; cat /proc/1/comm; exit 7")
+    end = oci().any("run", "--bundle", where, oci().name(), given="in\n")
+    expect_equal((end.code, end.out, end.err), (7, "out\nin\nsh\n", "err\n"))
+    oci().do("run", "--bundle", script("sh -c 'kill -9 $$'; exit $?"), oci().name(), code=137)
+    expect_equal(os.listdir(ROOT), [])
+
+
+def exec_(_box):
+    with started(script(LOOP)) as name:
+        expect_equal(host().do("exec", "-e", "A=1", "--cwd", "/tmp", "-u", "1000:1000", name, "sh",
+                               "-c", "echo $A; pwd; id -u; exit 9", code=9), "1\n/tmp\n1000")
+        expect_equal(host().do("exec", name, "cat", given="in\n"), "in")
+        host().do("exec", name, "no-such-program", code=127)
+        host().do("exec", name, "/etc/passwd", code=126)
+        process = os.path.join(WHERE, "process.json")
+        with open(process, "w", encoding="ascii") as f:
+            json.dump({"args": ["echo", "from a file"], "cwd": "/", "user": {"uid": 0, "gid": 0},
+                       "env": ["PATH=/bin"]}, f)
+        expect_equal(host().do("exec", "--process", process, name), "from a file")
+        left = set(os.listdir(os.path.join(ROOT, name)))
+        expect(not [n for n in left if n.startswith("exec-")], f"left: {left}")
+
+
+def exec_detached(_box):
+    """Whoever kills what stands for a process ends what is inside."""
+    pid = os.path.join(WHERE, "exec.pid")
+    with started(script(LOOP)) as name:
+        child = host().start("exec", "-d", "--pid-file", pid, name, "sleep", "1234",
+                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        expect_equal(child.wait(30), 0)
+        expect_soon(lambda: "sleep 1234" in host().do("exec", name, "ps"), "the process")
+        os.kill(int(read(pid)), 9)
+        expect_soon(lambda: "sleep 1234" not in host().do("exec", name, "ps"), "its end")
+
+
+def exec_terminal(_box):
+    with started(script(LOOP)) as name:
+        t = host().terminal("exec", "-t", name, "sh")
+        t.expect("/ # ")
+        t.type("tty; stty size; exit 5\n")
+        t.expect("/dev/pts/")
+        t.expect("33 101")
+        expect_equal(t.wait(), 5)
+
+
+def killed(_box):
+    """The end of what stands for the container is the end of all."""
+    with started(script(LOOP)) as name:
+        host().do("kill", "--all", name, "KILL")
+        expect_soon(lambda: status(name) == "stopped", "its end")
+        sentry = os.path.join(ROOT, name).encode()
+        for entry in os.listdir("/proc"):
+            if entry.isdigit():
+                with contextlib.suppress(OSError), open(f"/proc/{entry}/cmdline", "rb") as f:
+                    expect(sentry not in f.read(), f"process {entry} is left")
+
+
+def pause(_box):
+    path = os.path.join(WHERE, "ticks")
+    os.makedirs(path)
+    mount = {"destination": "/v", "type": "bind", "source": path, "options": ["rbind"]}
+    with started(script("while :; do echo x >>/v/f; sleep 0.05; done", mounts=[mount])) as name:
+        ticks = os.path.join(path, "f")
+        expect_soon(lambda: os.path.exists(ticks), "ticks")
+        host().do("pause", name)
+        expect_equal(status(name), "paused")
+        before = os.path.getsize(ticks)
+        expect(host().any("exec", name, "true").code != 0, "exec in a paused one")
+        expect_equal(os.path.getsize(ticks), before)
+        host().do("resume", name)
+        expect_equal(status(name), "running")
+        expect_soon(lambda: os.path.getsize(ticks) > before, "more ticks")
+
+
+def binds(_box):
+    path = os.path.join(WHERE, "shared")
+    os.makedirs(path)
+    with open(os.path.join(path, "f"), "w", encoding="ascii") as f:
+        f.write("from the host\n")
+    mounts = [{"destination": "/v", "type": "bind", "source": path, "options": ["rbind", "rw"]},
+              {"destination": "/r", "type": "bind", "source": path, "options": ["rbind", "ro"]},
+              {"destination": "/etc/one", "type": "bind", "source": path + "/f",
+               "options": ["bind"]}]
+    where = script("cat /v/f /etc/one; echo back >/v/g; touch /r/x", mounts=mounts)
+    end = oci().any("run", "--bundle", where, oci().name())
+    expect_equal(end.out, "from the host\n" * 2)
+    expect_text(end.err, "Read-only file system")
+    expect_equal(read(os.path.join(path, "g")), "back\n")
+
+
+def refused(_box):
+    """What cannot be had fails with words, before anything is made."""
+    socket = {"destination": "/d", "type": "bind", "source": "/dev/null", "options": ["bind"]}
+    cases = [(script("true", hooks={"createContainer": [{"path": "/bin/true"}]}), "hooks"),
+             (script("true", mounts=[socket]), "device, socket or pipe"),
+             (bundle("no-such-program"), "executable file not found"),
+             (bundle("/etc/passwd"), "permission denied")]
+    for where, words in cases:
+        end = oci().any("run", "--bundle", where, oci().name())
+        expect(end.code != 0, f"{end}")
+        expect_text(end.err, words)
+    expect_equal(os.listdir(ROOT), [])
+
+
+TESTS = {f.__name__.strip("_").replace("_", " "): f for f in (
+    life, run, exec_, exec_detached, exec_terminal, killed, pause, binds, refused)}
+
+
+def main():
+    client_box.busybox_tar(WHERE)
+    shutil.rmtree(ROOT, ignore_errors=True)
+    os.makedirs(ROOT)
+    return run_all(TESTS, RUNTIME, jobs=1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
