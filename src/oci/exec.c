@@ -219,7 +219,7 @@ static int exec_run(struct exec *e, unsigned inherited, struct coffer_error *err
 static int exec_inside(const struct exec *e, const struct oci *oci, int nargs, char *args[],
 		       struct coffer_error *err)
 {
-	CLEANUP(oci_spec_freep) struct oci_spec *inside = NULL;
+	auto_oci_spec struct oci_spec *inside = NULL;
 	int r;
 
 	if (e->opts->preserve_fds > 0)

@@ -148,7 +148,7 @@ static int sentry_rights(struct oci_process *p, struct coffer_error *err)
 static int sentry_process(const struct oci_process *inside, const char *const *args,
 			  struct oci_process **out, struct coffer_error *err)
 {
-	CLEANUP(oci_process_freep) struct oci_process *p = calloc(1, sizeof(*p));
+	auto_oci_process struct oci_process *p = calloc(1, sizeof(*p));
 	autofree char *program = NULL;
 	int r = p ? paths_find_program(SENTRY_HELPER, &program, err) : err_nomem(err);
 
@@ -239,7 +239,7 @@ static int sentry_root(struct oci_spec *host, struct coffer_error *err)
 static int sentry_host(const struct oci *oci, const struct state *state, struct oci_spec *inside,
 		       struct oci_spec **out, struct coffer_error *err)
 {
-	CLEANUP(oci_spec_freep) struct oci_spec *host = calloc(1, sizeof(*host));
+	auto_oci_spec struct oci_spec *host = calloc(1, sizeof(*host));
 	autofree char *dir = path_join(oci->root, state->id);
 	const char *args[] = { "init", dir, state->id, NULL };
 	int r;

@@ -26,7 +26,7 @@ static int exec_read(int dir, const char *process, struct oci_spec **out, struct
 
 static int exec_run(struct inside_process *p, const char *dir, struct coffer_error *err)
 {
-	CLEANUP(oci_spec_freep) struct oci_spec *spec = NULL;
+	auto_oci_spec struct oci_spec *spec = NULL;
 	autoclose int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	autoclose int sockets = -1, guard = -1;
 	int r;

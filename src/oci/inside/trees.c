@@ -125,7 +125,7 @@ int trees_mount(const struct trees *trees, const struct sandbox_config *config, 
 	char root[128 + 32];
 	size_t n = 0;
 
-	snprintf(root, sizeof(root), "/run/container/%.100s/rootfs", id);
+	snprintf(root, sizeof(root), "/run/container/%.128s/rootfs", id);
 	steps[n++] = (struct agent_step){ .kind = AGENT_STEP_MOUNT, .path = root,
 					  .type = "virtiofs", .source = trees->root };
 	for (unsigned i = 0; i < config->nshares; i++) {
