@@ -184,7 +184,7 @@ static int archive_see(const struct control *control, const Ax__ArchiveStatReque
 		r = archive_find(c->kernel, req->path, req->follow, &at, &root, err);
 	if (r == 0 && (r = vfs_stat(&at, &seen->st)) < 0)
 		err_sysn(err, r, "%.200s", req->path);
-	if (r == 0 && S_ISLNK(seen->st.st_mode) && at.dentry->inode->ops->readlink) {
+	if (r == 0 && at.dentry && S_ISLNK(seen->st.st_mode) && at.dentry->inode->ops->readlink) {
 		r = at.dentry->inode->ops->readlink(at.dentry->inode, seen->target,
 						    sizeof(seen->target));
 		r = r < 0 ? err_sysn(err, r, "read the link %.200s", req->path) : 0;
