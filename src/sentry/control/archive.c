@@ -4,9 +4,9 @@
  *
  *	path found, host's port dialled --> thread: archive <-> files --> eventfd --> answer
  *
- * One uncompressed pax archive over a connection that we dial. Paths are resolved with the container's
- * root as "/". The thread holds references to where it begins, and nothing of the control loop's but
- * its job; a container that goes ends its transfers first.
+ * One uncompressed pax archive over a connection that we dial. Paths are resolved with the
+ * container's root as "/". The thread holds references to where it begins, and nothing of the
+ * control loop's but its job; a container that goes ends its transfers first.
  *
  * Called by rpc_extras.c and process.c, on the control loop.
  */

@@ -2,9 +2,9 @@
 /*
  * sentry/control/archive_get.c - a tree of the container as an archive
  *
- * No link is followed and no device or fifo opened; sockets are left out, as are the insides of procfs
- * and its like. What changes meanwhile is written as it is when its turn comes; a file that gets
- * shorter is filled up with zeros.
+ * No link is followed and no device or fifo opened; sockets are left out, as are the insides of
+ * procfs and its like. What changes meanwhile is written as it is when its turn comes; a file
+ * that gets shorter is filled up with zeros.
  *
  * The upper directory of an overlay becomes a layer of an image: a character device 0:0 is the
  * whiteout of its name, a mark on a directory that of all names below.

@@ -2,14 +2,14 @@
 /*
  * sentry/control/archive_put.c - an archive's entries as files of the container
  *
- * An entry's parent is resolved beneath the destination, so neither a link of the archive nor one that
- * was there before leads out; where the destination is the container's root, links lead where the
- * container would go. The entry itself is one component in that directory: made under a new name,
- * never opened under an old one. What is in the way is removed first, but for directories in the place
- * of directories, and mount points, which are written in their place.
+ * An entry's parent is resolved beneath the destination, so neither a link of the archive nor one
+ * that was there before leads out; where the destination is the container's root, links lead
+ * where the container would go. The entry itself is one component in that directory: made under a
+ * new name, never opened under an old one. What is in the way is removed first, but for
+ * directories in the place of directories, and mount points, which are written in their place.
  *
- * Order: data, owner, mode, attributes, times. Directories get their times at the end, when nothing is
- * made in them any more.
+ * Order: data, owner, mode, attributes, times. Directories get their times at the end, when
+ * nothing is made in them any more.
  *
  * Run by archive.c, in a thread of its own.
  */

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sentry/control/freezer.c - Freeze and Thaw: a container's tasks stopped as they stand, and continued
+ * sentry/control/freezer.c - Freeze and Thaw: a container's tasks stopped as they stand, and
+ * continued
  *
  *	frozen is set, every task interrupted --> they park before guest code runs again --> answer
  *
  * Nobody inside can tell: no signal is sent, no parent is told, and calls that were cut short are
  * taken up again. One container, or with an empty id all: that is how a sandbox is paused.
  *
- * Whether all have parked is looked at by a timer of the loop, and not for ever: half frozen is worse
- * than running. A task that sleeps where only its end disturbs it (the parent of a vfork) is as good
- * as parked: what it waits for is frozen, too. What is frozen can be killed.
+ * Whether all have parked is looked at by a timer of the loop, and not for ever: half frozen is
+ * worse than running. A task that sleeps where only its end disturbs it (the parent of a vfork)
+ * is as good as parked: what it waits for is frozen, too. What is frozen can be killed.
  *
  * Called by rpc_extras.c, on the control loop.
  */

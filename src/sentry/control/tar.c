@@ -4,9 +4,9 @@
  *
  *	header --> [pax records, GNU long names] --> entry --> data, in the pieces a map says
  *
- * ustar, pax (with SCHILY.xattr and GNU's sparse format 1.0), old tar, GNU's long names. The archive
- * is hostile: every length is bounded before anything is read, and nothing of it is trusted to be text.
- * Whether its names are good is for the caller to say.
+ * ustar, pax (with SCHILY.xattr and GNU's sparse format 1.0), old tar, GNU's long names. The
+ * archive is hostile: every length is bounded before anything is read, and nothing of it is
+ * trusted to be text. Whether its names are good is for the caller to say.
  *
  * Used by archive_put.c, in a thread that may block.
  */
