@@ -20,17 +20,10 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/sanitized.h"
 
 #define JAIL_PROGRAM_MAX 1024
 #define JAIL_X32	 0x40000000u
-
-#if defined(__SANITIZE_ADDRESS__)
-#define JAIL_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define JAIL_SANITIZED 1
-#endif
-#endif
 
 struct jail_program {
 	struct sock_filter code[JAIL_PROGRAM_MAX];
@@ -145,7 +138,7 @@ int jail_filter(const struct jail_list *lists, size_t nlists, struct coffer_erro
 	jail_return(p, SECCOMP_RET_KILL_PROCESS);
 	if (p->overflow)
 		return err_internal(err, "system call filter: too long");
-#ifndef JAIL_SANITIZED
+#ifndef COFFER_SANITIZED
 	program = (struct sock_fprog){ (unsigned short)p->n, p->code };
 	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) != 0)
 		return err_sys(err, "system call filter");

@@ -15,13 +15,13 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "vmm/monitor.h"
-#include "vmm/sanitized.h"
+#include "base/sanitized.h"
 
 #ifndef VMM_VERSION
 #define VMM_VERSION "unknown"
 #endif
 
-#ifdef VMM_SANITIZED
+#ifdef COFFER_SANITIZED
 /* Looking for leaks takes a process of its own, which the pid namespace made for QEMU forbids. */
 __attribute__((visibility("default"))) const char *__asan_default_options(void);
 

@@ -14,7 +14,7 @@
 
 #include "base/cleanup.h"
 #include "vmm/jail.h"
-#include "vmm/sanitized.h"
+#include "base/sanitized.h"
 
 struct seccomp_rule {
 	const char *name;
@@ -43,7 +43,7 @@ int jail_filter(struct coffer_error *err)
 	CLEANUP(seccomp_ctx_freep) scmp_filter_ctx ctx = NULL;
 	int r;
 
-#ifdef VMM_SANITIZED
+#ifdef COFFER_SANITIZED
 	return 1;
 #endif
 	ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);

@@ -14,6 +14,11 @@
 #include "sentry/vfs/mount.h"
 #include "sentry/vfs/permission.h"
 
+#ifdef __clang__
+/* The groups of the last one stand behind it. */
+#pragma clang diagnostic ignored "-Wgnu-variable-sized-type-not-at-end"
+#endif
+
 struct world {
 	struct super *super; /* the root's; held by the table */
 	struct mount_table *mounts;

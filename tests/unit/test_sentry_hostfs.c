@@ -20,6 +20,7 @@
 #include <time.h>
 
 #include "base/io.h"
+#include "base/sanitized.h"
 #include "sentry/gofer/wire.h"
 #include "sentry_tree.h"
 
@@ -315,7 +316,7 @@ static void test_filter_kills(void **state)
 	const struct jail_list lists[] = { gofer_serve_calls, gofer_ops_calls, gofer_ports_calls };
 	int calls[] = { SYS_getppid, SYS_execve, SYS_ptrace, SYS_clone, SYS_socket }, status;
 
-#ifdef __SANITIZE_ADDRESS__
+#ifdef COFFER_SANITIZED
 	skip();
 #endif
 	for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {

@@ -15,19 +15,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/sanitized.h"
 #include "sentry/control/jail.h"
 
 /* More is a decision. gVisor's sentry has 105 with sockets of the host. */
 #define CALLS_MOST	   95
 #define CALLS_NO_SOCKETS   86
-
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
 
 /* How a child ends that shuts itself in and then runs @fn. */
 static int shut_in(bool sockets, void (*fn)(void))
@@ -149,7 +142,7 @@ int main(void)
 		cmocka_unit_test(test_size),
 	};
 
-#ifdef SANITIZED
+#ifdef COFFER_SANITIZED
 	print_message("no filter: built with sanitizers\n");
 	return 77;
 #endif

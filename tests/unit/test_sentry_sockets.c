@@ -358,7 +358,8 @@ static void test_netlink_dump(void **state)
 			n = answer(s, reply, sizeof(reply));
 			assert_true(n > 0);
 			left = (int)n;
-			for (struct nlmsghdr *h = (struct nlmsghdr *)(void *)reply; NLMSG_OK(h, left);
+			for (struct nlmsghdr *h = (struct nlmsghdr *)(void *)reply;
+			     left > 0 && NLMSG_OK(h, (unsigned)left);
 			     h = NLMSG_NEXT(h, left)) {
 				assert_false(done);
 				assert_int_equal(h->nlmsg_seq, 5);

@@ -37,12 +37,11 @@ static struct {
 	struct sandbox_container container;
 	struct process process;
 	struct task task;
+	struct pid *pid;
 } world;
 
 static int setup(void **state)
 {
-	struct pid *pid;
-
 	(void)state;
 	memset(&world, 0, sizeof(world));
 	told = 0;
@@ -55,9 +54,9 @@ static int setup(void **state)
 	world.task.watch = TASK_SETTLING;
 	strcpy(world.task.name, "still");
 	world.container.pids = pid_table_new();
-	pid = pid_new(world.container.pids);
-	pid->process = &world.process;
-	pid->task = &world.task;
+	world.pid = pid_new(world.container.pids);
+	world.pid->process = &world.process;
+	world.pid->task = &world.task;
 	kernel.containers = &world.container;
 	assert_int_equal(watchdog_start(INTERVAL, NULL), 0);
 	return 0;
@@ -67,6 +66,10 @@ static int teardown(void **state)
 {
 	(void)state;
 	watchdog_stop();
+	world.pid->process = NULL;
+	world.pid->task = NULL;
+	pid_drop_unused(world.container.pids, world.pid->nr);
+	pid_table_free(world.container.pids);
 	log_set_sink(NULL, NULL);
 	kernel.containers = NULL;
 	return 0;
