@@ -95,7 +95,6 @@ static void sentry_fill(const struct sentry *s, struct sentry_config *cfg)
 		.size = sizeof(*cfg),
 		.memory = s->cfg.memory,
 		.cpus = s->cfg.cpus,
-		.network = s->cfg.network,
 		.strace = s->cfg.strace,
 		.network = s->cfg.network,
 		.archive_fd = s->cfg.archive_fd >= 0 ? SENTRY_FD_ARCHIVE : -1,
