@@ -105,6 +105,8 @@ struct coffer_container_config {
 			       * kernel, which needs no KVM and starts in milliseconds; "auto" */
 	bool strace;          /* of a sentry: its programs' system calls go to the log, at level
 			       * info, as strace(1) writes them */
+	const char *trace;    /* of a sentry: a file, made if need be, that starts, clones, execs and
+			       * exits of its processes are added to as lines of JSON. NULL: none */
 	const char *machine;  /* of a vm: "auto" (NULL), "qemu-kvm" or "qemu-tcg" */
 	const char *kernel;   /* path; NULL: the one installed with the library */
 	const char *initrd;   /* path; NULL: likewise */

@@ -92,6 +92,8 @@ const struct opt_row run_rows[RUN_NROWS] = {
 	  "Of the image's or root's programs (default: this machine's)" },
 	{ "sandbox", 0, OPT_WORD, FIELD(sandbox), "KIND",
 	  "The wall: vm, sentry or auto (default: vm)", .words = run_sandboxes },
+	{ "trace", 0, OPT_STRING, FIELD(trace), "FILE",
+	  "Add what processes do to FILE, as JSON; of a sentry" },
 	{ "strace", 0, OPT_FLAG, FIELD(strace), NULL,
 	  "Log the program's system calls; of a sentry" },
 	{ "machine", 0, OPT_WORD, FIELD(machine), "NAME", "auto, qemu-kvm or qemu-tcg",
@@ -153,6 +155,7 @@ static void run_fill_machine(const struct run_opts *opts, const struct cli *cli,
 	cfg->memory = opts->memory ? opts->memory : cli->config.memory;
 	cfg->sandbox = run_pick(opts->sandbox, cli->config.sandbox);
 	cfg->strace = opts->strace;
+	cfg->trace = opts->trace;
 	cfg->machine = run_pick(opts->machine, cli->config.machine);
 	cfg->kernel = run_pick(opts->kernel, cli->config.kernel);
 	cfg->initrd = run_pick(opts->initrd, cli->config.initrd);

@@ -11,7 +11,7 @@
 
 struct run_opts {
 	bool help, strace, interactive, tty, read_only, timing, detach, rm, init, rootfs_share, quiet;
-	const char *rootfs, *name, *workdir, *user, *hostname, *sandbox, *machine, *kernel, *initrd;
+	const char *rootfs, *name, *workdir, *user, *hostname, *sandbox, *trace, *machine, *kernel, *initrd;
 	const char *platform, *container_cpus, *layer, *journal, *stop_signal, *cidfile;
 	const char *entrypoint, *pull;
 	struct opt_list env, env_file, mount, volume, tmpfs, cap_add, cap_drop, ulimit, security,
@@ -23,7 +23,7 @@ struct run_opts {
 #define RUN_TIMEOUT_UNSET UINT32_MAX
 #define RUN_OPTS_INIT { .stop_timeout = RUN_TIMEOUT_UNSET }
 
-#define RUN_NROWS 52
+#define RUN_NROWS 53
 extern const struct opt_row run_rows[RUN_NROWS];
 
 void run_opts_free(struct run_opts *opts);

@@ -260,8 +260,9 @@ static int config_check_container(const struct coffer_container_config *c,
 				   (unsigned long long)c->memory);
 	if (!sandbox_kind_find(c->sandbox))
 		return err_invalid(err, "sandbox %s: want vm, sentry or auto", c->sandbox);
-	if (c->strace && !sandbox_kind_find(c->sandbox)->counts_calls)
-		return err_unsupported(err, "strace: a %s has a kernel of its own", c->sandbox);
+	if ((c->strace || c->trace) && !sandbox_kind_find(c->sandbox)->counts_calls)
+		return err_unsupported(err, "%s: a %s has a kernel of its own",
+				       c->strace ? "strace" : "trace", c->sandbox);
 	if (vmm_machine_parse(c->machine) < 0)
 		return err_invalid(err, "machine %s: unknown", c->machine);
 	if (c->stop_signal && spawn_signal_parse(c->stop_signal) < 1)
@@ -327,7 +328,7 @@ static int config_own_container(struct config_container *p, struct coffer_error 
 	};
 	const char **const texts[] = { &c->rootfs,   &c->layer.path, &c->hostname, &c->dns.domain,
 				       &c->platform, &c->machine,    &c->kernel,   &c->initrd,
-				       &c->sandbox,
+				       &c->sandbox,  &c->trace,
 				       &c->run_dir,  &c->stop_signal, &c->image,  &c->image_id };
 	int r = 0;
 

@@ -30,6 +30,7 @@ static int create_sandbox(struct coffer_container *c, struct coffer_error *err)
 		.memory = c->config->memory,
 		.machine = c->config->machine,
 		.strace = c->config->strace,
+		.trace = c->config->trace,
 		.kernel = c->config->kernel,
 		.initrd = c->config->initrd,
 		.archive_fd = -1,

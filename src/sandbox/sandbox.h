@@ -55,6 +55,7 @@ struct sandbox_config {
 	uint64_t memory;     /* bytes, a multiple of 1 MiB */
 	const char *machine; /* "auto", "qemu-kvm", "qemu-tcg" */
 	bool strace;	     /* of a kind that counts calls: they are logged */
+	const char *trace;   /* likewise: file that events of processes are added to; NULL: none */
 	const char *kernel;  /* path, NULL: ours */
 	const char *initrd;
 	struct sandbox_disk disks[SANDBOX_DISKS_MAX]; /* the guest's vda, vdb ... */

@@ -58,6 +58,7 @@ enum sentry_fd {
 	SENTRY_FD_LIFETIME,
 	SENTRY_FD_STATUS,
 	SENTRY_FD_ARCHIVE,
+	SENTRY_FD_TRACE,
 	SENTRY_FD_TREE, /* and on, and after them the disks */
 };
 
@@ -69,6 +70,7 @@ struct sentry {
 	char *program;	      /* coffer-sentry; owned */
 	int lifetime_fd;      /* our end; owned, as all below */
 	int status_fd;
+	int trace_fd;
 	struct sandbox_info info;
 	bool paused;
 
@@ -98,6 +100,7 @@ static void sentry_fill(const struct sentry *s, struct sentry_config *cfg)
 		.strace = s->cfg.strace,
 		.network = s->cfg.network,
 		.archive_fd = s->cfg.archive_fd >= 0 ? SENTRY_FD_ARCHIVE : -1,
+		.trace_fd = s->trace_fd >= 0 ? SENTRY_FD_TRACE : -1,
 		.ports_fd = SENTRY_FD_PORTS,
 		.listen_fd = SENTRY_FD_LISTEN,
 		.lifetime_fd = SENTRY_FD_LIFETIME,
@@ -244,6 +247,8 @@ static int sentry_spawn(struct sentry *s, struct coffer_error *err)
 	for (unsigned i = 0; i < s->cfg.ndisks; i++)
 		fds[n++] = (struct spawn_fd){ s->cfg.disks[i].fd,
 					      SENTRY_FD_TREE + (int)(s->cfg.nshares + i) };
+	if (s->trace_fd >= 0)
+		fds[n++] = (struct spawn_fd){ s->trace_fd, SENTRY_FD_TRACE };
 	if (sandbox_log.fd >= 0)
 		fds[n++] = (struct spawn_fd){ sandbox_log.fd, STDERR_FILENO };
 	if (r == 0)
@@ -608,6 +613,7 @@ static void sentry_free(struct sandbox *sb)
 
 	sentry_stop(sb);
 	close_fd(&s->end_fd);
+	close_fd(&s->trace_fd);
 	free(s->program);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
@@ -655,12 +661,19 @@ int sandbox_sentry_new(const struct sandbox_config *config, struct sandbox **out
 		return err_nomem(err);
 	s->sb.ops = &sentry_ops;
 	s->cfg = *config;
-	s->lifetime_fd = s->status_fd = s->end_fd = -1;
+	s->lifetime_fd = s->status_fd = s->end_fd = s->trace_fd = -1;
 	s->child = (struct child)CHILD_INIT;
 	pthread_mutex_init(&s->lock, NULL);
 	r = sentry_check(config, err);
 	if (r == 0)
 		r = paths_find_program("coffer-sentry", &s->program, err);
+	if (r == 0 && config->trace) {
+		/* A pipe that nobody reads must not hold anything up. */
+		s->trace_fd = open(config->trace,
+				   O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0600);
+		if (s->trace_fd < 0)
+			r = err_sys(err, "trace %s", config->trace);
+	}
 	if (r < 0)
 		return r;
 	*out = steal_ptr(sb);

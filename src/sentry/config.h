@@ -44,6 +44,7 @@ struct sentry_config {
 	int ports_fd;	     /* directory of sockets: vsock.sock_<port> leads to the host, guest_<port> in */
 	int listen_fd;	     /* where the agent contract is served */
 	int lifetime_fd;     /* closed or shut down by the owner: end */
+	int trace_fd;	     /* events of processes go there as lines of JSON; -1: nowhere */
 	int status_fd;	     /* the greeting goes there, then the reason of an end */
 	int log_level, log_format;
 	uint32_t ntrees, ndisks;

@@ -28,6 +28,7 @@
 #include "sentry/control/machine.h"
 #include "sentry/gofer/gofer.h"
 #include "sentry/kernel.h"
+#include "sentry/trace.h"
 
 #ifndef SENTRY_VERSION
 #define SENTRY_VERSION "unknown"
@@ -126,7 +127,10 @@ static int main_boot(const struct sentry_config *cfg, struct child *gofer, struc
 				  .how = cfg->how,
 				  .strace = cfg->strace,
 				  .gofer = -1 };
-	int r = main_start_gofer(cfg, &boot.gofer, gofer, err);
+	int r;
+
+	trace_to(cfg->trace_fd);
+	r = main_start_gofer(cfg, &boot.gofer, gofer, err);
 
 	if (r == 0)
 		r = jail_network(!cfg->network, err);

@@ -348,3 +348,31 @@ m" ]
 	[[ "$stderr" == *"Read-only file system"* ]]
 	[ "$(cat shared/new)" = there ]
 }
+
+@test "what processes do is told as lines of JSON" {
+	coffer run --sandbox sentry --trace "$work/trace" --rootfs / \
+		sh -c 'echo a | cat >/dev/null; (exit 3)'
+	[ "$status" -eq 3 ]
+	run jq -r '[.event, .pid, .status // ""] | join(" ")' "$work/trace"
+	[ "$status" -eq 0 ]
+	[ "$(grep -c '^clone 1' <<<"$output")" -eq 3 ]
+	grep -q '^start 1' <<<"$output"
+	grep -q '^exec 3' <<<"$output"
+	grep -q '^exit 4 3' <<<"$output"
+	grep -q '^exit 1 3' <<<"$output"
+	run jq -r 'select(.event == "exec").argv[0]' "$work/trace"
+	[ "$output" = cat ]
+	coffer run --trace "$work/trace" --rootfs / true
+	[ "$status" -eq 125 ]
+	[[ "$stderr" == *"trace: a vm has a kernel of its own"* ]]
+}
+
+@test "calls that are not there are named by inspect, and all are written down for who asks" {
+	container sleep 60
+	coffer inspect c
+	[ "$(jq -r '.[0].UnimplementedCalls | type' <<<"$output")" = object ]
+	[ "$(jq -r '.[0].Sandbox' <<<"$output")" = sentry ]
+	coffer --log-level info run --strace --sandbox sentry --rootfs / echo seen
+	[ "$status" -eq 0 ]
+	[[ "$stderr" == *'write(1, \"seen'* ]]
+}

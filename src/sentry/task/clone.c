@@ -22,6 +22,7 @@
 #include "sentry/mm/user.h"
 #include "sentry/task/internal.h"
 #include "sentry/task/pidfd.h"
+#include "sentry/trace.h"
 #include "sentry/vfs/vfs.h"
 
 #ifndef CLONE_CLEAR_SIGHAND
@@ -224,6 +225,7 @@ static long clone_launch(struct task *task, struct task *child, const struct tas
 		clone_undo(child, child->process == task->process);
 		return -EAGAIN;
 	}
+	trace_clone(task, tid, args->flags & CLONE_THREAD);
 	if (args->flags & CLONE_VFORK)
 		clone_vfork_wait(task, child, &vfork);
 	return tid;

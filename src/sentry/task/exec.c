@@ -22,6 +22,7 @@
 #include "sentry/control/container.h"
 #include "sentry/mm/mm.h"
 #include "sentry/task/internal.h"
+#include "sentry/trace.h"
 #include "sentry/vfs/open.h"
 #include "sentry/vfs/permission.h"
 #include "sentry/vfs/vfs.h"
@@ -259,6 +260,7 @@ long task_exec(struct task *task, struct file *file, const char *path, char **ar
 		exec_exchange(task, path, &image);
 		timer_set_exec(task->process);
 		fdtable_close_on_exec(task->files, task);
+		trace_exec(task, path, argv);
 	}
 	exec_image_free(&image);
 	return r;

@@ -17,6 +17,7 @@
 #include "sentry/signal/signal.h"
 #include "sentry/task/futex.h"
 #include "sentry/task/internal.h"
+#include "sentry/trace.h"
 #include "sentry/tty/tty.h"
 #include "sentry/vfs/vfs.h"
 
@@ -183,6 +184,7 @@ static void process_finish(struct process *process)
 	bool unwanted;
 
 	process->zombie = true;
+	trace_exit(process, process->exit_status);
 	exit_give_children(process);
 	if (session->id == process->pid && session->tty)
 		tty_disassociate(session);

@@ -13,6 +13,7 @@
 #include "sentry/mm/mm.h"
 #include "sentry/task/exec.h"
 #include "sentry/task/internal.h"
+#include "sentry/trace.h"
 #include "sentry/tty/tty.h"
 #include "sentry/vfs/permission.h"
 #include "sentry/vfs/vfs.h"
@@ -208,6 +209,8 @@ int process_start(const struct process_start *args, struct process **out, struct
 			r = err_sysn(err, r, "execute %s", program);
 		else
 			*out = process_get(task->process);
+		if (r == 0)
+			trace_start(task->process, args->argv);
 	}
 	task_put(task);
 	return r;
