@@ -48,46 +48,15 @@ static int account_read_file(int rootfd, const char *path, char **text, size_t *
 	return 0;
 }
 
-static int account_store(const struct passwd_user *u, struct oci_process *process,
-		      struct coffer_error *err)
-{
-	uint32_t *gids = malloc((u->ngroups ? u->ngroups : 1) * sizeof(*gids));
-
-	if (!gids)
-		return err_nomem(err);
-	memcpy(gids, u->groups, u->ngroups * sizeof(*gids));
-	free(process->user.additional_gids.v);
-	process->user.additional_gids.v = gids;
-	process->user.additional_gids.n = u->ngroups;
-	process->user.uid = u->uid;
-	process->user.gid = u->gid;
-	if (!oci_env_get(process, "HOME"))
-		return oci_env_set(process, "HOME", u->home, err);
-	return 0;
-}
-
 int account_resolve(int rootfd, struct oci_process *process, struct coffer_error *err)
 {
-	autofree char *passwd = NULL, *group = NULL, *spec = NULL;
-	autofree struct passwd_user *u = calloc(1, sizeof(*u));
+	autofree char *passwd = NULL, *group = NULL;
 	struct passwd_files files = { 0 };
-	int r;
+	int r = account_read_file(rootfd, "etc/passwd", &passwd, &files.passwd_len, err);
 
-	if (process->user.username)
-		spec = strdup(process->user.username);
-	else if (asprintf(&spec, "%u:%u", process->user.uid, process->user.gid) < 0)
-		spec = NULL;
-	if (!u || !spec)
-		return err_nomem(err);
-	r = account_read_file(rootfd, "etc/passwd", &passwd, &files.passwd_len, err);
 	if (r == 0)
 		r = account_read_file(rootfd, "etc/group", &group, &files.group_len, err);
-	for (size_t i = 0; r == 0 && i < process->user.additional_gids.n; i++)
-		r = passwd_add_group(u, process->user.additional_gids.v[i], err);
-	if (r < 0)
-		return r;
 	files.passwd = passwd;
 	files.group = group;
-	r = passwd_lookup(&files, spec, u, err);
-	return r < 0 ? r : account_store(u, process, err);
+	return r < 0 ? r : passwd_apply(&files, process, err);
 }

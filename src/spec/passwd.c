@@ -12,7 +12,11 @@
 #include "spec/passwd.h"
 
 #include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "base/cleanup.h"
 
 #define PASSWD_FIELDS_MAX 7 /* of a passwd line; a group line has 4 */
 
@@ -192,4 +196,40 @@ int passwd_lookup(const struct passwd_files *files, const char *spec, struct pas
 	if (r == 0)
 		r = passwd_add_memberships(files, name, u, err);
 	return r < 0 ? r : passwd_add_group(u, u->gid, err);
+}
+
+static int passwd_store(const struct passwd_user *u, struct oci_process *process,
+			struct coffer_error *err)
+{
+	uint32_t *gids = malloc((u->ngroups ? u->ngroups : 1) * sizeof(*gids));
+
+	if (!gids)
+		return err_nomem(err);
+	memcpy(gids, u->groups, u->ngroups * sizeof(*gids));
+	free(process->user.additional_gids.v);
+	process->user.additional_gids.v = gids;
+	process->user.additional_gids.n = u->ngroups;
+	process->user.uid = u->uid;
+	process->user.gid = u->gid;
+	return oci_env_get(process, "HOME") ? 0 : oci_env_set(process, "HOME", u->home, err);
+}
+
+int passwd_apply(const struct passwd_files *files, struct oci_process *process,
+		 struct coffer_error *err)
+{
+	autofree struct passwd_user *u = calloc(1, sizeof(*u));
+	autofree char *who = NULL;
+	int r = 0;
+
+	if (process->user.username)
+		who = strdup(process->user.username);
+	else if (asprintf(&who, "%u:%u", process->user.uid, process->user.gid) < 0)
+		who = NULL;
+	if (!u || !who)
+		return err_nomem(err);
+	for (size_t i = 0; r == 0 && i < process->user.additional_gids.n; i++)
+		r = passwd_add_group(u, process->user.additional_gids.v[i], err);
+	if (r == 0)
+		r = passwd_lookup(files, who, u, err);
+	return r < 0 ? r : passwd_store(u, process, err);
 }

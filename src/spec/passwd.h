@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "spec/spec.h"
 
 #define PASSWD_ID_MAX	  2147483647u
 #define PASSWD_GROUPS_MAX 1024 /* supplementary groups; further ones are an error */
@@ -44,5 +45,15 @@ int passwd_lookup(const struct passwd_files *files, const char *spec, struct pas
 
 /* passwd_add_group() - @gid to the groups of @u, once */
 int passwd_add_group(struct passwd_user *u, uint32_t gid, struct coffer_error *err);
+
+/**
+ * passwd_apply() - Fill in ids, groups and HOME of a process document
+ *
+ * Who it is says user.username, or else uid and gid; groups it names already stay.
+ *
+ * Return: 0 or negative errno
+ */
+int passwd_apply(const struct passwd_files *files, struct oci_process *process,
+		 struct coffer_error *err);
 
 #endif /* SPEC_PASSWD_H */

@@ -56,47 +56,18 @@ static int setup_read(struct sandbox_container *c, const char *path, char **text
 	return 0;
 }
 
-static int setup_store_user(const struct passwd_user *u, struct oci_process *process,
-			    struct coffer_error *err)
-{
-	uint32_t *gids = malloc((u->ngroups ? u->ngroups : 1) * sizeof(*gids));
-
-	if (!gids)
-		return err_nomem(err);
-	memcpy(gids, u->groups, u->ngroups * sizeof(*gids));
-	free(process->user.additional_gids.v);
-	process->user.additional_gids.v = gids;
-	process->user.additional_gids.n = u->ngroups;
-	process->user.uid = u->uid;
-	process->user.gid = u->gid;
-	return oci_env_get(process, "HOME") ? 0 : oci_env_set(process, "HOME", u->home, err);
-}
-
 static int setup_user(struct sandbox_container *c, struct oci_process *process,
 		      struct coffer_error *err)
 {
-	autofree struct passwd_user *u = calloc(1, sizeof(*u));
-	autofree char *passwd = NULL, *group = NULL, *who = NULL;
+	autofree char *passwd = NULL, *group = NULL;
 	struct passwd_files files = { 0 };
-	int r;
+	int r = setup_read(c, "/etc/passwd", &passwd, &files.passwd_len, err);
 
-	if (process->user.username)
-		who = strdup(process->user.username);
-	else if (asprintf(&who, "%u:%u", process->user.uid, process->user.gid) < 0)
-		who = NULL;
-	if (!u || !who)
-		return err_nomem(err);
-	r = setup_read(c, "/etc/passwd", &passwd, &files.passwd_len, err);
 	if (r == 0)
 		r = setup_read(c, "/etc/group", &group, &files.group_len, err);
-	for (size_t i = 0; r == 0 && i < process->user.additional_gids.n; i++)
-		r = passwd_add_group(u, process->user.additional_gids.v[i], err);
-	if (r < 0)
-		return r;
 	files.passwd = passwd;
 	files.group = group;
-	r = passwd_lookup(&files, who, u, err);
-	return r < 0 ? r : setup_store_user(u, process, err);
+	return r < 0 ? r : passwd_apply(&files, process, err);
 }
 
 int setup_complete(struct sandbox_container *c, struct oci_process *process,
