@@ -7,7 +7,7 @@
 #include "vmm/machine.h"
 
 #include "base/log.h"
-#include "vmm/kvm_probe.h"
+#include "base/kvm_probe.h"
 
 /* Best first. */
 static const struct machine_type machine_types[] = {

@@ -16,7 +16,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "vmm/kvm_probe.h"
+#include "base/kvm_probe.h"
 #include "vmm_fake.h"
 
 /* --- bad starts --- */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vmm/kvm_probe.h - can this host run a virtual machine in hardware?
+ * base/kvm_probe.h - can this host run a virtual machine in hardware?
  */
-#ifndef VMM_KVM_PROBE_H
-#define VMM_KVM_PROBE_H
+#ifndef BASE_KVM_PROBE_H
+#define BASE_KVM_PROBE_H
 
 #include "base/error.h"
 
@@ -17,4 +17,4 @@
  */
 int kvm_probe(struct coffer_error *err);
 
-#endif /* VMM_KVM_PROBE_H */
+#endif /* BASE_KVM_PROBE_H */

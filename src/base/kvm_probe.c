@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vmm/kvm_probe.c - can this host run a virtual machine in hardware?
+ * base/kvm_probe.c - can this host run a virtual machine in hardware?
  */
-#include "vmm/kvm_probe.h"
+#include "base/kvm_probe.h"
 
 #include <fcntl.h>
 #include <linux/kvm.h>
