@@ -40,7 +40,7 @@ GUESTS = {
     "power-off": (BOOT, "powered off", CONSOLE),
     "greet-then-power-off": (BOOT, "powered off", CONSOLE),
     "greet-then-exit": (BOOT, "panicked: .*exitcode=0x00000300"),
-    "greeting-other": (BOOT, "not coffer-agent", CONSOLE),
+    "greeting-other": (BOOT, "it is not coffer's", CONSOLE),
     "greeting-types": (BOOT, "greeting", CONSOLE),
     "greeting-empty": (BOOT, "greeting", CONSOLE),
     "greeting-deep": (BOOT, "greeting", CONSOLE),
