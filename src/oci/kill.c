@@ -14,6 +14,17 @@ struct kill_opts {
 
 #define OCI_OPTS struct kill_opts
 
+/* Those in a sentry are the sentry's to signal; SIGKILL of what stands for them ends them all. */
+static int kill_send(const struct oci *oci, const struct handle *h, bool all, int sig,
+		     struct coffer_error *err)
+{
+	bool started = h->status == STATUS_RUNNING || h->status == STATUS_PAUSED;
+
+	if (all && sig != SIGKILL && started && sentry_inside(&h->dir))
+		return sentry_signal(oci, &h->state, sig, err);
+	return all ? engine_kill_all(h->engine, sig, err) : engine_kill(h->engine, sig, err);
+}
+
 static int kill_main(const struct oci *oci, const void *data, int nargs, char *args[],
 		     struct coffer_error *err)
 {
@@ -32,8 +43,7 @@ static int kill_main(const struct oci *oci, const void *data, int nargs, char *a
 		r = handle_attach(&h, -1, err);
 	if (r < 0)
 		return r;
-	/* Its processes are the sentry's to signal; SIGKILL of what stands for it ends them all. */
-	r = opts->all && (sig == SIGKILL || !sentry_inside(&h.dir)) ? engine_kill_all(h.engine, sig, err) : engine_kill(h.engine, sig, err);
+	r = kill_send(oci, &h, opts->all, sig, err);
 	if (r == -ESRCH)
 		return err_state(err, "cannot kill container %s: container not running", args[0]);
 	return r == -ENOENT && opts->all && h.status == STATUS_STOPPED ? 0 : r;

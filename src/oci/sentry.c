@@ -11,7 +11,7 @@
  *	config.json  for the engine: the helper, with what of the original concerns the host
  *	inside.json  for the sentry: the original, with absolute paths
  *
- * Callers: creation.c, run.c, start.c, exec.c, kill.c.
+ * Callers: creation.c, run.c, start.c, exec.c, kill.c, pause.c, update.c.
  */
 #define LOG_CATEGORY "sentry"
 #include "oci/sentry.h"
@@ -44,77 +44,6 @@ int sentry_read(const struct state_dir *dir, struct oci_spec **out, struct coffe
 	int r = io_read_file(dir->fd, SENTRY_DOCUMENT, OCI_JSON_MAX, &text, &len, err);
 
 	return r < 0 ? r : oci_spec_parse(text, len, out, err);
-}
-
-/* ---- the document of what is inside ---- */
-
-/* What would fail in the sentry for sure fails before anything is made. */
-static int sentry_check_host(const struct oci_spec *spec, struct coffer_error *err)
-{
-	const struct oci_linux *l = spec->linux_;
-
-	for (size_t i = 0; l && i < l->namespaces.n; i++)
-		if (l->namespaces.v[i].path && strcmp(l->namespaces.v[i].type, "network") != 0)
-			return err_unsupported(err, "linux.namespaces: %s of another process, in "
-						    "a sentry", l->namespaces.v[i].type);
-	if (l && l->devices.n > 0)
-		return err_unsupported(err, "linux.devices: %s: devices of the host, in a sentry",
-				       l->devices.v[0].path);
-	return 0;
-}
-
-static int sentry_check(const struct oci_spec *spec, struct coffer_error *err)
-{
-	if (oci_namespace_find(spec, "user") ||
-	    (spec->linux_ && spec->linux_->uid_mappings.n > 0))
-		return err_unsupported(err, "linux.namespaces: user, in a sentry");
-	if (spec->hooks && (spec->hooks->create_container.n || spec->hooks->start_container.n))
-		return err_unsupported(err, "hooks.createContainer, startContainer: in a sentry");
-	return sentry_check_host(spec, err);
-}
-
-static bool sentry_is_bind(const struct oci_mount *m)
-{
-	bool bind = m->type && strcmp(m->type, "bind") == 0;
-
-	for (size_t i = 0; i < m->options.n; i++)
-		bind |= strcmp(m->options.v[i], "bind") == 0 ||
-			strcmp(m->options.v[i], "rbind") == 0;
-	return bind;
-}
-
-static int sentry_check_binds(const struct oci_spec *spec, struct coffer_error *err)
-{
-	for (size_t i = 0; i < spec->mounts.n; i++) {
-		const struct oci_mount *m = &spec->mounts.v[i];
-		struct stat st;
-
-		if (!sentry_is_bind(m) || !m->source)
-			continue;
-		if (stat(m->source, &st) < 0)
-			return err_sys(err, "mount %s: %s", m->destination, m->source);
-		if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode))
-			return err_unsupported(err, "mount %s: %s: a device, socket or pipe of the "
-						    "host, in a sentry", m->destination, m->source);
-	}
-	return 0;
-}
-
-static int sentry_absolute(const struct state *state, struct oci_spec *spec,
-			   struct coffer_error *err)
-{
-	int r = oci_str_set(&spec->root->path, state->rootfs, err);
-
-	for (size_t i = 0; r == 0 && i < spec->mounts.n; i++) {
-		struct oci_mount *m = &spec->mounts.v[i];
-		autofree char *path = NULL;
-
-		if (!m->source || m->source[0] == '/' || !strchr(m->source, '/'))
-			continue;
-		path = path_join(state->bundle, m->source);
-		r = path ? oci_str_set(&m->source, path, err) : err_nomem(err);
-	}
-	return r;
 }
 
 static int sentry_write(const struct state_dir *dir, const char *name, const struct oci_spec *spec,
@@ -170,13 +99,23 @@ static int sentry_process(const struct oci_process *inside, const char *const *a
 	return r;
 }
 
-static int sentry_namespaces(const struct oci_spec *inside, struct oci_spec *host,
+/* The user namespace becomes that of the sentry, too: ids are the same inside. */
+static int sentry_namespaces(struct oci_spec *inside, struct oci_spec *host,
 			     struct coffer_error *err)
 {
 	const struct oci_namespace *net = oci_namespace_find(inside, "network");
 	int r = oci_namespace_add(host, "mount", NULL, err);
 
-	return r == 0 && net ? oci_namespace_add(host, "network", net->path, err) : r;
+	if (r == 0 && net)
+		r = oci_namespace_add(host, "network", net->path, err);
+	if (r < 0 || !oci_namespace_find(inside, "user"))
+		return r;
+	oci_namespace_drop(inside, "user");
+	host->linux_->uid_mappings = inside->linux_->uid_mappings;
+	host->linux_->gid_mappings = inside->linux_->gid_mappings;
+	inside->linux_->uid_mappings = (struct oci_id_mappings){ 0 };
+	inside->linux_->gid_mappings = (struct oci_id_mappings){ 0 };
+	return oci_namespace_add(host, "user", NULL, err);
 }
 
 /* Those of the network are the namespace's, which the engine makes; the rest is the sentry's. */
@@ -272,16 +211,8 @@ int sentry_adopt(const struct oci *oci, const struct state_dir *dir, const struc
 		 struct oci_spec **spec, struct coffer_error *err)
 {
 	struct oci_spec *inside = *spec, *host = NULL;
-	int r = sentry_check(inside, err);
+	int r = sentry_document(state, inside, err);
 
-	if (r == 0 && !oci_linux_get(inside))
-		r = err_nomem(err);
-	if (r == 0)
-		r = sentry_absolute(state, inside, err);
-	if (r == 0)
-		r = sentry_check_binds(inside, err);
-	if (r == 0)
-		r = sentry_program_find(inside, err);
 	if (r == 0)
 		r = sentry_host(oci, state, inside, &host, err);
 	if (r == 0)
@@ -318,35 +249,54 @@ int sentry_exec(const struct oci *oci, const struct state_dir *dir, const struct
 	return 0;
 }
 
-/* ---- pause ---- */
+/* ---- what only the sentry can do ---- */
 
-static int sentry_call(const char *const args[], struct coffer_error *err)
+/* What it says is the error. */
+static int sentry_call_end(struct child *child, int said, struct coffer_error *err)
+{
+	char text[sizeof(err->message)];
+	ssize_t n = io_read_full(said, text, sizeof(text) - 1);
+	siginfo_t si;
+	int r = child_wait(child, USEC_INFINITY, &si);
+
+	text[n > 0 ? n : 0] = '\0';
+	text[strcspn(text, "\n")] = '\0';
+	if (r == 0 && spawn_exit_code(&si) != 0)
+		r = err_internal(err, "%s", text[0] ? text : SENTRY_HELPER " failed");
+	return r;
+}
+
+/* @word: what follows the container, or NULL */
+static int sentry_call(const struct oci *oci, const struct state *state, const char *verb,
+		       const char *word, struct coffer_error *err)
 {
 	static const char *const envp[] = { NULL };
+	autofree char *program = NULL, *dir = path_join(oci->root, state->id);
+	const char *args[] = { SENTRY_HELPER, verb, dir, state->id, word, NULL };
 	autochild struct child child = CHILD_INIT;
-	autofree char *program = NULL;
-	const struct spawn_fd fds[] = { { STDERR_FILENO, STDERR_FILENO } };
-	struct spawn_args spawn = { .argv = args, .envp = envp, .fds = fds, .nfds = 1 };
-	siginfo_t si;
-	int r = paths_find_program(SENTRY_HELPER, &program, err);
+	autoclose int said = -1, saying = -1;
+	struct spawn_args spawn = { .argv = args, .envp = envp, .nfds = 1 };
+	struct spawn_fd fd = { .target = STDERR_FILENO };
+	int ends[2], r = dir ? paths_find_program(SENTRY_HELPER, &program, err) : err_nomem(err);
 
+	if (r == 0 && pipe2(ends, O_CLOEXEC) < 0)
+		r = err_sys(err, "pipe");
+	if (r < 0)
+		return r;
+	said = ends[0];
+	saying = fd.fd = ends[1];
 	spawn.path = program;
-	if (r == 0)
-		r = spawn_exec(&spawn, &child, err);
-	if (r == 0)
-		r = child_wait(&child, USEC_INFINITY, &si);
-	if (r == 0 && spawn_exit_code(&si) != 0)
-		r = err_internal(err, "%s %s failed", SENTRY_HELPER, args[1]);
-	return r;
+	spawn.fds = &fd;
+	r = spawn_exec(&spawn, &child, err);
+	close_fd(&saying);
+	return r < 0 ? r : sentry_call_end(&child, said, err);
 }
 
 int sentry_freeze(const struct oci *oci, const struct state_dir *dir, const struct state *state,
 		  bool freeze, struct coffer_error *err)
 {
-	autofree char *path = path_join(oci->root, state->id);
-	const char *args[] = { SENTRY_HELPER, freeze ? "freeze" : "thaw", path, state->id, NULL };
 	autoclose int mark = -1;
-	int r = path ? sentry_call(args, err) : err_nomem(err);
+	int r = sentry_call(oci, state, freeze ? "freeze" : "thaw", NULL, err);
 
 	if (r < 0)
 		return r;
@@ -354,6 +304,59 @@ int sentry_freeze(const struct oci *oci, const struct state_dir *dir, const stru
 		return unlinkat(dir->fd, STATE_PAUSED, 0) < 0 ? err_sys(err, "unmark") : 0;
 	mark = openat(dir->fd, STATE_PAUSED, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	return mark < 0 ? err_sys(err, "mark as paused") : 0;
+}
+
+int sentry_signal(const struct oci *oci, const struct state *state, int sig,
+		  struct coffer_error *err)
+{
+	char number[16];
+
+	snprintf(number, sizeof(number), "%d", sig);
+	return sentry_call(oci, state, "signal", number, err);
+}
+
+/* ---- limits ---- */
+
+/* One that was not started yet has nothing but its document. */
+static int sentry_update_document(const struct state_dir *dir, const struct oci_resources *res,
+				  struct coffer_error *err)
+{
+	auto_oci_spec struct oci_spec *inside = NULL;
+	int r = sentry_read(dir, &inside, err);
+
+	if (r < 0)
+		return r;
+	if (!oci_memory_get(inside) || !oci_pids_get(inside))
+		return err_nomem(err);
+	if (res->memory && res->memory->limit.set)
+		inside->linux_->resources->memory->limit = res->memory->limit;
+	if (res->pids && res->pids->limit)
+		inside->linux_->resources->pids->limit = res->pids->limit;
+	return sentry_write(dir, SENTRY_DOCUMENT, inside, err);
+}
+
+int sentry_update(const struct oci *oci, const struct state_dir *dir, const struct state *state,
+		  bool started, struct oci_resources *res, struct coffer_error *err)
+{
+	bool memory = res->memory && res->memory->limit.set;
+	int64_t pids = res->pids ? res->pids->limit : 0;
+	char text[128];
+	int n = 0, r = 0;
+
+	n += snprintf(text, sizeof(text), "{");
+	if (memory)
+		n += snprintf(text + n, sizeof(text) - (size_t)n, "\"memory\":{\"limit\":%lld}%s",
+			      (long long)res->memory->limit.v, pids ? "," : "");
+	if (pids)
+		n += snprintf(text + n, sizeof(text) - (size_t)n, "\"pids\":{\"limit\":%lld}",
+			      (long long)pids);
+	snprintf(text + n, sizeof(text) - (size_t)n, "}");
+	if (memory || pids)
+		r = started ? sentry_call(oci, state, "update", text, err)
+			    : sentry_update_document(dir, res, err);
+	if (res->pids)
+		res->pids->limit = 0;
+	return r;
 }
 
 /* ---- what came of the start ---- */

@@ -33,6 +33,9 @@ int sentry_read(const struct state_dir *dir, struct oci_spec **out, struct coffe
 int sentry_exec(const struct oci *oci, const struct state_dir *dir, const struct state *state,
 		const struct oci_spec *inside, struct oci_spec *spec, struct coffer_error *err);
 
+/* sentry_document() - Turn what a client has written into what the sentry is to make of it */
+int sentry_document(const struct state *state, struct oci_spec *spec, struct coffer_error *err);
+
 /* sentry_program_find() - Is there process.args[0]? @spec: of what is inside, with absolute paths */
 int sentry_program_find(const struct oci_spec *spec, struct coffer_error *err);
 
@@ -40,6 +43,18 @@ int sentry_program_find(const struct oci_spec *spec, struct coffer_error *err);
  * ever: a call of the guest's is served while the one that has made it stands still */
 int sentry_freeze(const struct oci *oci, const struct state_dir *dir, const struct state *state,
 		  bool freeze, struct coffer_error *err);
+
+/* sentry_signal() - Signal every process inside */
+int sentry_signal(const struct oci *oci, const struct state *state, int sig,
+		  struct coffer_error *err);
+
+/**
+ * sentry_update() - The limits that hold inside: of memory and of processes
+ * @started:	Is there a sentry? Else its document is changed
+ * @res:	That of processes is taken out: the sentry's own are more than those inside
+ */
+int sentry_update(const struct oci *oci, const struct state_dir *dir, const struct state *state,
+		  bool started, struct oci_resources *res, struct coffer_error *err);
 
 /* sentry_verdict_listen() - Before the container is started. Return: descriptor, or negative errno */
 int sentry_verdict_listen(const struct state_dir *dir, struct coffer_error *err);

@@ -13,6 +13,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "oci/handle.h"
+#include "oci/sentry.h"
 
 struct update_opts {
 	bool help;
@@ -227,6 +228,12 @@ static int update_main(const struct oci *oci, const void *data, int nargs, char 
 		r = handle_open(oci, args[0], STATE_EXCLUSIVE, STATUS_LIVE, "update", &h, err);
 	if (r == 0)
 		r = handle_attach(&h, -1, err);
+	if (r == 0 && res && sentry_inside(&h.dir)) {
+		r = sentry_update(oci, &h.dir, &h.state, h.status != STATUS_CREATED, res, err);
+		/* An ordinary user may have no more than what holds inside. */
+		if (r == 0 && h.state.rootless && h.state.cgroup.n == 0)
+			return 0;
+	}
 	return r < 0 ? r : engine_update(h.engine, res, err);
 }
 

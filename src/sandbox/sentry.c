@@ -45,6 +45,7 @@
 #define SENTRY_LINE_MAX	   512
 #define SENTRY_CHILDREN_MAX (1u << 20)
 #define SENTRY_COST_MAX	   4096
+#define SENTRY_MAP_MAX	   4096 /* the kernel's own limit is a page */
 
 _Static_assert(SENTRY_TREES_MAX == SANDBOX_SHARES_MAX, "as many");
 _Static_assert(SENTRY_DISKS_MAX == SANDBOX_DISKS_MAX, "as many");
@@ -171,26 +172,50 @@ static int sentry_listen_contract(const struct sentry *s, struct coffer_error *e
 	return io_unix_listen(s->cfg.dir->vm_fd, name, SOCK_STREAM, 0600, err);
 }
 
+/* Each id there is keeps its number: "0 1000 1" here is "0 0 1" in there. */
+static int sentry_same_ids(const char *name, char map[static SENTRY_MAP_MAX],
+			   struct coffer_error *err)
+{
+	autofree char *text = NULL;
+	unsigned first, outside, count;
+	size_t len = 0;
+	int used, r = io_read_file(AT_FDCWD, name, SENTRY_MAP_MAX, &text, NULL, err);
+
+	for (const char *p = text; r == 0 && sscanf(p, "%u %u %u\n%n", &first, &outside, &count,
+						    &used) == 3; p += used) {
+		len += (size_t)snprintf(map + len, SENTRY_MAP_MAX - len, "%u %u %u\n", first,
+					first, count);
+		if (len >= SENTRY_MAP_MAX)
+			return err_sysn(err, ENOSPC, "%s", name);
+	}
+	return r;
+}
+
 /* Root keeps all ids there are; anybody else is root of a namespace of one. */
+static int sentry_map(pid_t child, const char *name, unsigned own, struct coffer_error *err)
+{
+	char path[48], map[SENTRY_MAP_MAX];
+	int r = 0;
+
+	snprintf(map, sizeof(map), "0 %u 1", own);
+	if (geteuid() == 0) {
+		snprintf(path, sizeof(path), "/proc/self/%s", name);
+		r = sentry_same_ids(path, map, err);
+	}
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)child, name);
+	return r < 0 ? r : io_write_file(AT_FDCWD, path, map, err);
+}
+
 static int sentry_map_ids(void *data, pid_t child, struct coffer_error *err)
 {
-	char path[48], map[48];
-	int r;
+	char path[48];
+	int r = sentry_map(child, "uid_map", geteuid(), err);
 
-	snprintf(map, sizeof(map), geteuid() == 0 ? "0 0 4294967295" : "0 %u 1", geteuid());
-	snprintf(path, sizeof(path), "/proc/%d/uid_map", (int)child);
-	r = io_write_file(AT_FDCWD, path, map, err);
-	if (r < 0)
-		return r;
-	if (geteuid() != 0) {
+	if (r == 0 && geteuid() != 0) {
 		snprintf(path, sizeof(path), "/proc/%d/setgroups", (int)child);
 		r = io_write_file(AT_FDCWD, path, "deny", err);
-		if (r < 0)
-			return r;
 	}
-	snprintf(map, sizeof(map), geteuid() == 0 ? "0 0 4294967295" : "0 %u 1", getegid());
-	snprintf(path, sizeof(path), "/proc/%d/gid_map", (int)child);
-	return io_write_file(AT_FDCWD, path, map, err);
+	return r < 0 ? r : sentry_map(child, "gid_map", getegid(), err);
 }
 
 static int sentry_exec(struct sentry *s, const struct spawn_fd *fds, size_t nfds,

@@ -160,6 +160,40 @@ def killed(_box):
                     expect(sentry not in f.read(), f"process {entry} is left")
 
 
+def kill_all(_box):
+    """A signal for all finds those that init has started, and those of an exec."""
+    log = os.path.join(WHERE, "all.log")
+    one = "trap 'echo %s; exit' USR1; echo ready; while :; do sleep 0.1; done"
+    text = f"({one % 'child'}) & trap 'wait; echo init; exit' USR1; while :; do sleep 0.1; done"
+    with open(log, "wb") as f, started(script(text), log=f) as name:
+        expect_soon(lambda: "ready" in read(log), "its child")
+        child = host().start("exec", name, "sh", "-c", one % "exec")
+        expect_equal(child.stdout.readline(), b"ready\n")
+        host().do("kill", "--all", name, "USR1")
+        expect_text(child.communicate()[0].decode(), "exec\n")
+        expect_soon(lambda: status(name) == "stopped", "its end")
+        expect_text(read(log), "child\n", "init\n")
+        host().do("kill", "--all", name, "TERM")
+
+
+def update(_box):
+    """Limits hold inside, also those that were changed before the start."""
+    crowd = "for i in 1 2 3 4 5 6; do sleep 3 & done; kill $(jobs -p)"
+    name = created(script(LOOP))
+    try:
+        host().do("update", "--memory", "96m", "--pids-limit", "50", name)
+        host().do("start", name)
+        expect_text(host().do("exec", name, "cat", "/proc/meminfo"), f"MemTotal:{96 << 10:15} kB")
+        host().do("exec", name, "sh", "-c", crowd)
+        host().do("update", "--memory", "64m", "--pids-limit", "5", name)
+        expect_text(host().do("exec", name, "cat", "/proc/meminfo"), f"MemTotal:{64 << 10:15} kB")
+        expect_text(host().any("exec", name, "sh", "-c", crowd).err, "can't fork")
+        host().do("update", "--pids-limit", "-1", name)
+        host().do("exec", name, "sh", "-c", crowd)
+    finally:
+        host().do("delete", "--force", name)
+
+
 def pause(_box):
     path = os.path.join(WHERE, "ticks")
     os.makedirs(path)
@@ -208,7 +242,7 @@ def refused(_box):
 
 
 TESTS = {f.__name__.strip("_").replace("_", " "): f for f in (
-    life, run, exec_, exec_detached, exec_terminal, killed, pause, binds, refused)}
+    life, run, exec_, exec_detached, exec_terminal, killed, kill_all, update, pause, binds, refused)}
 
 
 def main():
