@@ -31,6 +31,7 @@
 #include "oci/sentry_names.h"
 
 #define SENTRY_HELPER "coffer-oci-sentry"
+#define SENTRY_END_BUDGET (10 * USEC_PER_SEC)
 
 bool sentry_inside(const struct state_dir *dir)
 {
@@ -367,7 +368,7 @@ int sentry_verdict_listen(const struct state_dir *dir, struct coffer_error *err)
 	return io_unix_listen(dir->fd, SENTRY_VERDICT, SOCK_DGRAM, 0600, err);
 }
 
-int sentry_verdict(int sock, const struct child *init, struct coffer_error *err)
+static int sentry_read_verdict(int sock, const struct child *init, struct coffer_error *err)
 {
 	struct pollfd fds[] = { { .fd = sock, .events = POLLIN },
 				{ .fd = init->pidfd, .events = POLLIN } };
@@ -384,4 +385,16 @@ int sentry_verdict(int sock, const struct child *init, struct coffer_error *err)
 	text[n] = '\0';
 	code = text[0] ? atoi(text) : 0;
 	return code ? err_set(err, COFFER_ERR_INTERNAL, code, "%s", strchr(text, ' ') + 1) : 0;
+}
+
+int sentry_verdict(int sock, const struct child *init, struct coffer_error *err)
+{
+	int r = sentry_read_verdict(sock, init, err);
+
+	/* Who is told that it failed deletes it at once: it must not be found running. */
+	if (r < 0 && io_wait(init->pidfd, POLLIN, deadline_in(SENTRY_END_BUDGET)) <= 0) {
+		child_kill(init, SIGKILL);
+		io_wait(init->pidfd, POLLIN, deadline_in(SENTRY_END_BUDGET));
+	}
+	return r;
 }

@@ -58,7 +58,8 @@ int sentry_update(const struct oci *oci, const struct state_dir *dir, const stru
 
 /* sentry_verdict_listen() - Before the container is started. Return: descriptor, or negative errno */
 int sentry_verdict_listen(const struct state_dir *dir, struct coffer_error *err);
-/* sentry_verdict() - Wait for what came of the start. @init: it may end without a word */
+/* sentry_verdict() - Wait for what came of the start. @init: it may end without a word; after a
+ * failure it has ended */
 int sentry_verdict(int sock, const struct child *init, struct coffer_error *err);
 
 #endif /* OCI_SENTRY_H */

@@ -81,6 +81,18 @@ def read(path):
         return f.read()
 
 
+def helpers():
+    """Our processes that live: all there are, for the box has pids of its own."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            with contextlib.suppress(OSError), open(f"/proc/{entry}/stat", encoding="ascii") as f:
+                name, state = f.read().split("(")[1].rsplit(") ", 1)
+                if name.startswith("coffer") and state[0] != "Z":
+                    found.append(name)
+    return found
+
+
 def life(_box):
     log, pid = os.path.join(WHERE, "life.log"), os.path.join(WHERE, "life.pid")
     with open(log, "wb") as f:
@@ -153,11 +165,7 @@ def killed(_box):
     with started(script(LOOP)) as name:
         host().do("kill", "--all", name, "KILL")
         expect_soon(lambda: status(name) == "stopped", "its end")
-        sentry = os.path.join(ROOT, name).encode()
-        for entry in os.listdir("/proc"):
-            if entry.isdigit():
-                with contextlib.suppress(OSError), open(f"/proc/{entry}/cmdline", "rb") as f:
-                    expect(sentry not in f.read(), f"process {entry} is left")
+        expect_equal(helpers(), [])
 
 
 def kill_all(_box):
@@ -227,6 +235,27 @@ def binds(_box):
     expect_equal(read(os.path.join(path, "g")), "back\n")
 
 
+def start_fails(_box):
+    """The error is start's; the container has ended by then, and is deleted like any other."""
+    where = bundle("/s")
+    with open(where + "/rootfs/s", "w", encoding="ascii") as f:
+        f.write("#!/no/such\n")
+    os.chmod(where + "/rootfs/s", 0o755)
+    for where, words in ((where, "No such file or directory"),
+                         (script("true", process={"cwd": "/etc/passwd"}), "Not a directory"),
+                         (script("true", mounts=[{"destination": "/proc/x", "type": "tmpfs",
+                                                  "source": "tmpfs"}]), "mount")):
+        name = created(where)
+        end = host().any("start", name)
+        expect_equal(end.code, 1)
+        expect_text(end.err, words)
+        expect_equal(status(name), "stopped")
+        host().do("delete", name)
+        expect_text(oci().any("run", "--bundle", where, name).err, words)
+        expect_equal(os.listdir(ROOT), [])
+    expect_equal(helpers(), [])
+
+
 def refused(_box):
     """What cannot be had fails with words, before anything is made."""
     socket = {"destination": "/d", "type": "bind", "source": "/dev/null", "options": ["bind"]}
@@ -242,7 +271,7 @@ def refused(_box):
 
 
 TESTS = {f.__name__.strip("_").replace("_", " "): f for f in (
-    life, run, exec_, exec_detached, exec_terminal, killed, kill_all, update, pause, binds, refused)}
+    life, run, exec_, exec_detached, exec_terminal, killed, kill_all, update, pause, binds, start_fails, refused)}
 
 
 def main():
