@@ -12,7 +12,7 @@
  *	container.c, process.c, streams.c, relay.c, user.c    what the process RPCs act on
  *	guestpath.c, guestmount.c, guestfile.c                   what the file RPCs act on
  *	job.c, transfer.c    copies and other work on files, in a forked child that answers
- *	proxy.c, bridge.c, duplex.c                              what ProxyVsock acts on
+ *	proxy.c, bridge.c, duplex.c                              what ProxyVsock acts on; contract/proxy.c
  *	extras.c    the methods beside the contract: events.c, forward.c, freezer.c, timing.c
  *	init_wrapper.c    no part of the agent: the same program as a container's init
  *
@@ -32,7 +32,6 @@
 #define AGENT_STATE_DIR "/run/container"
 
 struct container;
-struct proxy;
 
 struct agent {
 	struct loop *loop;	    /* owned */
@@ -41,7 +40,6 @@ struct agent {
 	const char *socket_dir; /* host's port N is the socket vsock.sock_N there; NULL: vsock */
 	bool init;		/* PID 1 of a guest */
 	struct container *containers; /* owned list */
-	struct proxy *proxies;	      /* owned list */
 };
 
 #endif /* AGENT_AGENT_H */

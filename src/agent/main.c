@@ -183,7 +183,7 @@ static void main_free(struct agent *agent)
 	while (agent->containers)
 		container_free(agent->containers);
 	grpc_server_free(agent->server);
-	proxy_stop_all(agent);
+	proxy_stop_below("");
 	forward_stop_all();
 	loop_free(agent->loop);
 }

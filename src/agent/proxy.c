@@ -11,7 +11,7 @@
  * and link what it likes there.  The node is therefore bound, and removed, by
  * its directory's descriptor, and its permissions come with the bind.
  *
- * Callers: rpc_proxy.c.
+ * Callers: contract/proxy.c.
  */
 #define LOG_CATEGORY "proxy"
 #include "agent/proxy.h"
@@ -36,11 +36,8 @@
 #define PROXY_PAUSE	  (100 * USEC_PER_MSEC)
 
 struct proxy {
-	struct proxy *next;  /* in agent->proxies */
-	struct agent *agent; /* borrowed */
-	char *id, *path;     /* owned */
-	uint32_t port;
-	bool out_of;
+	struct agent *agent;		   /* borrowed, as args */
+	const struct contract_proxy *args;
 	int listener; /* owned */
 	int dir;      /* owned; of the node, -1: none was made */
 	char *name;   /* owned; of the node */
@@ -52,7 +49,7 @@ struct proxy {
 static int proxy_open_place(const struct proxy *p, struct guestplace *place, struct guestpath *gp,
 			    struct coffer_error *err)
 {
-	int r = guestplace_of_path(p->agent, p->path, place, err);
+	int r = guestplace_of_path(p->agent, p->args->path, place, err);
 
 	return r < 0 ? r : guestplace_open(place, gp, err);
 }
@@ -73,13 +70,13 @@ static int proxy_connect(void *data, struct coffer_error *err)
 	if (node < 0)
 		return node;
 	if (fstat(node, &st) < 0 || !S_ISSOCK(st.st_mode))
-		return err_sysn(err, ENOTSOCK, "%s", p->path);
+		return err_sysn(err, ENOTSOCK, "%s", p->args->path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return err_sys(err, "socket");
 	snprintf(sa.sun_path, sizeof(sa.sun_path), "/proc/self/fd/%d", node);
 	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
-		return err_sys(err, "connect to %s", p->path);
+		return err_sys(err, "connect to %s", p->args->path);
 	return steal_fd(&fd);
 }
 
@@ -97,7 +94,7 @@ static void proxy_timer_handler(struct loop_source *timer, void *data)
 static void proxy_accept_handler(struct loop_source *src, int fd, uint32_t events, void *data)
 {
 	struct proxy *p = data;
-	const struct bridge_target target = { .port = p->out_of ? 0 : p->port,
+	const struct bridge_target target = { .port = p->args->out_of ? 0 : p->args->port,
 					      .connect = proxy_connect,
 					      .data = p };
 	struct coffer_error err = COFFER_ERROR_INIT;
@@ -110,13 +107,13 @@ static void proxy_accept_handler(struct loop_source *src, int fd, uint32_t event
 	}
 	client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (client < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
-		log_warning("proxy %s: accept: %s; pausing", p->id, strerror(errno));
+		log_warning("proxy %s: accept: %s; pausing", p->args->id, strerror(errno));
 		proxy_accepting(p, false);
 	}
 	if (client < 0)
 		return;
 	if (bridge_new(p->agent, &p->clients, client, &target, &err) < 0)
-		log_debug("proxy %s: client closed: %s", p->id, err.message);
+		log_debug("proxy %s: client closed: %s", p->args->id, err.message);
 	else
 		steal_fd(&client);
 }
@@ -149,7 +146,7 @@ static int proxy_bind(int dir, const char *name, mode_t mode, struct coffer_erro
 	return steal_fd(&fd);
 }
 
-static int proxy_listen_unix(struct proxy *p, mode_t mode, struct coffer_error *err)
+static int proxy_listen_unix(struct proxy *p, struct coffer_error *err)
 {
 	autoguestplace struct guestplace place = GUESTPLACE_INIT;
 	autoguestpath struct guestpath gp = GUESTPATH_INIT;
@@ -165,21 +162,21 @@ static int proxy_listen_unix(struct proxy *p, mode_t mode, struct coffer_error *
 	p->name = strdup(name);
 	if (!p->name)
 		return err_nomem(err);
-	p->listener = proxy_bind(dir, p->name, mode, err);
+	p->listener = proxy_bind(dir, p->name, p->args->mode, err);
 	if (p->listener < 0)
-		return err_wrap(err, "%s", p->path);
+		return err_wrap(err, "%s", p->args->path);
 	p->dir = steal_fd(&dir);
 	return 0;
 }
 
-static int proxy_listen(struct proxy *p, mode_t mode, struct coffer_error *err)
+static int proxy_listen(struct proxy *p, struct coffer_error *err)
 {
 	int r;
 
-	if (p->out_of)
-		r = p->listener = link_listen(p->agent, p->port, err);
+	if (p->args->out_of)
+		r = p->listener = link_listen(p->agent, p->args->port, err);
 	else
-		r = proxy_listen_unix(p, mode, err);
+		r = proxy_listen_unix(p, err);
 	if (r >= 0)
 		r = loop_add_timer(p->agent->loop, proxy_timer_handler, p, &p->timer, err);
 	if (r >= 0)
@@ -188,18 +185,22 @@ static int proxy_listen(struct proxy *p, mode_t mode, struct coffer_error *err)
 	return r;
 }
 
-static struct proxy **proxy_find(struct agent *agent, const char *id)
+int proxy_start(void *data, struct contract_proxy *args, struct coffer_error *err)
 {
-	struct proxy **p = &agent->proxies;
+	struct proxy *p = args->own = calloc(1, sizeof(*p));
 
-	while (*p && strcmp((*p)->id, id) != 0)
-		p = &(*p)->next;
-	return p;
+	if (!p)
+		return err_nomem(err);
+	*p = (struct proxy){ .agent = data, .args = args, .listener = -1, .dir = -1 };
+	return proxy_listen(p, err);
 }
 
-/* Not on the list any more. */
-static void proxy_free(struct proxy *p)
+void proxy_stop(struct contract_proxy *args)
 {
+	struct proxy *p = args->own;
+
+	if (!p)
+		return;
 	bridges_free(&p->clients);
 	loop_remove(p->source);
 	loop_remove(p->timer);
@@ -208,53 +209,5 @@ static void proxy_free(struct proxy *p)
 		unlinkat(p->dir, p->name, 0);
 	close_fd(&p->dir);
 	free(p->name);
-	free(p->path);
-	free(p->id);
 	free(p);
-}
-
-int proxy_start(struct agent *agent, const struct proxy_args *args, struct coffer_error *err)
-{
-	struct proxy *p;
-	int r;
-
-	if (*proxy_find(agent, args->id))
-		return err_set(err, COFFER_ERR_ALREADY_EXISTS, 0, "proxy %s exists already",
-			       args->id);
-	p = calloc(1, sizeof(*p));
-	if (!p)
-		return err_nomem(err);
-	*p = (struct proxy){ .agent = agent,
-			     .id = strdup(args->id),
-			     .path = strdup(args->path),
-			     .port = args->port,
-			     .out_of = args->out_of,
-			     .listener = -1,
-			     .dir = -1 };
-	r = p->id && p->path ? proxy_listen(p, args->mode, err) : err_nomem(err);
-	if (r < 0) {
-		proxy_free(p);
-		return r;
-	}
-	p->next = agent->proxies;
-	agent->proxies = p;
-	return 0;
-}
-
-int proxy_stop(struct agent *agent, const char *id, struct coffer_error *err)
-{
-	struct proxy **link = proxy_find(agent, id), *p = *link;
-
-	if (!p)
-		return err_set(err, COFFER_ERR_NOT_FOUND, 0, "proxy \"%.*s\" does not exist",
-			       PROXY_ID_MAX, id);
-	*link = p->next;
-	proxy_free(p);
-	return 0;
-}
-
-void proxy_stop_all(struct agent *agent)
-{
-	while (agent->proxies)
-		proxy_stop(agent, agent->proxies->id, NULL);
 }

@@ -7,8 +7,7 @@
 #include "agent/rpc.h"
 
 #include "agent/extras.h"
-
-const Sc__SyncResponse rpc_empty = SC__SYNC_RESPONSE__INIT;
+#include "agent/proxy.h"
 
 static const struct grpc_method rpc_methods[] = {
 	{ "Mount", rpc_mount },
@@ -49,12 +48,18 @@ static const struct grpc_method rpc_copy_methods[] = {
 	{ "CopyOut", rpc_copy_out },
 };
 
+static const struct contract_ops rpc_ops = {
+	.proxy_start = proxy_start,
+	.proxy_stop = proxy_stop,
+};
+
 int rpc_init(struct agent *agent, struct coffer_error *err)
 {
 	/* The server keeps both for as long as it lives. */
 	static const struct grpc_limits limits = GRPC_LIMITS_DEFAULT;
 	static struct grpc_service services[3];
 
+	contract_use(&rpc_ops);
 	services[0] = (struct grpc_service){
 		.desc = &sc__sandbox_context__descriptor,
 		.methods = rpc_methods,
@@ -70,17 +75,4 @@ int rpc_init(struct agent *agent, struct coffer_error *err)
 	services[2] = extras_service(agent);
 	return grpc_server_new(agent->loop, services, ARRAY_SIZE(services), &limits,
 			       &agent->server, err);
-}
-
-void rpc_done(struct grpc_call *call, int r, const struct coffer_error *err)
-{
-	if (r < 0)
-		grpc_call_finish(call, GRPC_INTERNAL, err->message);
-	else
-		grpc_call_reply(call, &rpc_empty.base);
-}
-
-void rpc_refuse(struct grpc_call *call, const struct coffer_error *err)
-{
-	grpc_call_finish(call, GRPC_INVALID_ARGUMENT, err->message);
 }

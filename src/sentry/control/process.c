@@ -34,6 +34,7 @@
 #include "sentry/control/events.h"
 #include "sentry/control/forward.h"
 #include "sentry/control/machine.h"
+#include "sentry/control/proxy.h"
 #include "sentry/control/setup.h"
 #include "sentry/gofer/gofer.h"
 #include "sentry/task/task.h"
@@ -102,12 +103,22 @@ static void control_process_free(struct control_process *p)
 	free(p);
 }
 
+/* Names in its directories. */
+static void control_stop_proxies(const struct control_container *c)
+{
+	char prefix[sizeof(MACHINE_STATE_DIR) + CONTROL_ID_MAX + 2];
+
+	snprintf(prefix, sizeof(prefix), MACHINE_STATE_DIR "/%s/", c->id);
+	proxy_stop_below(prefix);
+}
+
 static void control_container_free(struct control_container *c)
 {
 	struct control_container **link = &c->control->containers;
 
 	archive_stop(c);
 	forward_stop(c);
+	control_stop_proxies(c);
 	while (c->processes)
 		control_process_free(c->processes);
 	while (*link && *link != c)

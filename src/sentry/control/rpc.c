@@ -7,8 +7,7 @@
 #include "sentry/control/rpc.h"
 
 #include "base/cleanup.h"
-
-const Sc__SyncResponse rpc_empty = SC__SYNC_RESPONSE__INIT;
+#include "sentry/control/proxy.h"
 
 static const struct grpc_method rpc_methods[] = {
 	{ "Mount", rpc_mount },
@@ -30,11 +29,18 @@ static const struct grpc_method rpc_methods[] = {
 	{ "ContainerStatistics", rpc_container_statistics },
 	{ "FilesystemOperation", rpc_filesystem_operation },
 	{ "SetupEmulator", rpc_setup_emulator },
+	{ "ProxyVsock", rpc_proxy_vsock },
+	{ "StopVsockProxy", rpc_stop_vsock_proxy },
 	{ "IpLinkSet", rpc_ip_link_set },
 	{ "ConfigureDns", rpc_configure_dns },
 	{ "ConfigureHosts", rpc_configure_hosts },
 	{ "Sync", rpc_sync },
 	{ "Kill", rpc_kill },
+};
+
+static const struct contract_ops rpc_ops = {
+	.proxy_start = proxy_start,
+	.proxy_stop = proxy_stop,
 };
 
 int rpc_start(struct control *control, struct coffer_error *err)
@@ -44,6 +50,7 @@ int rpc_start(struct control *control, struct coffer_error *err)
 	static struct grpc_service services[2];
 	int r;
 
+	contract_use(&rpc_ops);
 	services[0] = (struct grpc_service){
 		.desc = &sc__sandbox_context__descriptor,
 		.methods = rpc_methods,
@@ -54,25 +61,4 @@ int rpc_start(struct control *control, struct coffer_error *err)
 	r = grpc_server_new(control->loop, services, ARRAY_SIZE(services), &limits,
 			    &control->server, err);
 	return r < 0 ? r : grpc_server_listen(control->server, control->config->listen_fd, err);
-}
-
-void rpc_done(struct grpc_call *call, int r, const struct coffer_error *err)
-{
-	if (r < 0)
-		grpc_call_finish(call, GRPC_INTERNAL, err->message);
-	else
-		grpc_call_reply(call, &rpc_empty.base);
-}
-
-void rpc_answer(struct grpc_call *call, int r, const struct coffer_error *err)
-{
-	if (r < 0)
-		grpc_call_fail(call, err);
-	else
-		grpc_call_reply(call, &rpc_empty.base);
-}
-
-void rpc_refuse(struct grpc_call *call, const struct coffer_error *err)
-{
-	grpc_call_finish(call, GRPC_INVALID_ARGUMENT, err->message);
 }

@@ -9,20 +9,8 @@
 #define SENTRY_CONTROL_RPC_H
 
 #include "agent_extras.pb-c.h"
-#include "sandbox_context.pb-c.h"
+#include "contract/contract.h"
 #include "sentry/control/control.h"
-
-/* The reply without fields; one for all, since every such message is the same on the wire. */
-extern const Sc__SyncResponse rpc_empty;
-
-/* rpc_done() - Answer with rpc_empty, or INTERNAL with the error, as the contract has it */
-void rpc_done(struct grpc_call *call, int r, const struct coffer_error *err);
-/* rpc_answer() - The same with the status that belongs to the error's kind */
-void rpc_answer(struct grpc_call *call, int r, const struct coffer_error *err);
-/* rpc_refuse() - A field of the request is bad */
-void rpc_refuse(struct grpc_call *call, const struct coffer_error *err);
-
-#define RPC_METHOD(name) void name(struct grpc_call *call, const ProtobufCMessage *msg, void *data)
 
 RPC_METHOD(rpc_mount);
 RPC_METHOD(rpc_umount);
@@ -51,6 +39,9 @@ RPC_METHOD(rpc_delete_process);
 RPC_METHOD(rpc_setup_emulator);
 RPC_METHOD(rpc_container_statistics);
 RPC_METHOD(rpc_filesystem_operation);
+
+/* rpc_parents() - Make the directories that a path of the contract lies in */
+int rpc_parents(const char *path, struct coffer_error *err);
 
 struct grpc_service rpc_extras(struct control *control);
 

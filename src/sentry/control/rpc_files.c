@@ -49,7 +49,7 @@ RPC_METHOD(rpc_mkdir)
 
 /* ---- WriteFile ---- */
 
-static int rpc_parents(const char *path, struct coffer_error *err)
+int rpc_parents(const char *path, struct coffer_error *err)
 {
 	autofree char *dir = strdup(path);
 	char *slash = dir ? strrchr(dir, '/') : NULL;

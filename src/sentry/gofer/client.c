@@ -230,3 +230,10 @@ long gofer_call(struct gofer *gofer, const struct gofer_call *call)
 	pthread_mutex_unlock(&channel->lock);
 	return r;
 }
+
+int gofer_dial_port(struct gofer *gofer, uint32_t port)
+{
+	const struct gofer_call call = { .op = GOFER_DIAL, .fd = -1, .fd2 = -1, .args = { port } };
+
+	return (int)gofer_call(gofer, &call);
+}

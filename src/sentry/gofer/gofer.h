@@ -74,6 +74,8 @@ void gofer_free(struct gofer *gofer);
 /* gofer_call() - Any thread. Return: >= 0 (a descriptor for the caller to close, a length, or 0);
  * negative errno of the operation; -ESRCH: the gofer is gone */
 long gofer_call(struct gofer *gofer, const struct gofer_call *call);
+/* gofer_dial_port() - GOFER_DIAL. Return: a non-blocking connection, or negative errno */
+int gofer_dial_port(struct gofer *gofer, uint32_t port);
 /* gofer_broken_fd() - Readable (hang-up) when it is gone */
 int gofer_broken_fd(const struct gofer *gofer);
 

@@ -103,6 +103,26 @@ struct buf;
 int socket_print_inet(int family, int protocol, struct buf *out);
 int socket_print_unix(struct sandbox_container *container, struct buf *out);
 
+/* What control/ has: names of unix sockets that lead to ports of the host, and clients from there. */
+struct walk;
+
+/**
+ * unix_port_listen() - A node at @path whose clients are connected to the host's @port
+ * @dir:	Who walks; its directory and last name are those of the node afterwards
+ *
+ * The connection is the guest's socket itself: nothing is copied. file_put() closes the name, those
+ * who are connected stay.
+ *
+ * Return: 0, -EADDRINUSE: something is there, or other negative errno
+ */
+int unix_port_listen(struct walk *dir, const char *path, uint32_t mode, uint32_t port,
+		     struct file **out);
+/* unix_port_push() - To who listens at @node: @fd, a connection of the host's, as a client. Taken over
+ * on success. Return: 0, -ECONNREFUSED, -EPROTOTYPE: no streams, -EAGAIN: too many wait there */
+int unix_port_push(struct inode *node, int fd);
+/* unix_port_owns() - Whether the node is still @file's, of unix_port_listen() */
+bool unix_port_owns(struct inode *node, const struct file *file);
+
 int socket_create(struct task *task, int family, int type, int protocol, struct file **out);
 int unix_pair(struct task *task, int type, uint32_t flags, struct file *out[2]);
 

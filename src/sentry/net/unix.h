@@ -9,6 +9,7 @@
  *	unix_recv.c     and out of one's own
  *	unix_flight.c   descriptors in messages, and the cycles they can make
  *	unix_host.c     connections to programs of the host
+ *	unix_port.c     names that lead to ports of the host, and clients that come from there
  *	unix_list.c     all of them, for /proc/net
  *
  * A socket's memory outlives its file while others hold it (a peer, a message on its way). Each
@@ -99,6 +100,7 @@ struct unix_socket {
 
 	_Atomic int host_fd;	/* owned; connected to a program of the host for good; -1: not */
 	struct socket_addr host_peer; /* set before it */
+	uint32_t host_port; /* set before it has a name: its clients are connected to that; 0: none */
 
 	_Atomic size_t sent;	/* bytes of budget that are in others' queues */
 
@@ -146,6 +148,12 @@ void unix_address_put(struct unix_address *a); /* NULL is fine */
 void unix_address_tell(const struct unix_address *a, struct socket_addr *out);
 int unix_bind(struct socket *s, struct task *task, const struct socket_addr *addr);
 int unix_autobind(struct unix_socket *u, struct task *task);
+/* unix_bind_node() - To a new node of @args at @path, whose directory and last name are then in @dir.
+ * Takes @a's reference (NULL: no address) when it succeeds */
+int unix_bind_node(struct unix_socket *u, struct walk *dir, const char *path,
+		   struct vfs_create *args, struct unix_address *a);
+/* unix_find_node() - Who is bound to it, held. Return: 0 or -ECONNREFUSED */
+int unix_find_node(struct inode *inode, struct unix_socket **out);
 /* unix_find() - Who is bound to @addr, held. Return: 0, -ECONNREFUSED, -EPROTOTYPE: of another
  * @type, or what the walk says */
 int unix_find(struct task *task, const struct socket_addr *addr, int type,
@@ -159,18 +167,29 @@ int unix_listen(struct socket *s, int backlog);
 int unix_accept(struct socket *s, struct task *task, struct socket_addr *peer, struct file **out);
 int unix_shutdown(struct socket *s, int how);
 int unix_name(struct socket *s, bool peer, struct socket_addr *out);
+/* unix_offer() - @other, connected already and nobody's yet, to the backlog. Return: 0 with its file's
+ * reference taken, -ECONNREFUSED, -EAGAIN: it is full */
+int unix_offer(struct unix_socket *listener, struct unix_socket *other);
 /* unix_disconnect() - At the end: the other side hears of it */
 void unix_disconnect(struct unix_socket *u);
 
 /* --- unix_host.c --- */
 /* unix_host_connect() - To who is bound to @addr on the host. Return: 0, -ECONNREFUSED ... */
 int unix_host_connect(struct unix_socket *u, struct task *task, const struct socket_addr *addr);
+/* unix_host_take() - @u is connected to the host by @fd from now on, which is taken over in any case.
+ * @addr: who the peer is. Return: 0 or -EISCONN */
+int unix_host_take(struct unix_socket *u, int fd, const struct socket_addr *addr);
 /* Of one that is */
 long unix_host_send(struct unix_socket *u, struct user_io *io, const struct socket_addr *to,
 		    struct socket_control *control, int flags);
 long unix_host_recv(struct unix_socket *u, struct user_io *io, struct socket_addr *from, int flags,
 		    int *out_flags);
 int unix_host_getsockopt(struct unix_socket *u, int name, void *value, socklen_t *len);
+
+/* --- unix_port.c --- */
+/* unix_port_connect() - A client of a listener with a host_port. Return: as connect(2) */
+int unix_port_connect(struct unix_socket *u, const struct unix_socket *listener,
+		      const struct socket_addr *addr);
 
 /* --- unix_send.c, unix_recv.c --- */
 long unix_send(struct socket *s, struct task *task, struct user_io *io,

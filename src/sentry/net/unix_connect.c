@@ -92,29 +92,32 @@ static int unix_connect_packets(struct unix_socket *u, struct task *task,
 
 /* --- connections --- */
 
+/* Its lock is held. Return: 0, -ECONNREFUSED, -EAGAIN: its backlog is full */
+static int unix_may_offer(const struct unix_socket *listener)
+{
+	if (listener->dead || listener->state != UNIX_LISTENING || listener->host_port ||
+	    (listener->shutdown & UNIX_SHUT_RECEIVE))
+		return -ECONNREFUSED;
+	return listener->nbacklog > listener->backlog_max ? -EAGAIN : 0;
+}
+
 /* Both locks are held. Return: 0 or why not */
 static int unix_may_connect(struct unix_socket *u, struct unix_socket *listener)
 {
-	if (listener->dead || listener->state != UNIX_LISTENING ||
-	    (listener->shutdown & UNIX_SHUT_RECEIVE))
-		return -ECONNREFUSED;
-	if (listener->nbacklog > listener->backlog_max) {
+	int r = unix_may_offer(listener);
+
+	if (r == -EAGAIN)
 		unix_block(u, listener);
-		return -EAGAIN;
-	}
+	if (r)
+		return r;
 	if (u->state == UNIX_CONNECTED)
 		return -EISCONN;
 	return u->state == UNIX_LISTENING ? -EINVAL : 0;
 }
 
-/* Both locks are held; @other is nobody's yet, its file's reference goes to the backlog. */
-static void unix_join(struct unix_socket *u, struct unix_socket *listener,
-		      struct unix_socket *other)
+/* The listener's lock is held; the reference to @other's file goes to the backlog. */
+static void unix_enqueue(struct unix_socket *listener, struct unix_socket *other)
 {
-	other->state = u->state = UNIX_CONNECTED;
-	other->peer = unix_hold(u);
-	u->peer = unix_hold(other);
-	u->peer_cred = listener->peer_cred;
 	other->name = unix_address_get(listener->name);
 	if (listener->backlog)
 		listener->backlog_last->backlog_next = other;
@@ -122,6 +125,31 @@ static void unix_join(struct unix_socket *u, struct unix_socket *listener,
 		listener->backlog = other;
 	listener->backlog_last = other;
 	listener->nbacklog++;
+}
+
+int unix_offer(struct unix_socket *listener, struct unix_socket *other)
+{
+	int r;
+
+	pthread_mutex_lock(&listener->lock);
+	r = unix_may_offer(listener);
+	if (!r)
+		unix_enqueue(listener, other);
+	pthread_mutex_unlock(&listener->lock);
+	if (!r)
+		waitq_wake(&listener->wait, POLLIN | POLLRDNORM);
+	return r;
+}
+
+/* Both locks are held; @other is nobody's yet. */
+static void unix_join(struct unix_socket *u, struct unix_socket *listener,
+		      struct unix_socket *other)
+{
+	other->state = u->state = UNIX_CONNECTED;
+	other->peer = unix_hold(u);
+	u->peer = unix_hold(other);
+	u->peer_cred = listener->peer_cred;
+	unix_enqueue(listener, other);
 }
 
 static int unix_connect_stream(struct unix_socket *u, struct task *task,
@@ -132,6 +160,11 @@ static int unix_connect_stream(struct unix_socket *u, struct task *task,
 
 	if (r)
 		return r;
+	if (listener->host_port) {
+		r = unix_port_connect(u, listener, addr);
+		unix_drop(listener);
+		return r;
+	}
 	r = unix_new(listener->container, u->socket.type, 0, &other);
 	if (r) {
 		unix_drop(listener);

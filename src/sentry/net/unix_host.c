@@ -68,16 +68,10 @@ static int unix_host_dial(struct task *task, const char *path, int type)
 	return r;
 }
 
-int unix_host_connect(struct unix_socket *u, struct task *task, const struct socket_addr *addr)
+int unix_host_take(struct unix_socket *u, int fd, const struct socket_addr *addr)
 {
-	const struct sockaddr_un *un = (const struct sockaddr_un *)&addr->addr;
-	char path[sizeof(un->sun_path) + 1] = { 0 };
-	int fd, r = 0;
+	int r = 0;
 
-	memcpy(path, un->sun_path, addr->len - offsetof(struct sockaddr_un, sun_path));
-	fd = path[0] ? unix_host_dial(task, path, u->socket.type) : -ECONNREFUSED;
-	if (fd < 0)
-		return fd;
 	if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
 		r = -errno;
 	pthread_mutex_lock(&u->lock);
@@ -94,6 +88,17 @@ int unix_host_connect(struct unix_socket *u, struct task *task, const struct soc
 	else
 		waitq_wake(&u->wait, POLLIN | POLLOUT | POLLHUP);
 	return r;
+}
+
+int unix_host_connect(struct unix_socket *u, struct task *task, const struct socket_addr *addr)
+{
+	const struct sockaddr_un *un = (const struct sockaddr_un *)&addr->addr;
+	char path[sizeof(un->sun_path) + 1] = { 0 };
+	int fd;
+
+	memcpy(path, un->sun_path, addr->len - offsetof(struct sockaddr_un, sun_path));
+	fd = path[0] ? unix_host_dial(task, path, u->socket.type) : -ECONNREFUSED;
+	return fd < 0 ? fd : unix_host_take(u, fd, addr);
 }
 
 long unix_host_send(struct unix_socket *u, struct user_io *io, const struct socket_addr *to,

@@ -174,28 +174,21 @@ int unix_autobind(struct unix_socket *u, struct task *task)
 /* --- names in directories --- */
 
 /* Make a node at @path and go there. */
-static int unix_make_node(struct task *task, const char *path, struct vfs_path *out)
+static int unix_make_node(struct walk *dir, const char *path, struct vfs_create *args,
+			  struct vfs_path *out)
 {
-	struct vfs_create args = {
-		.mode = S_IFSOCK | 0777, .uid = task->cred->fsuid, .gid = task->cred->fsgid,
-		.exclusive = true,
-	};
-	struct walk dir, node;
-	int r = walk_task(&dir, task, AT_FDCWD, path);
+	struct walk node;
+	int r = vfs_create(dir, path, args);
 
 	if (r)
-		return r;
-	r = vfs_create(&dir, path, &args);
-	if (!r) {
-		node = (struct walk){ .fs = dir.fs, .cred = dir.cred, .start = dir.path };
-		path_get(&node.start);
-		r = vfs_walk(&node, dir.last, WALK_NOFOLLOW);
-		*out = node.path;
-		node.path = (struct vfs_path){ 0 };
-		walk_end(&node);
-	}
-	walk_end(&dir);
-	return r == -EEXIST ? -EADDRINUSE : r;
+		return r == -EEXIST ? -EADDRINUSE : r;
+	node = (struct walk){ .fs = dir->fs, .cred = dir->cred, .start = dir->path };
+	path_get(&node.start);
+	r = vfs_walk(&node, dir->last, WALK_NOFOLLOW);
+	*out = node.path;
+	node.path = (struct vfs_path){ 0 };
+	walk_end(&node);
+	return r;
 }
 
 /* The node leads to @u from now on. @path's references are taken when it succeeds. */
@@ -224,18 +217,35 @@ static int unix_take_node(struct unix_socket *u, const struct vfs_path *path,
 	return 0;
 }
 
+int unix_bind_node(struct unix_socket *u, struct walk *dir, const char *path,
+		   struct vfs_create *args, struct unix_address *a)
+{
+	struct vfs_path node = { 0 };
+	int r = unix_make_node(dir, path, args, &node);
+
+	if (!r)
+		r = unix_take_node(u, &node, a);
+	if (r)
+		path_put(&node);
+	return r;
+}
+
 static int unix_bind_path(struct unix_socket *u, struct task *task, const struct unix_name *name)
 {
 	struct unix_address *a = unix_address_new(name->bytes, name->len, true);
-	struct vfs_path path = { 0 };
-	int r = a ? unix_make_node(task, name->bytes, &path) : -ENOMEM;
+	struct vfs_create args = {
+		.mode = S_IFSOCK | 0777, .uid = task->cred->fsuid, .gid = task->cred->fsgid,
+		.exclusive = true,
+	};
+	struct walk dir;
+	int r = a ? walk_task(&dir, task, AT_FDCWD, name->bytes) : -ENOMEM;
 
-	if (!r)
-		r = unix_take_node(u, &path, a);
-	if (r) {
-		path_put(&path);
-		unix_address_put(a);
+	if (!r) {
+		r = unix_bind_node(u, &dir, name->bytes, &args, a);
+		walk_end(&dir);
 	}
+	if (r)
+		unix_address_put(a);
 	return r;
 }
 
@@ -302,6 +312,14 @@ void unix_unbind(struct unix_socket *u)
 
 /* --- who is it? --- */
 
+int unix_find_node(struct inode *inode, struct unix_socket **out)
+{
+	pthread_mutex_lock(&inode->lock);
+	*out = S_ISSOCK(inode->attr.st_mode) ? unix_hold(inode->bound) : NULL;
+	pthread_mutex_unlock(&inode->lock);
+	return *out ? 0 : -ECONNREFUSED;
+}
+
 static int unix_find_path(struct task *task, const char *path, struct unix_socket **out)
 {
 	struct inode *inode;
@@ -314,12 +332,8 @@ static int unix_find_path(struct task *task, const char *path, struct unix_socke
 	inode = r ? NULL : walk.path.dentry->inode;
 	if (!r)
 		r = vfs_permission(inode, task->cred, 2);
-	if (!r) {
-		pthread_mutex_lock(&inode->lock);
-		*out = S_ISSOCK(inode->attr.st_mode) ? unix_hold(inode->bound) : NULL;
-		pthread_mutex_unlock(&inode->lock);
-		r = *out ? 0 : -ECONNREFUSED;
-	}
+	if (!r)
+		r = unix_find_node(inode, out);
 	walk_end(&walk);
 	return r;
 }
