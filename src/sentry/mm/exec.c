@@ -205,7 +205,8 @@ static int exec_stack(struct mm *mm, const struct mm_exec *args, struct exec_ima
 {
 	int prot = PROT_READ | PROT_WRITE | (image->program.exec_stack ? PROT_EXEC : 0);
 	uint64_t size = PAGE_UP(image->stack_size) + EXEC_STACK_START;
-	uint64_t most = PAGE_UP(image->stack_size) + PAGE_DOWN(args->stack_max);
+	uint64_t limit = args->stack_max < GUEST_END ? PAGE_DOWN(args->stack_max) : GUEST_END;
+	uint64_t most = PAGE_UP(image->stack_size) + limit;
 	struct mm_map map = { .len = size < most ? size : most,
 			      .prot = prot,
 			      .flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_GROWSDOWN };

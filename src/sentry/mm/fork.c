@@ -114,8 +114,8 @@ static void fork_pieces(struct mm *mm, struct mm *child, bool alone)
 	}
 }
 
-/* MADV_DONTFORK, MADV_WIPEONFORK */
-static void fork_leave(struct mm *child)
+/* MADV_DONTFORK, MADV_WIPEONFORK. Pieces may go on into the next VMA. */
+static int fork_leave(struct mm *child)
 {
 	struct ranges_pos pos;
 	const struct vma *vma = ranges_find(&child->vmas, 0, &pos);
@@ -123,13 +123,21 @@ static void fork_leave(struct mm *child)
 	while (vma) {
 		uint64_t start = vma->r.start;
 		uint64_t end = vma->r.end;
+		unsigned flags = vma->flags;
 
-		if (vma->flags & VMA_WIPE_ON_FORK)
+		if (flags & (VMA_WIPE_ON_FORK | VMA_DONT_FORK)) {
+			if (vma_reserve(child))
+				return -ENOMEM;
+			piece_cut(child, start);
+			piece_cut(child, end);
+		}
+		if (flags & VMA_WIPE_ON_FORK)
 			piece_remove(child, start, end, false);
-		if (vma->flags & VMA_DONT_FORK)
+		if (flags & VMA_DONT_FORK)
 			vma_remove(child, start, end, false);
 		vma = ranges_find(&child->vmas, end, &pos);
 	}
+	return 0;
 }
 
 static void fork_map(struct mm *child, bool alone)
@@ -187,10 +195,14 @@ int mm_fork(struct mm *mm, struct mm **out)
 		r = -ESRCH;
 	pthread_rwlock_unlock(&mm->io);
 	if (!r) {
+		int broken;
+
 		space_lock(child);
-		fork_leave(child);
-		fork_map(child, alone);
-		r = space_unlock(child);
+		r = fork_leave(child);
+		if (!r)
+			fork_map(child, alone);
+		broken = space_unlock(child);
+		r = r ? r : broken;
 	}
 	if (r) {
 		mm_put(child);

@@ -93,6 +93,7 @@ static void remap_pieces(struct mm *mm, uint64_t start, uint64_t end, uint64_t b
 static int remap_move(struct mm *mm, const struct remap *a, uint64_t to)
 {
 	uint64_t keep = a->old_len < a->new_len ? a->old_len : a->new_len;
+	const struct vma *found;
 	struct vma vma;
 	/* Nothing may fail half-way: see ranges_insert() for how much it needs. */
 	int r = ranges_reserve(&mm->pieces, mm->pieces.count / 16 + 4);
@@ -110,7 +111,11 @@ static int remap_move(struct mm *mm, const struct remap *a, uint64_t to)
 		vma_cut(mm, to + a->new_len);
 		vma_remove(mm, to, to + a->new_len, true);
 	}
-	vma = *vma_at(mm, a->old);
+	/* What is to be had twice may have lain there itself. */
+	found = vma_at(mm, a->old);
+	if (!found)
+		return -EFAULT;
+	vma = *found;
 	vma.r = (struct range){ to, to + a->new_len, vma.r.offset + (a->old - vma.r.start) };
 	vma_hold(&vma);
 	if (a->old_len) {
