@@ -31,13 +31,26 @@ bool signal_quiet(const struct signal_action *action, int sig)
 	return action->handler == SIGNAL_DEFAULT && (SIGNAL_SET_QUIET & signal_bit(sig));
 }
 
-/* From the kernel itself, or from outside of the container. */
+/* By somebody outside of the container: nobody whom its processes could name. */
 static bool send_outside(const struct signal_info *info)
 {
 	int32_t pid;
 
 	memcpy(&pid, info->fields, sizeof(pid));
-	return info->code == SI_KERNEL || (info->code == SI_USER && pid == 0);
+	return info->code == SI_USER && pid == 0;
+}
+
+/*
+ * A program that was not written to be an init would not notice what ends it anywhere else. Who
+ * asks from outside means that, so the default action is done, as a machine's agent does it.
+ */
+static bool send_ends_init(const struct process *process, int sig, const struct signal_info *info)
+{
+	const uint64_t harmless = SIGNAL_SET_QUIET | SIGNAL_SET_STOP;
+
+	return process == process->container->init && send_outside(info) &&
+	       process->signals.actions[sig].handler == SIGNAL_DEFAULT &&
+	       !((harmless | process->tasks->signals.mask) & signal_bit(sig));
 }
 
 static bool send_ignored(const struct process *process, const struct task *task, int sig,
@@ -48,7 +61,8 @@ static bool send_ignored(const struct process *process, const struct task *task,
 	if (task && (task->signals.mask & signal_bit(sig)))
 		return false; /* the action may be another when it is unblocked */
 	if (process == process->container->init && action->handler == SIGNAL_DEFAULT &&
-	    !((SIGNAL_SET_KERNEL & signal_bit(sig)) && send_outside(info)))
+	    !((SIGNAL_SET_KERNEL & signal_bit(sig)) &&
+	      (info->code == SI_KERNEL || send_outside(info))))
 		return true;
 	return signal_quiet(action, sig);
 }
@@ -116,6 +130,10 @@ static int send_signal(struct process *process, struct task *task, int sig,
 	if (sig == SIGCONT) {
 		signal_process_flush(process, SIGNAL_SET_STOP);
 		signal_stop_end(process);
+	}
+	if (send_ends_init(process, sig, info)) {
+		process_end(process, sig);
+		return 0;
 	}
 	if (send_ignored(process, task ? task : process->tasks, sig, info))
 		return 0;
@@ -225,6 +243,9 @@ void signal_fault(struct task *task, int sig, int code, uint64_t address, int tr
 {
 	struct signal_info info = { .signo = sig, .code = code };
 
+	/* A guest can bring events of its own, by a jump into its stub. */
+	if (sig < 1 || sig >= SIGNAL_REALTIME)
+		info.signo = sig = SIGSEGV;
 	memcpy(info.fields, &address, sizeof(address));
 	pthread_mutex_lock(&kernel.tasks_lock);
 	task->signals.fault_trapno = (uint64_t)trapno;
