@@ -28,7 +28,16 @@ static struct cred *cred_change(const struct task *task)
 	return cred_copy(task->cred, task->cred->ngroups);
 }
 
-/* capabilities(7), "Effect of user ID changes on capabilities", and who may be killed or traced */
+/* Who has other ids than before is not looked into, nor killed for its parent's sake. */
+static void cred_seclude(struct task *task)
+{
+	pthread_mutex_lock(&kernel.tasks_lock);
+	task->process->dumpable = false;
+	task->process->parent_death_signal = 0;
+	pthread_mutex_unlock(&kernel.tasks_lock);
+}
+
+/* capabilities(7), "Effect of user ID changes on capabilities" */
 static long cred_commit(struct task *task, struct cred *cred)
 {
 	const struct cred *old = task->cred;
@@ -48,12 +57,8 @@ static long cred_commit(struct task *task, struct cred *cred)
 			cred->cap_effective = cred->cap_permitted;
 	}
 	task_cred_set(task, cred);
-	if (other) {
-		pthread_mutex_lock(&kernel.tasks_lock);
-		task->process->dumpable = false;
-		task->process->parent_death_signal = 0;
-		pthread_mutex_unlock(&kernel.tasks_lock);
-	}
+	if (other)
+		cred_seclude(task);
 	return 0;
 }
 
@@ -277,6 +282,7 @@ static long cred_setfsuid(struct task *task, const uint64_t args[6])
 			c->cap_effective |= c->cap_permitted & CRED_CAPS_FS;
 	}
 	task_cred_set(task, c);
+	cred_seclude(task);
 	return old;
 }
 
@@ -293,6 +299,7 @@ static long cred_setfsgid(struct task *task, const uint64_t args[6])
 		return old;
 	c->fsgid = gid;
 	task_cred_set(task, c);
+	cred_seclude(task);
 	return old;
 }
 

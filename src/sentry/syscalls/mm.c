@@ -13,7 +13,6 @@
 #include "base/cleanup.h"
 #include "sentry/mm/mm.h"
 #include "sentry/mm/user.h"
-#include "sentry/task/cred.h"
 #include "sentry/task/task.h"
 #include "sentry/vfs/file.h"
 
@@ -215,22 +214,6 @@ static long mm_sys_get_mempolicy(struct task *task, const uint64_t args[6])
 
 /* --- another process's memory --- */
 
-#define MM_CAP_PTRACE 19
-
-/* Whether @task may look into @process, as for ptrace(2). tasks_lock held. */
-static bool mm_vm_allowed(const struct task *task, const struct process *process)
-{
-	const struct cred *from = task->cred;
-	const struct cred *to;
-
-	if (process == task->process || cred_capable(from, MM_CAP_PTRACE))
-		return true;
-	to = process->tasks ? process->tasks->cred : NULL;
-	return to && process->dumpable && from->uid == to->uid && from->uid == to->euid &&
-	       from->uid == to->suid && from->gid == to->gid && from->gid == to->egid &&
-	       from->gid == to->sgid;
-}
-
 static int mm_vm_find(struct task *task, int pid, struct mm **out)
 {
 	struct task *other;
@@ -238,7 +221,7 @@ static int mm_vm_find(struct task *task, int pid, struct mm **out)
 
 	pthread_mutex_lock(&kernel.tasks_lock);
 	other = task_find(task->process->container, pid);
-	if (other && !mm_vm_allowed(task, other->process))
+	if (other && !process_may_look(task, other->process))
 		r = -EPERM;
 	else if (other && (*out = task_mm_get(other)))
 		r = 0;

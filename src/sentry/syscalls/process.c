@@ -531,7 +531,7 @@ static long process_pidfd_getfd(struct task *task, const uint64_t args[6])
 	if (!process)
 		return -EBADF;
 	pthread_mutex_lock(&kernel.tasks_lock);
-	r = process->tasks ? signal_permitted(task, process, SIGKILL) : -ESRCH;
+	r = !process->tasks ? -ESRCH : process_may_look(task, process) ? 0 : -EPERM;
 	if (!r)
 		files = task_files_get(process->tasks);
 	pthread_mutex_unlock(&kernel.tasks_lock);

@@ -68,7 +68,7 @@ static long thread_peek(struct task *task, int tid, struct task **out)
 	if (!other)
 		return -ESRCH;
 	*out = other;
-	return signal_permitted(task, other->process, SIGKILL);
+	return process_may_look(task, other->process) ? 0 : -EPERM;
 }
 
 static long thread_get_robust_list(struct task *task, const uint64_t args[6])
@@ -153,10 +153,13 @@ static long thread_rseq(struct task *task, const uint64_t args[6])
 /* tasks_lock held: another task, whose scheduling the caller may change */
 static long thread_may_change(struct task *task, struct task *other)
 {
-	if (other == task || !other->cred || task->cred->euid == other->cred->uid ||
-	    task->cred->euid == other->cred->euid || cred_capable(task->cred, CAP_SYS_NICE))
+	const struct cred *us = task->cred, *them = other->cred;
+
+	if (other == task || !them || cred_capable(us, CAP_SYS_NICE))
 		return 0;
-	return -EPERM;
+	if (us->euid != them->uid && us->euid != them->euid)
+		return -EPERM;
+	return them->cap_permitted & ~us->cap_permitted ? -EPERM : 0;
 }
 
 static struct task *thread_of(struct task *task, int tid)

@@ -7,6 +7,7 @@
  */
 #include "sentry/task/cred.h"
 
+#include <linux/capability.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +45,15 @@ struct cred *cred_copy(const struct cred *cred, size_t ngroups)
 bool cred_capable(const struct cred *cred, int cap)
 {
 	return cap >= 0 && cap < 64 && (cred->cap_effective & UINT64_C(1) << cap);
+}
+
+bool cred_may_look(const struct cred *from, const struct cred *to, bool dumpable)
+{
+	if (cred_capable(from, CAP_SYS_PTRACE))
+		return true;
+	return dumpable && from->uid == to->uid && from->uid == to->euid && from->uid == to->suid &&
+	       from->gid == to->gid && from->gid == to->egid && from->gid == to->sgid &&
+	       !(to->cap_permitted & ~from->cap_permitted);
 }
 
 bool cred_in_group(const struct cred *cred, uint32_t gid)

@@ -29,6 +29,9 @@ void cred_put(struct cred *cred);
 /* cred_copy() - One reference, to be changed. NULL: no memory. @ngroups: room for that many */
 struct cred *cred_copy(const struct cred *cred, size_t ngroups);
 bool cred_capable(const struct cred *cred, int cap); /* CAP_* of linux/capability.h */
+/* cred_may_look() - Whether who has @from may look into the memory and descriptors of a process with
+ * @to, as ptrace(2) has it for real ids; @dumpable: what the process says of itself */
+bool cred_may_look(const struct cred *from, const struct cred *to, bool dumpable);
 bool cred_in_group(const struct cred *cred, uint32_t gid); /* fsgid and supplementary */
 
 #endif /* SENTRY_TASK_CRED_H */

@@ -104,15 +104,16 @@ static void exec_ids(struct cred *cred, struct file *file)
 }
 
 /* capabilities(7), "Transformation of capabilities during execve()", without those of files */
-static void exec_capabilities(struct cred *cred, bool changed)
+static void exec_capabilities(struct cred *cred, const struct cred *old, bool changed)
 {
 	bool root = !(cred->securebits & SECBIT_NOROOT) && (!cred->uid || !cred->euid);
 
 	if (changed)
 		cred->cap_ambient = 0;
-	cred->cap_permitted = cred->cap_ambient;
-	if (root)
-		cred->cap_permitted |= cred->cap_bounding | cred->cap_inheritable;
+	cred->cap_permitted = root ? cred->cap_bounding | cred->cap_inheritable : 0;
+	if (cred->no_new_privs)
+		cred->cap_permitted &= old->cap_permitted;
+	cred->cap_permitted |= cred->cap_ambient;
 	cred->cap_effective = root && !cred->euid ? cred->cap_permitted : cred->cap_ambient;
 	cred->securebits &= ~(uint32_t)SECBIT_KEEP_CAPS;
 }
@@ -127,7 +128,7 @@ static struct cred *exec_cred(const struct task *task, struct file *file, bool *
 		return NULL;
 	exec_ids(cred, file);
 	changed = cred->euid != old->uid || cred->egid != old->gid;
-	exec_capabilities(cred, changed);
+	exec_capabilities(cred, old, changed);
 	*secure = changed || (cred->uid && cred->cap_effective & ~cred->cap_ambient);
 	return cred;
 }
@@ -206,6 +207,22 @@ static int exec_alone(struct task *task)
 	return r ? -EINTR : 0;
 }
 
+/* Descriptors are not shared with another process any more; nor, when there are rights to gain,
+ * a root and a working directory that it could change. Return: 0 or -ENOMEM */
+static int exec_apart(struct task *task, bool secure)
+{
+	long r = 0;
+
+	if (secure || fdtable_shared(task->files))
+		r = task_unshare(task, CLONE_FILES | (secure ? CLONE_FS : 0u));
+	if (r) {
+		pthread_mutex_lock(&kernel.tasks_lock);
+		task->process->exec_task = NULL;
+		pthread_mutex_unlock(&kernel.tasks_lock);
+	}
+	return (int)r;
+}
+
 /* It is the leader now, whichever thread it was. tasks_lock held */
 static void exec_renumber(struct task *task)
 {
@@ -225,6 +242,7 @@ static void exec_exchange(struct task *task, const char *path, struct exec_image
 	struct process *process = task->process;
 	struct exec_image old;
 
+	park_settle(task);
 	pthread_mutex_lock(&kernel.tasks_lock);
 	task_cpu_switch(task, image->thread);
 	old = (struct exec_image){ .cred = task->cred, .mm = task->mm, .thread = task->thread };
@@ -255,6 +273,8 @@ long task_exec(struct task *task, struct file *file, const char *path, char **ar
 
 	if (!r)
 		r = exec_alone(task);
+	if (!r)
+		r = exec_apart(task, image.secure);
 	if (!r) {
 		task_leave_mm(task);
 		exec_exchange(task, path, &image);

@@ -243,5 +243,13 @@ struct mm *task_mm_get(struct task *task);
 struct fdtable *task_files_get(struct task *task);
 struct fs_context *task_fs_get(struct task *task);
 struct cred *task_cred_get(struct task *task);
+/* process_may_look() - Whether @task may look into @process, or take from it; tasks_lock held */
+static inline bool process_may_look(const struct task *task, const struct process *process)
+{
+	if (process == task->process)
+		return true;
+	return process->tasks && process->tasks->cred &&
+	       cred_may_look(task->cred, process->tasks->cred, process->dumpable);
+}
 
 #endif /* SENTRY_TASK_TASK_H */

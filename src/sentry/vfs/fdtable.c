@@ -108,6 +108,11 @@ static struct file *fdtable_take(struct fdtable *t, unsigned fd)
 	return file;
 }
 
+bool fdtable_shared(const struct fdtable *t)
+{
+	return atomic_load(&t->refs) > 1;
+}
+
 void fdtable_close_on_exec(struct fdtable *t, struct task *task)
 {
 	pthread_mutex_lock(&t->lock);

@@ -137,6 +137,7 @@ struct fdtable;
 struct fdtable *fdtable_new(void);
 struct fdtable *fdtable_get(struct fdtable *t);
 void fdtable_put(struct fdtable *t);
+bool fdtable_shared(const struct fdtable *t); /* somebody else has it, too */
 struct fdtable *fdtable_copy(struct fdtable *t); /* for clone without CLONE_FILES; NULL: no memory */
 void fdtable_close_on_exec(struct fdtable *t, struct task *task);
 
