@@ -537,6 +537,44 @@ static void test_forged_then_exit(void **state)
 	check_next(g);
 }
 
+/* An alternate stack that begins at the slot, and goes on beyond it: the kernel keeps it as long as
+ * frames are returned from in there. It is not the next guest's. */
+static void test_forged_stack(void **state)
+{
+	struct guest *g = *state;
+
+	for (int events = 1; events <= 3; events++) {
+		struct trap_regs regs;
+		struct trap_thread *second;
+		struct forged *f;
+
+		assert_true(guest_enter(g));
+		assert_int_equal(trap_thread_get(g->stub, &second), 0); /* more slots are there */
+		f = forge(g, &regs);
+		f->stack_sp = TRAP_SLOTS;
+		f->stack_size = 16 * PAGE_SIZE;
+		f->sigmask = 0;
+		regs.r14 = stub_find(g, 0);
+		if (!regs.r14)
+			skip();
+		LOAD(g, sigreturn);
+		memcpy((uint8_t *)memfile_ptr(g->memory, g->code) + 64, guest_busy,
+		       (size_t)(guest_busy_end - guest_busy));
+		trap_thread_start(g->thread, &regs, NULL);
+		trap_wait(g->thread, &g->event);
+		for (int i = 1; i < events && g->event.kind != TRAP_GONE; i++) {
+			if (g->event.kind == TRAP_CALL)
+				trap_return(g->thread, 0);
+			else
+				trap_resume(g->thread);
+			trap_wait(g->thread, &g->event);
+		}
+		trap_thread_put(second);
+		guest_leave(g);
+		check_next(g);
+	}
+}
+
 static void test_compat(void **state)
 {
 	struct guest *g = *state;
@@ -751,7 +789,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(slots_overwritten), T(jump),	      T(jump_event),	T(forged_frame),
-		T(forged_then_exit),  T(compat),      T(compat_kick),	T(single_step),
+		T(forged_then_exit),  T(forged_stack), T(compat),      T(compat_kick),	T(single_step),
 		T(pkey),	      T(killed_anywhere), T(zygote_killed), T(orphans),
 	};
 	int failed = 0;

@@ -148,6 +148,17 @@ void trap_frame_find(struct trap_thread *thread, uint64_t ucontext)
 	thread->fp = fp;
 }
 
+bool trap_frame_sound(const struct trap_thread *thread)
+{
+	struct trap_ucontext uc;
+
+	if (!thread->frame || !thread->fp)
+		return false;
+	memcpy(&uc, (const uint8_t *)thread->slot + thread->frame, sizeof(uc));
+	return uc.stack_sp == thread->slot_addr && !uc.stack_flags &&
+	       uc.stack_size == thread->stub->pool->slot_size;
+}
+
 uint64_t trap_frame_word(const struct trap_thread *thread, unsigned which)
 {
 	uint64_t v;

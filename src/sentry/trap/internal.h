@@ -103,6 +103,8 @@ struct trap_thread {
 	int listener;
 	pid_t tid;
 	bool used;		/* stub->lock */
+	bool started;		/* since it was made or found clean */
+	bool lost;		/* where it goes from its event, or what its frame says, is the guest's */
 
 	/* The owner's. */
 	uint64_t id;		/* of the notification to answer */
@@ -158,6 +160,9 @@ int trap_ops_run(struct trap_stub *stub, size_t nops);
 /* trap_thread_park() - Bring a thread whose call will not be answered into its handler: by a @kick,
  * or without one because nothing is mapped where it would return to. Return: 0 or -ESRCH */
 int trap_thread_park(struct trap_thread *thread, bool kick);
+/* trap_threads_clean() - All of a stub where nothing is mapped any more: parked, and as good as new.
+ * Return: 0; -ESRCH: it was killed */
+int trap_threads_clean(struct trap_stub *stub);
 void trap_thread_free(struct trap_thread *thread);
 
 /* --- cpu.c --- */
@@ -178,6 +183,8 @@ int trap_frame_learn(const struct trap_thread *thread);
 void trap_frame_find(struct trap_thread *thread, uint64_t ucontext);
 /* trap_frame_make() - A whole frame from nothing, where the kernel would put it */
 void trap_frame_make(struct trap_thread *thread, const struct trap_regs *regs, const void *fp);
+/* trap_frame_sound() - Whether the last frame says that the alternate stack is the slot */
+bool trap_frame_sound(const struct trap_thread *thread);
 uint64_t trap_frame_word(const struct trap_thread *thread, unsigned which);
 enum { TRAP_WORD_TRAPNO, TRAP_WORD_ERROR };
 size_t trap_slot_size(void);

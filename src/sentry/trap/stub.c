@@ -202,8 +202,8 @@ static int stub_empty(struct trap_stub *stub)
 	int r = trap_stub_map(stub, &everything, 1);
 
 	stub->many = false;
-	for (struct trap_thread *t = stub->threads; t && !r; t = t->next)
-		r = trap_thread_park(t, false);
+	if (!r)
+		r = trap_threads_clean(stub);
 	/* In its handler a thread needs nothing of its slot until it is started, with a whole
 	 * frame. */
 	memset(stub->slots, 0, stub->nthreads * pool->slot_size);

@@ -16,8 +16,9 @@
 #include <sys/syscall.h>
 
 #include "base/cleanup.h"
+#include "base/io.h"
 
-#define TRAP_PARK_MS	 5000 /* for a thread that has nothing else to do */
+#define TRAP_PARK_WAIT	 (5 * USEC_PER_SEC) /* for a thread that has nothing else to do */
 #define TRAP_SLOTS_CHUNK 16u
 
 /* thread_room() - Slots are mapped where threads are, and not more: the guest can write to them */
@@ -161,30 +162,72 @@ void trap_thread_put(struct trap_thread *thread)
 	pthread_mutex_unlock(&stub->lock);
 }
 
+/* It goes on by @value, and comes back by a frame. */
+static int thread_return(struct trap_thread *thread, long value)
+{
+	struct trap_event event;
+	int r = trap_listener_answer(thread->listener, thread->id, value);
+
+	if (!r && io_wait(thread->listener, POLLIN, deadline_in(TRAP_PARK_WAIT)) > 0)
+		r = trap_event_receive(thread, &event);
+	else
+		r = -ESRCH;
+	if (!r && thread->in_frame)
+		return 0;
+	trap_stub_kill(thread->stub);
+	return -ESRCH;
+}
+
 /* The kick is there before the call returns, so the thread cannot get anywhere else; unless the
  * guest has blocked the signal by a frame of its own. Then it is not worth keeping. */
 int trap_thread_park(struct trap_thread *thread, bool kick)
 {
-	struct pollfd p = { .fd = thread->listener, .events = POLLIN };
-	struct trap_event event;
-	int r;
-
 	if (thread->in_frame)
 		return 0;
 	if (kick)
 		trap_thread_signal(thread);
-	r = trap_listener_answer(thread->listener, thread->id, 0);
-	if (!r && poll(&p, 1, TRAP_PARK_MS) == 1)
-		r = trap_event_receive(thread, &event);
-	if (r || !thread->in_frame) {
-		trap_stub_kill(thread->stub);
-		return -ESRCH;
+	return thread_return(thread, 0);
+}
+
+/* To where nothing is, with registers of ours, and back by a fault. */
+static int thread_fault(struct trap_thread *thread)
+{
+	static const struct trap_regs nowhere;
+	uint64_t frame;
+
+	trap_frame_make(thread, &nowhere, NULL);
+	frame = thread->slot_addr + thread->frame;
+	return thread_return(thread, (long)frame);
+}
+
+/* A guest can return from frames of its own making, and so give its thread another alternate stack
+ * for good: where that lies over the slot, no later frame of ours changes it, and what the kernel
+ * writes for the next guest would be where nobody looks. A frame tells which one there is, if the
+ * kernel wrote it and no guest code has run since. */
+int trap_threads_clean(struct trap_stub *stub)
+{
+	struct trap_thread *t;
+	int r = 0;
+
+	for (t = stub->threads; t && !r; t = t->next) {
+		t->lost = t->started && (t->in_frame || t->call_ip >= GUEST_END);
+		r = trap_thread_park(t, false);
 	}
-	return 0;
+	for (t = stub->threads; t && !r; t = t->next)
+		if (t->lost)
+			r = thread_fault(t);
+	for (t = stub->threads; t && !r; t = t->next) {
+		r = t->started && !trap_frame_sound(t) ? -ESRCH : 0;
+		t->started = false;
+	}
+	if (r)
+		trap_stub_kill(stub);
+	return r;
 }
 
 int trap_thread_start(struct trap_thread *thread, const struct trap_regs *regs, const void *fp)
 {
+	thread->started = true;
 	trap_frame_make(thread, regs, fp);
 	trap_resume(thread);
 	return 0;
