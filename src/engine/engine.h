@@ -136,6 +136,7 @@ struct engine_exec_args {
 	struct engine_stdio stdio;
 	unsigned preserve_fds;
 	bool no_new_keyring;
+	bool own_mounts; /* stay in the caller's mount namespace: the program is of there */
 	const char *const *cgroups; /* "[CONTROLLER,...:]PATH" below the container's; borrowed */
 	size_t ncgroups;
 };

@@ -10,6 +10,8 @@
  *
  * Callers: agent, OCI runtime.
  */
+#include <sched.h>
+
 #include "engine/container.h"
 #include "engine/rlimit.h"
 #include "engine/scheduling.h"
@@ -76,6 +78,10 @@ int engine_exec(struct engine_container *c, const struct engine_exec_args *args,
 	r = support_check_process(args->process, err);
 	if (r == 0)
 		r = ns_plan_join_pid(init->pid, init->pidfd, &ns, err);
+	if (args->own_mounts) {
+		ns.join &= ~(uint64_t)CLONE_NEWNS;
+		close_fd(&ns.rootfd);
+	}
 	ns.keep_groups = user_keeps_groups(c->spec);
 	if (r == 0)
 		r = exec_run(c, args, &ns, &launch, err);

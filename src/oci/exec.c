@@ -199,6 +199,7 @@ static int exec_run(struct exec *e, unsigned inherited, struct coffer_error *err
 	args.preserve_fds = inherited;
 	args.cgroups = opts->cgroup.v;
 	args.ncgroups = opts->cgroup.n;
+	args.own_mounts = sentry_inside(&e->h.dir);
 	r = engine_exec(e->h.engine, &args, &e->process, err);
 	if (r < 0)
 		return r;

@@ -235,6 +235,25 @@ def binds(_box):
     expect_equal(read(os.path.join(path, "g")), "back\n")
 
 
+def view(_box):
+    """Clients enter the pid's mount namespace for the container's root; the host's is not there."""
+    path = os.path.join(WHERE, "viewed")
+    os.makedirs(path)
+    mounts = [{"destination": "/v", "type": "bind", "source": path, "options": ["rbind", "ro"]}]
+    with started(script("echo in >/tmp/f; " + LOOP, mounts=mounts)) as name:
+        pid = str(json.loads(host().do("state", name))["pid"])
+        with open(path + "/g", "w", encoding="ascii") as f:
+            f.write("volume\n")
+
+        def seen(text):
+            return subprocess.run(["nsenter", "-t", pid, "-m", "/bin/busybox", "sh", "-c", text],
+                                  capture_output=True, text=True, check=False).stdout
+
+        expect_soon(lambda: seen("cat /tmp/f; cat /v/g") == "in\nvolume\n", "its files")
+        expect_equal(seen(f"ls {WHERE}; touch /v/x; echo out >/tmp/g; rm /tmp/f; ls /tmp"), "g\n")
+        expect_equal(host().do("exec", name, "sh", "-c", "cat /tmp/*; ls /v"), "out\ng")
+
+
 def start_fails(_box):
     """The error is start's; the container has ended by then, and is deleted like any other."""
     where = bundle("/s")
@@ -271,7 +290,7 @@ def refused(_box):
 
 
 TESTS = {f.__name__.strip("_").replace("_", " "): f for f in (
-    life, run, exec_, exec_detached, exec_terminal, killed, kill_all, update, pause, binds, start_fails, refused)}
+    life, run, exec_, exec_detached, exec_terminal, killed, kill_all, update, pause, binds, view, start_fails, refused)}
 
 
 def main():

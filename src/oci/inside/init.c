@@ -24,6 +24,7 @@
 #include "oci/inside/guard.h"
 #include "oci/inside/inside.h"
 #include "oci/inside/trees.h"
+#include "oci/inside/view.h"
 #include "sandbox/sentry.h"
 
 #define INIT_MIB UINT64_C(1 << 20)
@@ -31,6 +32,7 @@
 struct init {
 	const char *id;
 	int dir;		/* owned, as all below */
+	int verdict;		/* connected; -1: nobody waits */
 	struct rundir rundir;	/* ours alone: nobody sweeps it */
 	struct oci_spec *spec;
 	struct trees trees;
@@ -44,12 +46,11 @@ struct init {
 
 static void init_tell(const struct init *i, int r, const struct coffer_error *err)
 {
-	autoclose int fd = io_unix_connect(i->dir, SENTRY_VERDICT, SOCK_DGRAM, NULL);
 	char text[sizeof(err->message) + 16];
 	int n = snprintf(text, sizeof(text), "%d %s", r < 0 ? (err->err ? err->err : EIO) : 0,
 			 r < 0 ? err->message : "");
 
-	if (fd >= 0 && send(fd, text, (size_t)n, MSG_NOSIGNAL) < 0)
+	if (i->verdict >= 0 && send(i->verdict, text, (size_t)n, MSG_NOSIGNAL) < 0)
 		log_debug("nobody waits for the start");
 }
 
@@ -64,6 +65,7 @@ static int init_read(struct init *i, const char *dir, struct coffer_error *err)
 	i->dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (i->dir < 0)
 		return err_sys(err, "open %s", dir);
+	i->verdict = io_unix_connect(i->dir, SENTRY_VERDICT, SOCK_DGRAM, NULL);
 	r = io_read_file(i->dir, SENTRY_DOCUMENT, OCI_JSON_MAX, &text, &len, err);
 	return r < 0 ? r : oci_spec_parse(text, len, &i->spec, err);
 }
@@ -132,7 +134,9 @@ static int init_start(struct init *i, const char *dir, struct coffer_error *err)
 	i->process.key = (struct agent_process){ .container = i->id, .id = i->id };
 	i->process.sockets = i->rundir.vm_fd;
 	r = inside_start(&i->process, i->spec, err);
-	return r < 0 ? r : guard_begin(&i->guard, &i->process, err);
+	if (r == 0)
+		r = guard_begin(&i->guard, &i->process, err);
+	return r < 0 ? r : view_enter(&i->trees, i->spec->root->readonly, err);
 }
 
 static void init_free(struct init *i)
@@ -144,6 +148,7 @@ static void init_free(struct init *i)
 	trees_close(&i->trees);
 	oci_spec_free(i->spec);
 	close_fd(&i->rundir.vm_fd);
+	close_fd(&i->verdict);
 	close_fd(&i->dir);
 }
 
@@ -156,7 +161,7 @@ int inside_init_main(const char *dir, const char *id)
 	if (!i)
 		return 1;
 	i->id = id;
-	i->dir = i->rundir.vm_fd = -1;
+	i->dir = i->verdict = i->rundir.vm_fd = -1;
 	i->process = (struct inside_process)INSIDE_PROCESS_INIT;
 	r = init_start(i, dir, &err);
 	init_tell(i, r, &err);

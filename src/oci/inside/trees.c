@@ -45,6 +45,17 @@ static bool trees_has(const struct oci_mount *m, const char *word, const char *o
 	return false;
 }
 
+/* There are no more of them than descriptors. */
+static void trees_note(struct trees *trees, const struct oci_mount *m, int fd, const char *file,
+		       bool read_only)
+{
+	struct trees_bind *b = &trees->binds[trees->nbinds++];
+
+	*b = (struct trees_bind){ .fd = fd, .destination = m->destination,
+				  .read_only = read_only };
+	snprintf(b->file, sizeof(b->file), "%s", file);
+}
+
 static int trees_directory(struct trees *trees, struct oci_mount *m, const char *path,
 			   struct sandbox_config *config, struct coffer_error *err)
 {
@@ -54,6 +65,7 @@ static int trees_directory(struct trees *trees, struct oci_mount *m, const char 
 
 	if (fd < 0)
 		return fd;
+	trees_note(trees, m, fd, "", trees_has(m, "ro", "rro"));
 	r = sandbox_config_share(config, fd, trees_has(m, "ro", "rro"), &tag, err);
 	if (r < 0)
 		return r;
@@ -72,6 +84,7 @@ static int trees_file(struct trees *trees, struct oci_mount *m, char *path,
 	fd = trees_open(trees, *path ? path : "/", err);
 	if (fd < 0)
 		return fd;
+	trees_note(trees, m, fd, name, trees_has(m, "ro", "rro"));
 	r = sandbox_config_share_file(config, fd, name, trees_has(m, "ro", "rro"), &tag, err);
 	if (r < 0)
 		return r;

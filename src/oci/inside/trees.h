@@ -5,12 +5,24 @@
 #ifndef OCI_INSIDE_TREES_H
 #define OCI_INSIDE_TREES_H
 
+#include <limits.h>
+
 #include "sandbox/sandbox.h"
 #include "spec/spec.h"
 
+/* A bind of the document, as the host has it. */
+struct trees_bind {
+	int fd;	      /* directory; in @fds */
+	char file[NAME_MAX + 1]; /* in it; "": the directory itself */
+	const char *destination; /* in the document */
+	bool read_only;
+};
+
 struct trees {
-	int fds[1 + SANDBOX_SHARES_MAX]; /* owned */
+	int fds[1 + SANDBOX_SHARES_MAX]; /* the root's first; owned */
 	size_t nfds;
+	struct trees_bind binds[SANDBOX_SHARES_MAX];
+	size_t nbinds;
 	const char *root; /* tag; in the configuration */
 };
 
