@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sandbox_driver.c - one virtual machine at the end of two pipes, for tests
+ * sandbox_driver.c - one sandbox at the end of two pipes, for tests
  *
- *	sandbox_driver RUN ID [memory=MIB] [archive=PATH] [kernel=PATH] [initrd=PATH]
+ *	sandbox_driver RUN ID [sandbox=KIND] [memory=MIB] [archive=PATH] [kernel=PATH] [initrd=PATH]
  *	               [share=PATH] [share-ro=PATH] [disk=PATH] [disk-ro=PATH] [nbd=URL]
  *	               [nbd-ro=URL]
  *
@@ -21,11 +21,13 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/io.h"
+#include "sandbox/kind.h"
 #include "sandbox/nbd.h"
-#include "sandbox/vm.h"
+#include "sandbox/rundir.h"
 
 static struct sandbox_config cfg = { .cpus = 1, .memory = UINT64_C(192) << 20, .machine = "auto",
 				     .archive_fd = -1, .cancel_fd = -1 };
+static const char *kind_name = "vm";
 static struct sandbox *sb;
 
 static int say(int r, const struct coffer_error *err)
@@ -105,6 +107,8 @@ static int add_option(const char *arg, struct coffer_error *err)
 		cfg.kernel = arg + 7;
 	else if (strncmp(arg, "initrd=", 7) == 0)
 		cfg.initrd = arg + 7;
+	else if (strncmp(arg, "sandbox=", 8) == 0)
+		kind_name = arg + 8;
 	else if (strncmp(arg, "memory=", 7) == 0)
 		cfg.memory = strtoull(arg + 7, NULL, 10) << 20;
 	else
@@ -208,6 +212,7 @@ static void serve(void)
 int main(int argc, char **argv)
 {
 	struct coffer_error err = COFFER_ERROR_INIT;
+	const struct sandbox_kind *kind;
 	usec_t start;
 	int r = 0;
 
@@ -215,12 +220,15 @@ int main(int argc, char **argv)
 		return 2;
 	for (int i = 3; r == 0 && i < argc; i++)
 		r = add_option(argv[i], &err);
+	kind = sandbox_kind_find(kind_name);
+	if (r == 0 && !kind)
+		r = err_invalid(&err, "sandbox=%s: unknown", kind_name);
 	if (r == 0)
 		r = rundir_create(argv[1], argv[2], &cfg.dir, &err);
 	if (r < 0)
 		return say(r, &err) < 0;
 	start = clock_now();
-	r = sandbox_vm_new(&cfg, &sb, &err);
+	r = kind->make(&cfg, &sb, &err);
 	if (r == 0)
 		r = sb->ops->boot(sb, &err);
 	if (r == 0)

@@ -18,6 +18,7 @@ static int setup(void **state)
 {
 	(void)state;
 	memset(&container, 0, sizeof(container));
+	container.refs = 1;
 	waitq_init(&container.events);
 	container.pids = pid_table_new();
 	return container.pids ? 0 : -1;

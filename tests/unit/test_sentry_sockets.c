@@ -27,7 +27,7 @@
 #include "sentry/net/links.h"
 #include "sentry_world.h"
 
-static struct sandbox_container container;
+static struct sandbox_container container = { .refs = 1, .serial = 1, .net_space = 1 };
 static struct world *world;
 
 static int setup(void **state)

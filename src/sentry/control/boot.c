@@ -68,15 +68,33 @@ void boot_shutdown(void)
 }
 
 int container_new(const char *id, struct mount_table *mounts, struct sandbox_container **out,
+struct sandbox_container *container_get(struct sandbox_container *c)
+{
+	atomic_fetch_add_explicit(&c->refs, 1, memory_order_relaxed);
+	return c;
+}
+
+void container_put(struct sandbox_container *c)
+{
+	if (!c || atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	pid_table_free(c->pids);
+	waitq_destroy(&c->events);
+	free(c->id);
+	free(c);
+}
+
 		  struct coffer_error *err)
 {
 	struct sandbox_container *c = calloc(1, sizeof(*c));
 
+	static uint64_t serial; /* tasks_lock */
 	if (!c) {
 		mount_table_put(mounts);
 		return err_nomem(err);
 	}
 	waitq_init(&c->events);
+	atomic_init(&c->refs, 1);
 	c->id = strdup(id);
 	c->mounts = mounts;
 	c->network = &socket_backend_host;
@@ -87,6 +105,7 @@ int container_new(const char *id, struct mount_table *mounts, struct sandbox_con
 	}
 	pthread_mutex_lock(&kernel.tasks_lock);
 	c->next = kernel.containers;
+	c->serial = c->net_space = ++serial;
 	kernel.containers = c;
 	pthread_mutex_unlock(&kernel.tasks_lock);
 	*out = c;
@@ -103,16 +122,11 @@ void container_free(struct sandbox_container *c)
 		break;
 	}
 	pthread_mutex_unlock(&kernel.tasks_lock);
-	if (c->init)
-		process_put(c->init);
-	if (c->pids)
-		pid_table_free(c->pids);
+	process_put(steal_ptr(c->init));
 	if (c->devpts)
-		super_put(c->devpts);
-	mount_table_put(c->mounts);
+		super_put(steal_ptr(c->devpts));
+	mount_table_put(steal_ptr(c->mounts)); /* of which proc and cgroup refer to it */
 	if (kernel.stubs)
 		trap_pool_trim(kernel.stubs); /* host files it had mapped may be held there */
-	waitq_destroy(&c->events);
-	free(c->id);
-	free(c);
+	container_put(c);
 }

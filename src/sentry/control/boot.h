@@ -33,7 +33,7 @@ void boot_shutdown(void);
  * this fails; what is mounted in it is the caller's matter */
 int container_new(const char *id, struct mount_table *mounts, struct sandbox_container **out,
 		  struct coffer_error *err);
-/* container_free() - No process of it may be left */
+/* container_free() - Unknown from now on, its mounts gone. No process of it may be left */
 void container_free(struct sandbox_container *container);
 
 #endif /* SENTRY_CONTROL_BOOT_H */

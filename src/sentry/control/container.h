@@ -21,7 +21,10 @@ struct process;
 
 struct sandbox_container {
 	struct sandbox_container *next;	/* kernel.containers */
+	_Atomic unsigned refs;
 	char *id;			/* owned */
+	uint64_t serial;		/* from 1, never used again: for who compares and holds no reference */
+	uint64_t net_space;		/* what abstract names are looked up in: serial; 0: the sandbox's */
 	char hostname[65], domainname[65]; /* tasks_lock */
 	struct mount_table *mounts;	/* a reference: what its init begins with */
 	struct pid_table *pids;		/* owned; task/pid.c, tasks_lock */
@@ -37,5 +40,10 @@ struct sandbox_container {
 	_Atomic bool frozen;
 	struct waitq events;		/* something changed that control/ tells the host */
 };
+
+/* References keep what is above readable for processes and files that outlive the container: in
+ * descriptors that others were given. Any thread, any lock; container_free() is boot.h's */
+struct sandbox_container *container_get(struct sandbox_container *container);
+void container_put(struct sandbox_container *container);
 
 #endif /* SENTRY_CONTROL_CONTAINER_H */

@@ -150,16 +150,13 @@ static int control_container_get(struct control *control, const struct control_c
 				 struct control_container **out, struct coffer_error *err)
 {
 	struct control_container *c = control_container_find(control, args->container);
-	int r;
+	int r = control_check_id(args->id, "process", err);
 
 	*out = c;
-	if (c)
-		return 0;
+	if (r < 0 || c)
+		return r;
 	if (strcmp(args->container, args->id) != 0)
 		return err_invalid(err, "init process id must match container id");
-	r = control_check_id(args->container, "container", err);
-	if (r < 0)
-		return r;
 	c = calloc(1, sizeof(*c));
 	if (!c)
 		return err_nomem(err);

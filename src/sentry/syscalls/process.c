@@ -498,7 +498,7 @@ static long process_pidfd_send_signal(struct task *task, const uint64_t args[6])
 		return -EINVAL;
 	if (!process)
 		return -EBADF;
-	if (sig < 0 || sig > SIGNAL_MAX)
+	if (sig < 0 || sig > SIGNAL_MAX || process->container != task->process->container)
 		return -EINVAL;
 	if (args[2]) {
 		if (user_read(task->mm, &info, args[2], sizeof(info)))
@@ -530,6 +530,8 @@ static long process_pidfd_getfd(struct task *task, const uint64_t args[6])
 		return -EINVAL;
 	if (!process)
 		return -EBADF;
+	if (process->container != task->process->container)
+		return -EPERM;
 	pthread_mutex_lock(&kernel.tasks_lock);
 	r = !process->tasks ? -ESRCH : process_may_look(task, process) ? 0 : -EPERM;
 	if (!r)

@@ -34,6 +34,7 @@ void process_put(struct process *process)
 	waitq_destroy(&process->task_gone);
 	waitq_destroy(&process->exited);
 	waitq_destroy(&process->signals.arrivals);
+	container_put(process->container);
 	free(process);
 }
 
@@ -43,7 +44,7 @@ struct process *process_new(struct sandbox_container *container)
 
 	if (!process)
 		return NULL;
-	process->container = container;
+	process->container = container_get(container);
 	process->dumpable = true;
 	process->started = clock_now();
 	waitq_init(&process->child_wait);

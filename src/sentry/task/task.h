@@ -60,7 +60,7 @@ struct task_sched {
 
 struct process {
 	int pid;			     /* [const] in its container */
-	struct sandbox_container *container; /* [const] */
+	struct sandbox_container *container; /* [const] a reference */
 	struct process *parent;		     /* [tasks] NULL: the container's init and its execs */
 	struct process *children, *children_last; /* [tasks] the eldest first, by sibling_next */
 	struct process *sibling_prev, *sibling_next; /* [tasks] */

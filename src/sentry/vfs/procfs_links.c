@@ -302,9 +302,10 @@ const struct textfs_dir procfs_fdinfo_dir = {
 
 static const struct textfs_entry procfs_ns_entries[];
 
-/* Distinct for each kind and each container. */
+/* Distinct for each kind and each container; a network may be common. */
 static int procfs_link_ns(struct textfs_node *node, char *buf, size_t size)
 {
+	const struct sandbox_container *container = textfs_container(node);
 	unsigned long number = UINT32_C(4026532000);
 	const char *name = node->entry->name;
 	size_t len = strcspn(name, "_");
@@ -312,12 +313,8 @@ static int procfs_link_ns(struct textfs_node *node, char *buf, size_t size)
 
 	while (strncmp(first->name, name, len) != 0)
 		first++;
-	number += (unsigned long)(first - procfs_ns_entries);
-	pthread_mutex_lock(&kernel.tasks_lock);
-	for (const struct sandbox_container *other = kernel.containers;
-	     other && other != textfs_container(node); other = other->next)
-		number += 16;
-	procfs_unlock();
+	number += (unsigned long)(first - procfs_ns_entries) +
+		  16 * (strcmp(name, "net") == 0 ? container->net_space : container->serial);
 	return snprintf(buf, size, "%.*s:[%lu]", (int)len, name, number);
 }
 

@@ -17,6 +17,8 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "sentry/vfs/bound.h"
+#include "sentry/control/container.h"
 
 #define TEXTFS_READ_MAX	 (16u << 20) /* bytes of one text */
 #define TEXTFS_WRITE_MAX 4096u
@@ -24,7 +26,7 @@
 struct textfs {
 	struct super super; /* first */
 	const struct textfs_type *type;
-	struct sandbox_container *container;
+	struct sandbox_container *container; /* a reference; NULL: of none */
 };
 
 struct textfs_file {
@@ -376,7 +378,7 @@ int textfs_new(const struct textfs_type *type, struct sandbox_container *contain
 	if (!fs)
 		return -ENOMEM;
 	fs->type = type;
-	fs->container = container;
+	container_put(((struct textfs *)super)->container);
 	r = textfs_node_new(fs, 0, "/", &root, &inode);
 	if (!r)
 		r = super_init(&fs->super, &type->ops, inode);
@@ -387,3 +389,4 @@ int textfs_new(const struct textfs_type *type, struct sandbox_container *contain
 	*out = &steal_ptr(fs)->super;
 	return 0;
 }
+	fs->container = container ? container_get(container) : NULL;
