@@ -5,7 +5,7 @@
  *	changes -> queue of operations -> trap_stub_map() -> pages and files that nobody needs
  *
  * When an operation fails we cannot know what the stub has mapped. It is killed then, and its
- * guest process ends with it.
+ * guest process ends with it; pages are put when none of its threads can write to them any more.
  *
  * Called by the other files here, and by task/ for life and death.
  */
@@ -88,6 +88,7 @@ void mm_put(struct mm *mm)
 	pthread_mutex_unlock(&space_all.lock);
 	/* Nobody runs there any more; what is mapped goes with the stub. */
 	trap_stub_put(steal_ptr(mm->stub));
+	mm->haunted = false;
 	space_lock(mm);
 	vma_remove(mm, 0, UINT64_MAX, false);
 	space_unlock(mm);
@@ -138,7 +139,7 @@ static void space_break(struct mm *mm, int r)
 	if (r != -ESRCH)
 		log_warning("stub %d ended: its memory cannot be changed: errno %d",
 			    (int)trap_stub_host_pid(mm->stub), -r);
-	trap_stub_kill(mm->stub);
+	mm->haunted = trap_stub_end(mm->stub) < 0;
 }
 
 /* The stub does what is queued. What it has no more stays as it is: a mapping may yet come in its
@@ -157,7 +158,7 @@ static void space_trip(struct mm *mm)
 int space_commit(struct mm *mm)
 {
 	space_trip(mm);
-	for (unsigned i = 0; i < mm->nputs; i++)
+	for (unsigned i = 0; i < mm->nputs && !mm->haunted; i++)
 		memfile_put(kernel.memory, mm->puts[i].offset, mm->puts[i].len);
 	mm->nputs = 0;
 	return mm->broken ? -ESRCH : 0;

@@ -85,6 +85,7 @@ struct mm {
 	struct trap_stub *stub;
 	struct ranges vmas, pieces;
 	bool broken;	/* the stub is not what we think: it was killed */
+	bool haunted;	/* and does not end: pages that it may still write to are nobody's */
 	struct trap_map ops[SPACE_OPS];
 	unsigned nops;
 	struct space_put puts[SPACE_PUTS];

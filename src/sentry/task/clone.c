@@ -176,6 +176,8 @@ static void clone_undo(struct task *child, bool thread)
 {
 	struct process *process = child->process;
 
+	if (!thread)
+		timer_set_free(process);
 	pthread_mutex_lock(&kernel.tasks_lock);
 	if (thread) {
 		signal_task_free(child);

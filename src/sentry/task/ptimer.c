@@ -67,8 +67,7 @@ static struct timer_set *ptimer_set_of(struct process *process)
 	static const int signals[] = { SIGALRM, SIGVTALRM, SIGPROF };
 	struct timer_set *set = process->timers;
 
-	/* One that has ended gets no more: nobody would free them without the lock. */
-	if (set || process->nleaving == process->ntasks)
+	if (set || process->no_timers)
 		return set;
 	set = calloc(1, sizeof(*set));
 	if (!set)
@@ -401,6 +400,7 @@ void timer_set_free(struct process *process)
 	struct timer_set *set;
 
 	pthread_mutex_lock(&kernel.tasks_lock);
+	process->no_timers = true;
 	set = steal_ptr(process->timers);
 	pthread_mutex_unlock(&kernel.tasks_lock);
 	if (!set)

@@ -156,6 +156,7 @@ static int start_run(struct task *task, const struct process_start *args)
 	r = task_launch(task);
 	if (!r)
 		return 0;
+	timer_set_free(task->process);
 	pthread_mutex_lock(&kernel.tasks_lock);
 	if (args->init) {
 		process_put(args->container->init);

@@ -89,6 +89,7 @@ struct process {
 	uint64_t guest_time, our_time;	     /* [tasks] nanoseconds of ended tasks, not in usage */
 	usec_t started;			     /* [const] CLOCK_MONOTONIC */
 	struct timer_set *timers;	     /* task/timer.h; itimers and timer_create */
+	bool no_timers;			     /* [tasks] it ends: nobody would free them */
 	struct waitq exited;		     /* woken at the end, for pidfds and control */
 	_Atomic unsigned refs;
 };

@@ -28,6 +28,14 @@ void trap_stub_kill(struct trap_stub *stub)
 	syscall(SYS_pidfd_send_signal, stub->pidfd, SIGKILL, NULL, 0);
 }
 
+int trap_stub_end(struct trap_stub *stub)
+{
+	trap_stub_kill(stub);
+	return io_wait(stub->pidfd, POLLIN, deadline_in(clock_budget(TRAP_STUB_WAIT))) > 0 ?
+		       0 :
+		       -ETIMEDOUT;
+}
+
 bool trap_stub_dead(const struct trap_stub *stub)
 {
 	struct pollfd p = { .fd = stub->pidfd, .events = POLLIN };

@@ -102,6 +102,9 @@ void trap_stub_put(struct trap_stub *stub);
 /* trap_stub_kill() - End the host process at once; every trap_wait() in it gives TRAP_GONE.
  * Any thread; idempotent. */
 void trap_stub_kill(struct trap_stub *stub);
+/* trap_stub_end() - The same, and wait until none of its threads can touch memory any more.
+ * Return: 0; -ETIMEDOUT: the host's kernel keeps one */
+int trap_stub_end(struct trap_stub *stub);
 bool trap_stub_dead(const struct trap_stub *stub);
 
 /* What the mapper does. Addresses must be page-aligned and within the guest's: others are an error
