@@ -101,8 +101,9 @@ struct coffer_container_config {
 			       * on */
 	const char *platform; /* "linux/ARCH" of the root's programs. NULL: this machine's; others
 			       * are emulated by qemu-user, which must be installed */
-	const char *sandbox;  /* the wall: "vm" (NULL), a virtual machine; "sentry", an application
-			       * kernel, which needs no KVM and starts in milliseconds; "auto" */
+	const char *sandbox;  /* the wall: "vm", a virtual machine; "sentry", an application
+			       * kernel, which needs no KVM and starts in milliseconds; "auto".
+			       * NULL: $COFFER_SANDBOX, else "vm" */
 	bool strace;          /* of a sentry: its programs' system calls go to the log, at level
 			       * info, as strace(1) writes them */
 	const char *trace;    /* of a sentry: a file, made if need be, that starts, clones, execs and

@@ -91,7 +91,8 @@ const struct opt_row run_rows[RUN_NROWS] = {
 	{ "platform", 0, OPT_STRING, FIELD(platform), "OS/ARCH[/VARIANT]",
 	  "Of the image's or root's programs (default: this machine's)" },
 	{ "sandbox", 0, OPT_WORD, FIELD(sandbox), "KIND",
-	  "The wall: vm, sentry or auto (default: vm)", .words = run_sandboxes },
+	  "The wall: vm, sentry or auto (default: $COFFER_SANDBOX, else vm)",
+	  .words = run_sandboxes },
 	{ "trace", 0, OPT_STRING, FIELD(trace), "FILE",
 	  "Add what processes do to FILE, as JSON; of a sentry" },
 	{ "strace", 0, OPT_FLAG, FIELD(strace), NULL,
@@ -139,6 +140,13 @@ static const char *run_pick(const char *option, const char *config)
 	return option ? option : config;
 }
 
+static const char *run_sandbox(const struct run_opts *opts, const struct cli *cli)
+{
+	const char *env = getenv("COFFER_SANDBOX");
+
+	return run_pick(opts->sandbox, env && *env ? env : cli->config.sandbox);
+}
+
 static int run_fill_root(const struct run_opts *opts, struct coffer_container_config *cfg,
 			 struct coffer_error *err)
 {
@@ -153,12 +161,17 @@ static void run_fill_machine(const struct run_opts *opts, const struct cli *cli,
 {
 	cfg->cpus = opts->cpus ? opts->cpus : cli->config.cpus;
 	cfg->memory = opts->memory ? opts->memory : cli->config.memory;
-	cfg->sandbox = run_pick(opts->sandbox, cli->config.sandbox);
+	cfg->sandbox = run_sandbox(opts, cli);
 	cfg->strace = opts->strace;
 	cfg->trace = opts->trace;
 	cfg->machine = run_pick(opts->machine, cli->config.machine);
-	cfg->kernel = run_pick(opts->kernel, cli->config.kernel);
-	cfg->initrd = run_pick(opts->initrd, cli->config.initrd);
+	cfg->kernel = opts->kernel;
+	cfg->initrd = opts->initrd;
+	/* The configuration's are for those that boot. */
+	if (!cfg->sandbox || strcmp(cfg->sandbox, "sentry") != 0) {
+		cfg->kernel = run_pick(opts->kernel, cli->config.kernel);
+		cfg->initrd = run_pick(opts->initrd, cli->config.initrd);
+	}
 	cfg->run_dir = target_run_dir(cli);
 }
 

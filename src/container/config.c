@@ -332,6 +332,9 @@ static int config_own_container(struct config_container *p, struct coffer_error 
 				       &c->run_dir,  &c->stop_signal, &c->image,  &c->image_id };
 	int r = 0;
 
+	/* Now, since the environment may change. */
+	if (!c->sandbox)
+		c->sandbox = sandbox_kind_default();
 	for (size_t i = 0; i < ARRAY_SIZE(words) && r == 0; i++)
 		r = config_own_words(&p->blocks, words[i].list, words[i].what, err);
 	for (size_t i = 0; i < ARRAY_SIZE(texts) && r == 0; i++)
@@ -348,8 +351,6 @@ static void config_fill(struct coffer_container_config *c)
 	c->process = NULL;
 	if (!c->cpus)
 		c->cpus = 1;
-	if (!c->sandbox)
-		c->sandbox = "vm";
 	if (!c->machine)
 		c->machine = "auto";
 	if (!c->stop_signal)

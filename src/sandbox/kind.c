@@ -4,6 +4,7 @@
  */
 #include "sandbox/kind.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -32,10 +33,17 @@ static int sandbox_kind_auto(void)
 	return known;
 }
 
+const char *sandbox_kind_default(void)
+{
+	const char *env = secure_getenv("COFFER_SANDBOX");
+
+	return env && *env ? env : "vm";
+}
+
 const struct sandbox_kind *sandbox_kind_find(const char *name)
 {
 	if (!name)
-		return &sandbox_kinds[SANDBOX_KIND_VM];
+		name = sandbox_kind_default();
 	if (strcmp(name, "auto") == 0)
 		return &sandbox_kinds[sandbox_kind_auto()];
 	for (size_t i = 0; i < ARRAY_SIZE(sandbox_kinds); i++)

@@ -17,7 +17,11 @@ struct sandbox_kind {
 	bool counts_calls;
 };
 
-/* sandbox_kind_find() - "vm" (also NULL), "sentry", or "auto", which is one of them. NULL: unknown */
+/* sandbox_kind_default() - What the environment names, be it known or not, else "vm" */
+const char *sandbox_kind_default(void);
+
+/* sandbox_kind_find() - "vm", "sentry", or "auto", which is one of them; NULL: the default.
+ * Return: NULL: unknown */
 const struct sandbox_kind *sandbox_kind_find(const char *name);
 
 #endif /* SANDBOX_KIND_H */
