@@ -9,6 +9,7 @@
 #define LOG_CATEGORY "jail"
 #include "sentry/control/jail.h"
 
+#include <fcntl.h>
 #include <net/if.h>
 #include <sched.h>
 #include <string.h>
@@ -19,12 +20,15 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "base/log.h"
 #include "base/ns.h"
 #include "base/privs.h"
+#include "sentry/net/socket.h"
 
 /* A directory that every host has, to mount an empty one on. */
 #define JAIL_PLACE "/proc"
+#define JAIL_LOW_PORTS "/proc/sys/net/ipv4/ip_unprivileged_port_start"
 
 static int jail_loopback(struct coffer_error *err)
 {
@@ -39,12 +43,24 @@ static int jail_loopback(struct coffer_error *err)
 	return ioctl(fd, SIOCSIFFLAGS, &ifr) < 0 ? err_sys(err, "loopback device up") : 0;
 }
 
+/* We shall have no capability, so whose programs may bind low ports is ours to say, not the host's. */
+static void jail_low_ports(void)
+{
+	struct coffer_error err = COFFER_ERROR_INIT;
+
+	if (io_write_file(AT_FDCWD, JAIL_LOW_PORTS, "0", &err) < 0)
+		log_info("%s: ports below 1024 cannot be bound", err.message);
+	else
+		host_guard_ports();
+}
+
 int jail_network(bool own, struct coffer_error *err)
 {
 	if (!own)
 		return 0;
 	if (unshare(CLONE_NEWNET) < 0)
 		return err_sys(err, "new network namespace");
+	jail_low_ports();
 	return jail_loopback(err);
 }
 

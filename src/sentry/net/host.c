@@ -11,8 +11,10 @@
  */
 #include "sentry/net/host.h"
 
+#include <arpa/inet.h>
 #include <asm/ioctls.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/sockios.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -21,6 +23,7 @@
 #include <sys/ioctl.h>
 
 #include "base/cleanup.h"
+#include "sentry/task/cred.h"
 #include "sentry/task/task.h"
 
 static const struct jail_call host_rows[] = {
@@ -50,6 +53,8 @@ static const struct host_kind host_kinds[] = {
 	{ AF_INET, SOCK_DGRAM, IPPROTO_UDP },	{ AF_INET6, SOCK_DGRAM, IPPROTO_UDP },
 	{ AF_INET, SOCK_DGRAM, IPPROTO_ICMP },	{ AF_INET6, SOCK_DGRAM, IPPROTO_ICMPV6 },
 };
+
+static bool host_guards_ports;
 
 static const struct file_ops host_file_ops;
 static const struct socket_ops host_socket_ops;
@@ -132,10 +137,32 @@ static int host_check(const struct socket_addr *addr)
 	}
 }
 
+void host_guard_ports(void)
+{
+	host_guards_ports = true;
+}
+
+static bool host_port_allowed(const struct task *task, const struct socket_addr *addr)
+{
+	const struct sockaddr *name = (const struct sockaddr *)&addr->addr;
+	in_port_t port = 0;
+
+	if (!host_guards_ports || cred_capable(task->cred, CAP_NET_BIND_SERVICE))
+		return true;
+	/* One that is too short is refused by the host. */
+	if (name->sa_family == AF_INET && addr->len >= sizeof(struct sockaddr_in))
+		port = ((const struct sockaddr_in *)name)->sin_port;
+	else if (name->sa_family == AF_INET6)
+		port = ((const struct sockaddr_in6 *)name)->sin6_port;
+	return port == 0 || ntohs(port) >= IPPORT_RESERVED;
+}
+
 static int host_bind(struct socket *s, struct task *task, const struct socket_addr *addr)
 {
 	int r = host_check(addr);
 
+	if (!r && !host_port_allowed(task, addr))
+		r = -EACCES;
 	if (!r && bind(host_of(s)->fd, (const struct sockaddr *)&addr->addr, addr->len) < 0)
 		r = -errno;
 	return r;
