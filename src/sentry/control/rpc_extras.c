@@ -96,16 +96,18 @@ static int extras_signal_all(struct control_container *c, struct control_process
 static int extras_signal_foreground(struct control_container *c, struct control_process *p, int sig,
 				    struct coffer_error *err)
 {
+	struct signal_info info;
 	struct pgrp *pgrp;
 
 	if (p->state == CONTROL_STOPPED)
 		return 0;
 	if (!p->tty)
 		return err_state(err, "process %s has no terminal", p->id);
+	signal_info_user(&info, sig, SI_USER, 0, 0);
 	pthread_mutex_lock(&kernel.tasks_lock);
 	pgrp = pgrp_find(c->kernel, tty_foreground(p->tty));
 	if (pgrp && sig)
-		signal_pgrp_send(pgrp, sig, NULL);
+		signal_pgrp_send(pgrp, sig, &info);
 	pthread_mutex_unlock(&kernel.tasks_lock);
 	return pgrp ? 0 : control_kill(p, sig, err);
 }

@@ -157,6 +157,18 @@ static int setup_rlimits(const struct oci_process *p, struct rlimit limits[RLIM_
 	return 0;
 }
 
+/* Made if it is missing, as container engines do. */
+static int setup_cwd(struct sandbox_container *c, const char *cwd, struct coffer_error *err)
+{
+	struct walk walk;
+	int r;
+
+	machine_walk_container(&walk, c);
+	r = machine_mkdirs(&walk, cwd, 0755, err);
+	walk_end(&walk);
+	return r < 0 ? err_wrap(err, "process.cwd") : 0;
+}
+
 int setup_start(struct sandbox_container *c, const struct oci_process *p, bool init,
 		struct file *const stdio[3], struct tty *tty, struct process **out,
 		struct coffer_error *err)
@@ -176,6 +188,8 @@ int setup_start(struct sandbox_container *c, const struct oci_process *p, bool i
 	};
 	int r = setup_rlimits(p, limits, err);
 
+	if (r == 0)
+		r = setup_cwd(c, p->cwd, err);
 	if (r < 0)
 		return r;
 	if (p->oom_score_adj.set && init)
