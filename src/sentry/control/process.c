@@ -483,6 +483,7 @@ void control_reap(struct control *control)
 
 int control_kill(struct control_process *p, int sig, struct coffer_error *err)
 {
+	struct signal_info info;
 	int r;
 
 	if (sig < 0 || sig > SIGNAL_MAX)
@@ -491,8 +492,9 @@ int control_kill(struct control_process *p, int sig, struct coffer_error *err)
 		return 0;
 	if (p->state != CONTROL_RUNNING)
 		return err_state(err, "process %s has not been started", p->id);
+	signal_info_user(&info, sig, SI_USER, 0, 0);
 	pthread_mutex_lock(&kernel.tasks_lock);
-	r = sig ? signal_process_send(p->process, sig, NULL) : 0;
+	r = sig ? signal_process_send(p->process, sig, &info) : 0;
 	pthread_mutex_unlock(&kernel.tasks_lock);
 	return r < 0 ? err_sysn(err, r, "signal %d", sig) : 0;
 }
