@@ -100,9 +100,10 @@ void trap_stub_put(struct trap_stub *stub)
 	fake.stubs--;
 }
 
-void trap_stub_kill(struct trap_stub *stub)
+int trap_stub_end(struct trap_stub *stub)
 {
 	stub->killed = true;
+	return 0;
 }
 
 pid_t trap_stub_host_pid(const struct trap_stub *stub)
