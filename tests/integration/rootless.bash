@@ -17,6 +17,9 @@ rootless_setup() {
 	echo "ordinary:$RANGE:65536" >> "$T/etc/subuid"
 	echo "ordinary:$RANGE:65536" >> "$T/etc/subgid"
 	cp "$COFFER_OCI" "$T/coffer-oci"
+	if [ -n "${COFFER_TEST_SANDBOX-}" ]; then
+		cp "${COFFER_OCI%/*}/coffer-oci-sentry" "${COFFER_OCI%/*}/coffer-sentry" "$T"
+	fi
 	chown -R "$USER_ID:$USER_ID" "$T/home" "$T/run" "$T/xdg"
 	as_user true || skip "an ordinary user cannot be played here"
 	as_user unshare -U true || skip "ordinary users may make no user namespaces"
