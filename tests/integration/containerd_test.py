@@ -25,7 +25,9 @@ address = "{SOCKET}"
 """
 # What the shim gives the runtime as --root when nothing else is asked for.
 STATE = "/run/containerd/runc/default"
-RUN = ("run", "--runtime", "io.containerd.runc.v2", "--runc-binary", RUNTIME)
+# The shim passes no options of the runtime's on: those are a script's.
+BINARY = f"{WHERE}/runtime" if client_box.SANDBOX else RUNTIME
+RUN = ("run", "--runtime", "io.containerd.runc.v2", "--runc-binary", BINARY)
 
 
 def client():
@@ -46,6 +48,9 @@ def image():
 
 
 def start():
+    with open(f"{WHERE}/runtime", "w", encoding="ascii") as f:
+        f.write(f'#!/bin/sh\nexec {RUNTIME} --sandbox {client_box.SANDBOX} "$@"\n')
+    os.chmod(f"{WHERE}/runtime", 0o755)
     with open(f"{WHERE}/config.toml", "w", encoding="ascii") as f:
         f.write(CONFIG)
     daemon = Daemon(WHERE, ["containerd", "--config", f"{WHERE}/config.toml"],

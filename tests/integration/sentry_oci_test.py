@@ -127,7 +127,9 @@ def exec_(_box):
         expect_equal(host().do("exec", "-e", "A=1", "--cwd", "/tmp", "-u", "1000:1000", name, "sh",
                                "-c", "echo $A; pwd; id -u; exit 9", code=9), "1\n/tmp\n1000")
         expect_equal(host().do("exec", name, "cat", given="in\n"), "in")
-        host().do("exec", name, "no-such-program", code=127)
+        end = host().any("exec", name, "no-such-program")
+        expect_equal(end.code, 127)
+        expect_text(end.err, "executable file not found in $PATH")
         host().do("exec", name, "/etc/passwd", code=126)
         process = os.path.join(WHERE, "process.json")
         with open(process, "w", encoding="ascii") as f:

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/io.h"
@@ -22,6 +23,19 @@ static int exec_read(int dir, const char *process, struct oci_spec **out, struct
 
 	unlinkat(dir, process, 0);
 	return r < 0 ? r : oci_spec_parse(text, len, out, err);
+}
+
+/* In the words that clients look for. */
+static int exec_start(struct inside_process *p, const struct oci_spec *spec,
+		      struct coffer_error *err)
+{
+	const char *name = spec->process->args.n > 0 ? spec->process->args.v[0] : "";
+	int r = inside_start(p, spec, err);
+
+	if (r == -ENOENT && !strchr(name, '/'))
+		err_set(err, COFFER_ERR_NOT_FOUND, ENOENT,
+			"exec \"%s\": executable file not found in $PATH", name);
+	return r;
 }
 
 static int exec_run(struct inside_process *p, const char *dir, struct coffer_error *err)
@@ -43,7 +57,7 @@ static int exec_run(struct inside_process *p, const char *dir, struct coffer_err
 	if (guard < 0)
 		return guard;
 	p->sockets = sockets;
-	r = inside_start(p, spec, err);
+	r = exec_start(p, spec, err);
 	return r < 0 ? r : inside_wait(p);
 }
 
