@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""kill -9 of coffer, its monitor and QEMU, at any time.
+"""kill -9 of coffer, its monitor and QEMU, or its sentry and gofer, at any time.
 
   faults_kill_test.py PROGRAMS [NAME...]
 
@@ -14,14 +14,17 @@ import signal
 import sys
 import time
 
-from faults_box import (AT_ONCE, BOOT, ERROR, SIGNAL, Failure, expect, expect_error, run_all,
-                        wait_until)
+from faults_box import (AT_ONCE, BOOT, ERROR, SENTRY, SIGNAL, WALL, Failure, expect, expect_error,
+                        kill, run_all, wait_until)
 
 PROGRAMS = sys.argv[1]
 KILLS = int(os.environ.get("FAULTS_KILLS", "4"))
 SEED = int(os.environ.get("FAULTS_SEED", str(random.randrange(1 << 30))))
-# The victims' commands, as the kernel has them: 15 bytes.
-MONITOR, MACHINE = "coffer-vmm", "qemu-system-x86"
+MONITOR, MACHINE = WALL
+# What is said when one has died; a sentry ends when it sees that its gofer is gone.
+MONITOR_DIED = MONITOR + " .*signal 9"
+MACHINE_DIED = "coffer-gofer" if SENTRY else "qemu .*signal 9"
+MACHINE_ENDED = "coffer-gofer" if SENTRY else "qemu"
 GRACE = 2
 # A program that ran went with its machine.
 KILLED = SIGNAL + signal.SIGKILL
@@ -33,13 +36,6 @@ def start(box):
 
 def until_up(child):
     expect(child.stdout.readline() == b"up\n", "the program did not start")
-
-
-def kill(pid, sig=signal.SIGKILL):
-    try:
-        os.kill(pid, sig)
-    except ProcessLookupError:
-        pass
 
 
 def check_gone(box):
@@ -70,14 +66,14 @@ def kill_running_monitor(box):
     child = start(box)
     until_up(child)
     kill(box.find(MONITOR))
-    check_survivor(box, child, "coffer-vmm .*signal 9")
+    check_survivor(box, child, MONITOR_DIED)
 
 
 def kill_running_machine(box):
     child = start(box)
     until_up(child)
     kill(box.find(MACHINE))
-    check_survivor(box, child, "qemu .*signal 9")
+    check_survivor(box, child, MACHINE_DIED)
 
 
 def terminate_running_machine(box):
@@ -85,7 +81,7 @@ def terminate_running_machine(box):
     child = start(box)
     until_up(child)
     kill(box.find(MACHINE), signal.SIGTERM)
-    check_survivor(box, child, "qemu")
+    check_survivor(box, child, MACHINE_ENDED)
 
 
 def kill_running_all(box):
@@ -116,7 +112,7 @@ def stopped_monitor(box):
     kill(box.find(MACHINE))
     time.sleep(0.1)
     kill(monitor, signal.SIGCONT)
-    check_survivor(box, child, "qemu .*signal 9|coffer-vmm")
+    check_survivor(box, child, f"{MACHINE_DIED}|{MONITOR}")
 
 
 def random_kills(victim):
@@ -138,7 +134,7 @@ def random_kills(victim):
                     end = box.finish(child, after + BOOT)
                     # Without a word of the program it may have run or not.
                     ran = end.out or end.code == KILLED
-                    expect_error(end, "coffer-vmm|qemu", code=KILLED if ran else ERROR)
+                    expect_error(end, f"{MONITOR}|{MACHINE_ENDED}", code=KILLED if ran else ERROR)
                 else:
                     child.communicate(timeout=AT_ONCE)
                 check_gone(box)

@@ -10,8 +10,8 @@ import signal
 import subprocess
 import sys
 
-from faults_box import (AT_ONCE, BOOT, NOT_EXECUTABLE, NOT_FOUND, SIGNAL, Skip, expect,
-                        expect_code, expect_error, run_all, wait_until)
+from faults_box import (AT_ONCE, BOOT, NOT_EXECUTABLE, NOT_FOUND, SENTRY, SIGNAL, WALL, Skip,
+                        expect, expect_code, expect_error, needs_machine, run_all, wait_until)
 
 PROGRAMS = sys.argv[1]
 DATA = os.path.join(os.path.dirname(PROGRAMS), "lib", "coffer")
@@ -56,6 +56,11 @@ OPTIONS = {
     "no such initrd": (["--initrd", "/nonexistent", *TRUE], "initrd /nonexistent: No such"),
     "initrd: a directory": (["--initrd", "/", *TRUE], "initrd"),
 }
+
+
+if SENTRY:
+    OPTIONS |= {name: (args, "a sentry is a kernel of its own")
+                for name, (args, _) in OPTIONS.items() if args[:1] in (["--kernel"], ["--initrd"])}
 
 
 def option_test(args, words):
@@ -109,6 +114,7 @@ def broken_image(box):
 
 
 def bad_kernels(box):
+    needs_machine("no kernel is booted")
     with open(os.path.join(DATA, "vmlinux"), "rb") as f:
         head = f.read(4096)
     for path in (write(box, "empty", b""), write(box, "text", b"hello\n" * 1000)):
@@ -120,6 +126,7 @@ def bad_kernels(box):
 
 
 def bad_initrds(box):
+    needs_machine("no kernel is booted")
     expect_error(box.run("--initrd", write(box, "empty", b""), *TRUE), "initrd|panicked")
     box.expect_clean()
 
@@ -137,7 +144,7 @@ def unreadable(box):
     box.run_dir = os.path.join(own, "run")
     box.env["COFFER_RUN"] = box.run_dir
     box.share_programs()
-    for option in ("rootfs", "kernel", "initrd"):
+    for option in ("rootfs",) if SENTRY else ("rootfs", "kernel", "initrd"):
         end = box.run(f"--{option}", secret, *TRUE, within=AT_ONCE, user=NOBODY, group=NOBODY)
         expect_error(end, f"{option} {secret}: Permission denied")
     end = box.run("--rootfs", hidden, *TRUE, within=AT_ONCE, user=NOBODY, group=NOBODY)
@@ -158,7 +165,7 @@ def bad_run_dirs(box):
 
 def name_taken(box):
     first = box.start("coffer/hello", "sleep", "60")
-    expect(wait_until(lambda: box.find("qemu"), BOOT), "no machine")
+    expect(wait_until(lambda: box.find(WALL[1]), BOOT), "no machine")
     end = box.finish(box.popen([box.coffer(), "run", "--name", first.name, *TRUE]), AT_ONCE)
     expect_error(end, first.name, "exists already")
     first.send_signal(signal.SIGTERM)
@@ -170,12 +177,14 @@ def name_taken(box):
 
 def fake_qemu(box, script):
     """A PATH on which QEMU is @script."""
+    needs_machine("there is no QEMU")
     os.makedirs(os.path.join(box.dir, "bin"), exist_ok=True)
     write(box, "bin/qemu-system-x86_64", script.encode(), 0o755)
     return {"env": {**box.env, "PATH": os.path.join(box.dir, "bin") + ":" + os.environ["PATH"]}}
 
 
 def no_qemu(box):
+    needs_machine("there is no QEMU")
     end = box.run(*TRUE, within=AT_ONCE, env={**box.env, "PATH": "/nonexistent"})
     expect_error(end, "qemu-system-x86_64")
     box.expect_clean()
@@ -196,6 +205,7 @@ def qemu_wrong_format(box):
 
 
 def kvm_missing(box):
+    needs_machine("KVM is not asked for")
     if os.access("/dev/kvm", os.R_OK | os.W_OK):
         raise Skip("there is KVM, or at least its device")
     expect_error(box.run("--machine", "qemu-kvm", *TRUE, within=AT_ONCE), "kvm")
@@ -234,6 +244,7 @@ def no_file_size(box):
 
 
 def full_disk(box):
+    needs_machine("a directory is not copied")
     if os.geteuid() != 0:
         raise Skip("only root can mount a small file system")
     rootfs = os.path.join(box.dir, "root")
@@ -320,7 +331,7 @@ def terminate_early(box):
     """A signal before the machine is up ends the run at once."""
     for sig in (signal.SIGTERM, signal.SIGINT):
         child = box.start("coffer/hello", "sleep", "60")
-        expect(wait_until(lambda: box.find("qemu"), BOOT, 0.005), "no machine")
+        expect(wait_until(lambda: box.find(WALL[1]), BOOT, 0.005), "no machine")
         child.send_signal(sig)
         expect_code(box.finish(child, AT_ONCE), SIGNAL + sig)
         box.expect_clean()

@@ -16,16 +16,18 @@ import signal
 import sys
 import time
 
-from faults_box import BOOT, Box, Failure, expect, process_table, run_all, wait_until
+from faults_box import BOOT, SENTRY, Box, Failure, expect, process_table, run_all, wait_until
 
 PROGRAMS = sys.argv[1]
 COUNT = int(os.environ.get("COUNT", "18"))
 JOBS = int(os.environ.get("JOBS", "2"))
 SEED = int(os.environ.get("FAULTS_SEED", str(random.randrange(1 << 30))))
 OPERATIONS = "create", "start", "exec", "copy", "pause", "stop"
-VICTIMS = "caller", "owner", "monitor", "machine", "fs server", "agent"
-# How the kernel calls them, 15 bytes.
-COMMANDS = {"monitor": "coffer-vmm", "machine": "qemu-system-x86", "fs server": "virtiofsd"}
+# How the kernel calls those whose death is the end of all, 15 bytes.
+COMMANDS = {"sentry": "coffer-sentry", "gofer": "coffer-gofer"} if SENTRY else \
+    {"monitor": "coffer-vmm", "machine": "qemu-system-x86", "fs server": "virtiofsd"}
+# A stub is a process of the guest's, or one that waits to be; it is killed as any program may be.
+VICTIMS = "caller", "owner", *COMMANDS, "stub" if SENTRY else "agent"
 # Until the death of a party has ended every wait; a busy machine takes its share.
 NOTICED = 8
 REMOVED = 15
@@ -94,7 +96,8 @@ class Round:
             ours = {c.pid for c in self.box.children}
             ours |= {pid for pid, (parent, _, _) in parents.items() if parent in ours}
             return [pid for pid, name in found.items() if name == "coffer" and pid not in ours]
-        return [pid for pid, name in found.items() if name == COMMANDS[self.victim]]
+        command = COMMANDS.get(self.victim, "coffer-stub")
+        return [pid for pid, name in found.items() if name == command]
 
     def strike(self, callers, about):
         # Boots take as long as they take; most of what can go wrong is early.
@@ -133,7 +136,8 @@ class Round:
         wait_until(told, BOOT)
         end = self.finish(self.coffer("rm", "-f", self.name), REMOVED)
         expect(end.code == 0 or (end.code == 1 and "no such container" in end.err), f"rm -f: {end}")
-        machines = [pid for pid, name in self.box.processes().items() if name == COMMANDS["monitor"]]
+        first = next(iter(COMMANDS.values()))
+        machines = [pid for pid, name in self.box.processes().items() if name == first]
         expect(self.victim != "owner" or not machines, f"machines after rm -f: {machines}")
         left = self.finish(self.coffer("ps", "-a", "-q"), REMOVED)
         expect(left.code == 0 and left.out == "", f"ps after rm -f: {left}")
@@ -147,7 +151,7 @@ class Round:
         try:
             if self.operation != "pause":
                 self.settle(callers)
-            if waiter and self.victim in ("monitor", "machine", "fs server"):
+            if waiter and self.victim in COMMANDS:
                 end = self.finish(waiter, NOTICED)
                 expect(end.code == 0 and end.out == "137\n", f"wait: {end}")
             self.remove()

@@ -1,10 +1,13 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 #
-# run.bats - coffer run from the outside: whole runs in real machines
+# run.bats - coffer run from the outside: whole runs in real machines, or in application kernels
 #
-# COFFER_BIN: folder of the programs (default: build/bin).  Emulated, a run takes
-# about two seconds on a quiet machine; waits below allow for busy ones.
+# COFFER_BIN: folder of the programs (default: build/bin); COFFER_SANDBOX: what
+# containers run in.  Emulated, a run takes about two seconds on a quiet machine;
+# waits below allow for busy ones.
+
+load sandbox
 
 setup_file() {
 	export COFFER="${COFFER_BIN:-build/bin}/coffer"
@@ -295,6 +298,7 @@ make_root() {
 }
 
 @test "without QEMU it says so" {
+	needs_machine "there is no QEMU"
 	coffer_bin=$(realpath "$COFFER")
 	run --separate-stderr env PATH=/nonexistent "$coffer_bin" run coffer/hello true 3>&-
 	[ "$status" -eq 125 ]
@@ -305,9 +309,19 @@ make_root() {
 @test "the configuration file is read, and a wrong key named" {
 	mkdir -p "$XDG_CONFIG_HOME/coffer"
 	echo '{"kernel":"/no/such/kernel"}' >"$XDG_CONFIG_HOME/coffer/config.json"
-	coffer run coffer/hello true
+	coffer run --sandbox vm coffer/hello true
 	[ "$status" -eq 125 ]
 	[[ "$stderr" == */no/such/kernel* ]]
+	# Where there is one already it says nothing.
+	coffer run --sandbox sentry coffer/hello true
+	[ "$status" -eq 0 ]
+	echo '{"sandbox":"none"}' >"$XDG_CONFIG_HOME/coffer/config.json"
+	COFFER_SANDBOX= coffer run coffer/hello true
+	[ "$status" -eq 125 ]
+	[[ "$stderr" == *"sandbox none"* ]]
+	COFFER_SANDBOX=nothing coffer run coffer/hello true
+	[ "$status" -eq 125 ]
+	[[ "$stderr" == *"sandbox nothing"* ]]
 	echo '{"kernal":"/boot"}' >"$XDG_CONFIG_HOME/coffer/config.json"
 	coffer run coffer/hello true
 	rm "$XDG_CONFIG_HOME/coffer/config.json"
@@ -316,17 +330,19 @@ make_root() {
 	[[ "$stderr" == *config.json*kernal* ]]
 }
 
-@test "a machine that dies is told in one line" {
+@test "a machine or a kernel that dies is told in one line" {
 	background coffer/hello sh -c 'echo ready; sleep 100'
 	wait_for ready
-	kill -KILL "$(pgrep -P "$(pgrep -P "$pid")")"
+	read -r parent child <<<"$(wall "$pid")"
+	kill -KILL "$child"
 	ended 137
 	[ "$(wc -l <"$work/err")" -eq 1 ]
-	grep -q '^coffer: .*qemu' "$work/err"
+	grep -Eq '^coffer: .*(qemu|gofer)' "$work/err"
 	nothing_left
 }
 
 @test "a guest that does not bring up an agent is told with its last words" {
+	needs_machine "there is no initrd"
 	printf '' | cpio -o -H newc >"$work/initrd" 2>/dev/null
 	coffer run --initrd "$work/initrd" coffer/hello true
 	[ "$status" -eq 125 ]
@@ -336,23 +352,22 @@ make_root() {
 }
 
 @test "kill -9 of any of the three leaves nothing behind" {
-	for victim in coffer coffer-vmm qemu; do
+	for victim in owner parent child; do
 		background --name victim coffer/hello sh -c 'echo ready; sleep 100'
 		wait_for ready
-		vmm=$(pgrep -P "$pid")
-		machine=$(pgrep -P "$vmm")
+		read -r parent child <<<"$(wall "$pid")"
 		case $victim in
-		coffer) kill -KILL "$pid" ;;
-		coffer-vmm) kill -KILL "$vmm" ;;
-		qemu) kill -KILL "$machine" ;;
+		owner) kill -KILL "$pid" ;;
+		parent) kill -KILL "$parent" ;;
+		child) kill -KILL "$child" ;;
 		esac
 		wait "$pid" || true
 		for _ in $(seq 20); do
-			[ -e "/proc/$vmm" ] || [ -e "/proc/$machine" ] || break
+			[ -e "/proc/$parent" ] || [ -e "/proc/$child" ] || break
 			sleep 0.1
 		done
-		[ ! -e "/proc/$vmm" ]
-		[ ! -e "/proc/$machine" ]
+		[ ! -e "/proc/$parent" ]
+		[ ! -e "/proc/$child" ]
 	done
 	coffer run coffer/hello true
 	[ "$status" -eq 0 ]
@@ -360,10 +375,11 @@ make_root() {
 }
 
 @test "--timing tells every stage" {
+	local stages="prepare machine-spawn kernel agent-init rootfs"
+	[ "${COFFER_SANDBOX:-vm}" = vm ] || stages="prepare machine-spawn rootfs"
 	coffer run --timing coffer/hello echo hi
 	[ "$status" -eq 0 ]
-	for stage in prepare machine-spawn kernel agent-init rootfs create-process start-process \
-		first-byte run stop total; do
+	for stage in $stages create-process start-process first-byte run stop total; do
 		grep -q "^$stage " <<<"$stderr"
 	done
 	# They sum to the total; what is too short to be seen is rounded away.
@@ -380,11 +396,11 @@ make_root() {
 	# A build may lie where no other user can look, /root say.
 	build="$(realpath "$(dirname "$COFFER")/..")"
 	mkdir -p "$work/shared/bin" "$work/shared/lib"
-	cp "$build"/bin/coffer "$build"/bin/coffer-vmm "$work/shared/bin"
+	cp "$build"/bin/coffer "$build"/bin/coffer-{vmm,sentry} "$work/shared/bin"
 	cp -rP "$build"/lib/coffer "$build"/lib/libcoffer.so* "$work/shared/lib"
 	chown -R nobody "$work/home"
 	run -0 setpriv --reuid=65534 --regid=65534 --clear-groups env -i PATH="$PATH" \
-		HOME="$work/home" COFFER_RUN="$work/home/run" \
+		HOME="$work/home" COFFER_RUN="$work/home/run" COFFER_SANDBOX="$COFFER_SANDBOX" \
 		"$work/shared/bin/coffer" run --rootfs "$work/root" -- sh -c 'echo $$; read x </etc/note; echo $x' 3>&-
 	[ "${lines[0]}" = 1 ]
 	[ "${lines[1]}" = from-dir ]
