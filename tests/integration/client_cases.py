@@ -57,6 +57,22 @@ def exit_codes(client):
     client.do("run", "--rm", "--init", IMAGE, "sh", "-c", "kill -TERM $$", code=143)
 
 
+def start_fails(client):
+    """What is found out at the start only leaves a container that can be removed like any other."""
+    name = client.name()
+    client.do("create", "--name", name, IMAGE, "/root/script")
+    with tempfile.TemporaryDirectory() as where:
+        path = os.path.join(where, "script")
+        with open(path, "w", encoding="ascii") as f:
+            f.write("#!/no/such\n")
+        os.chmod(path, 0o755)
+        client.do("cp", path, f"{name}:/root/script")
+    for _ in range(2):
+        expect(client.any("start", "-a", name).code != 0, "its start went well")
+        expect(state(client, name, "Running") == "false", "it runs")
+    client.do("rm", name)
+
+
 def terminal(client):
     t = client.terminal("run", "--rm", "-it", IMAGE, "sh")
     t.expect("/ # ")
@@ -332,6 +348,17 @@ def refused(client):
         expect(end.code != 0, f"{end}")
 
 
+def limits_inside(client):
+    read = "cat /proc/meminfo"
+    with kept(client, "--memory", "64m", "--memory-swap", "64m") as name:
+        expect_text(client.do("exec", name, "sh", "-c", read), f"MemTotal:{64 << 10:15} kB")
+        client.do("update", "--memory", "96m", "--memory-swap", "96m", name)
+        expect_text(client.do("exec", name, "sh", "-c", read), f"MemTotal:{96 << 10:15} kB")
+    end = client.any("run", "--rm", "--pids-limit", "5", IMAGE, "sh", "-c",
+                     "for i in 1 2 3 4 5 6 7 8 9; do sleep 5 & done")
+    expect_text(end.err, "can't fork")
+
+
 def kernel(client):
     """The kernel that a container sees is not the machine's."""
     expect(shell(client, "cat /proc/version") not in open("/proc/version", encoding="ascii").read(),
@@ -340,10 +367,10 @@ def kernel(client):
 
 # What a sentry has no cgroups, devices, filters or shared namespaces for.
 HOST_ONLY = (stats, update, limits, devices, seccomp, joined, sysctl, privileged)
-SENTRY_ONLY = (refused, kernel)
+SENTRY_ONLY = (refused, limits_inside, kernel)
 
 CASES = {f.__name__.strip("_").replace("_", " "): f for f in (
-    run, exit_codes, terminal, exec_, stop, kill, pause, stats, update, limits, logs, copy, init,
-    user, host_untouched, capabilities, privileged, unprivileged, read_only, volumes, devices,
+    run, exit_codes, start_fails, terminal, exec_, stop, kill, pause, stats, update, limits, logs,
+    copy, init, user, host_untouched, capabilities, privileged, unprivileged, read_only, volumes, devices,
     seccomp, network_none, network_bridge, joined, sysctl, *SENTRY_ONLY)
     if f not in (HOST_ONLY if SANDBOX else SENTRY_ONLY)}
