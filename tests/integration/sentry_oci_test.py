@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 
@@ -256,6 +257,83 @@ def view(_box):
         expect_equal(host().do("exec", name, "sh", "-c", "cat /tmp/*; ls /v"), "out\ng")
 
 
+def hooks(_box):
+    """The host's run on the host, with the state of what stands for the container."""
+    out = os.path.join(WHERE, "hooks")
+    names = ("prestart", "createRuntime", "poststart", "poststop")
+    each = {name: [{"path": "/bin/sh", "args": ["sh", "-c", f"echo {name} $(cat) >>{out}"]}]
+            for name in names}
+    where = script(LOOP, hooks=each, annotations={"org.example.note": "kept"})
+    with started(where) as name:
+        state = json.loads(host().do("state", name))
+        expect_equal(state["annotations"], {"org.example.note": "kept"})
+        expect_equal([line.split()[0] for line in read(out).splitlines()], list(names[:3]))
+    lines = [line.split(" ", 1) for line in read(out).splitlines()]
+    expect_equal([line[0] for line in lines], list(names))
+    states = [json.loads(line[1]) for line in lines]
+    expect_equal([s["status"] for s in states], ["creating", "creating", "running", "stopped"])
+    expect(all(s["annotations"] == state["annotations"] for s in states), "annotations")
+    expect_equal({s["pid"] for s in states[:3]}, {state["pid"]})
+
+
+def console_socket(_box):
+    """The master of the terminal goes to whoever listens, for create and for exec."""
+    path = os.path.join(WHERE, "console.sock")
+    where = script("tty; read line; echo got $line; sleep 1000", process={"terminal": True})
+    name = oci().name()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        child = oci().start("create", "--bundle", where, "--console-socket", path, name)
+        master = received(listener)
+        expect_equal(child.wait(30), 0)
+        try:
+            host().do("start", name)
+            os.write(master, b"typed\n")
+            expect_text(until(master, "got typed"), "/dev/pts/0")
+            child = host().start("exec", "-d", "--tty", "--console-socket", path, name, "sh", "-c",
+                                 "stty size; tty; sleep 1000")
+            second = received(listener)
+            expect_equal(child.wait(30), 0)
+            until(second, "/dev/pts/1")
+            os.close(second)
+        finally:
+            host().do("delete", "--force", name)
+            os.close(master)
+
+
+def received(listener):
+    connection, _ = listener.accept()
+    with connection:
+        _data, fds, _flags, _from = socket.recv_fds(connection, 4096, 1)
+        return fds[0]
+
+
+def until(master, words):
+    text = ""
+    while words not in text:
+        text += os.read(master, 4096).decode()
+    return text
+
+
+def looks(_box):
+    """What tells of a container tells of the processes that stand for it."""
+    with started(script(LOOP)) as name:
+        pid = json.loads(host().do("state", name))["pid"]
+        expect(pid in json.loads(host().do("ps", "--format", "json", name)), "ps without the pid")
+        stats = json.loads(host().do("events", "--stats", name))
+        expect_equal((stats["type"], stats["id"]), ("stats", name))
+        expect(stats["data"]["pids"]["current"] >= 1, f"{stats}")
+        json.loads(oci().do("features"))
+        for command in (("exec", "--preserve-fds", "1", name, "true"),
+                        ("checkpoint", name)):
+            end = host().any(*command)
+            expect(end.code != 0, f"{end}")
+    where = script("true")
+    expect_text(oci().any("run", "--preserve-fds", "1", "--bundle", where, name).err,
+                "descriptors for a program in a sentry")
+
+
 def start_fails(_box):
     """The error is start's; the container has ended by then, and is deleted like any other."""
     where = bundle("/s")
@@ -292,7 +370,8 @@ def refused(_box):
 
 
 TESTS = {f.__name__.strip("_").replace("_", " "): f for f in (
-    life, run, exec_, exec_detached, exec_terminal, killed, kill_all, update, pause, binds, view, start_fails, refused)}
+    life, run, exec_, exec_detached, exec_terminal, killed, kill_all, update, pause, binds, view, hooks, console_socket,
+    looks, start_fails, refused)}
 
 
 def main():
