@@ -326,15 +326,39 @@ sys.stdout.buffer.write(u.urlopen("http://127.0.0.1:18766/env").read())') /usr/b
 }
 
 @test "what only a virtual machine has is refused by name" {
-	coffer run --sandbox sentry --rootfs / --init -- true
-	[ "$status" -eq 125 ]
-	[[ "$stderr" == *"--init"* ]]
 	coffer run --sandbox sentry --rootfs / --kernel /dev/null -- true
 	[ "$status" -eq 125 ]
 	[[ "$stderr" == *kernel* ]]
 	coffer run --sandbox sentry --rootfs / --platform linux/arm64 -- true
 	[ "$status" -eq 125 ]
 	[[ "$stderr" == *architecture* ]]
+}
+
+@test "an init in front of the program" {
+	# A code that bats would warn of is told on the output.
+	code() { timeout 60 "$COFFER" run --sandbox sentry --rootfs / --init -- "$@" 2>&1 3>&- || echo "code $?"; }
+	[ "$(code true)" = "" ]
+	[ "$(code sh -c 'exit 42')" = "code 42" ]
+	[ "$(code sh -c 'kill -9 $$')" = "code 137" ]
+	[[ "$(code nope)" == *"nope: No such file or directory"*"code 127" ]]
+	[[ "$(code /etc)" == *"code 126" ]]
+	coffer run --sandbox sentry --rootfs / --init -e PATH=/nowhere:/usr/bin:/bin -- sh -c '
+		tr "\0" " " </proc/1/cmdline; echo $$ $PPID
+		for i in 1 2 3 4 5; do sh -c "sleep 0.05 & :"; done
+		while pgrep sleep >/dev/null; do sleep 0.05; done
+		grep -l "^State:.Z" /proc/[0-9]*/status || echo none'
+	[ "$status" -eq 0 ]
+	[[ "$output" == "/.coffer-init -- sh -c"* ]]
+	[[ "$output" == *"2 1"* ]]
+	[[ "$output" == *none ]]
+}
+
+@test "signals go through an init" {
+	timeout 60 "$COFFER" run -d --name c --sandbox sentry --rootfs / --init -- \
+		sh -c 'trap "exit 9" TERM; echo ready; while :; do sleep 0.05; done' 3>&- >/dev/null
+	wait_for sh -c '"$COFFER" logs c | grep -q ready'
+	"$COFFER" kill -s TERM c
+	[ "$(timeout 60 "$COFFER" wait c)" = 9 ]
 }
 
 @test "volumes, tmpfs and a read-only root" {

@@ -254,7 +254,8 @@ static bool get_is_system(const struct get_node *node)
 /* What the engine has put into the root, and is about this container alone. */
 static bool get_is_own(const struct get *g)
 {
-	static const char *const names[] = { "etc/hosts", "etc/hostname", "etc/resolv.conf" };
+	static const char *const names[] = { "etc/hosts", "etc/hostname", "etc/resolv.conf",
+					     ".coffer-init" };
 
 	for (size_t i = 0; g->work->layer && i < ARRAY_SIZE(names); i++)
 		if (strcmp(g->path, names[i]) == 0)

@@ -26,6 +26,11 @@
 #include "spec/mount_options.h"
 
 #define MACHINE_LAYERS_MAX  128
+#define MACHINE_INIT	    "/init"
+
+/* stub/init.c */
+extern const char machine_init_program[];
+extern const uint64_t machine_init_program_size;
 
 static struct {
 	const struct sentry_config *config;
@@ -138,6 +143,21 @@ static int machine_find_target(struct fs_context *fs, const struct vfs_path *roo
 	path_get(out);
 	walk_end(&walk);
 	return 0;
+}
+
+/* The init that a document may bind into its container: here from when it is first wanted. */
+static int machine_add_init(struct coffer_error *err)
+{
+	autofile struct file *file = NULL;
+	struct walk walk;
+	long n;
+
+	machine_walk_from(&walk, machine.fs, NULL);
+	n = vfs_open(&walk, MACHINE_INIT, O_WRONLY | O_CREAT | O_EXCL, 0755, 0, &file);
+	walk_end(&walk);
+	if (n == 0)
+		n = file_write_kernel(file, machine_init_program, machine_init_program_size, 0);
+	return n < 0 && n != -EEXIST ? err_sysn(err, (int)n, "make %s", MACHINE_INIT) : 0;
 }
 
 /* ---- sources ---- */
@@ -366,7 +386,7 @@ static int machine_bind(const struct machine_source *s, const struct vfs_path *r
 {
 	struct vfs_path source, target;
 	bool dir;
-	int r = machine_find(s->fs, NULL, s->mount->source, &source, err);
+	int r = strcmp(s->mount->source, MACHINE_INIT) == 0 ? machine_add_init(err) : 0;
 
 	if (r < 0)
 		return err_wrap(err, "source");

@@ -6,6 +6,7 @@
  * and then a container on top. So there is a mount table that no process ever runs in:
  *
  *	/busybox                        what the archive of the configuration holds
+ *	/init                           what a container may bind in front of its program
  *	/run/virtiofs/<tag> ...         where the host asks for its mounts
  *	/run/container/<id>/rootfs      a container's root, made of them
  *

@@ -26,8 +26,6 @@
 #include "sentry/control/machine.h"
 #include "sentry/mm/mm.h"
 
-#define SETUP_INIT "/.coffer-init" /* where an engine wants its init in front of the program */
-
 struct setup {
 	struct sandbox_container *container;
 	struct fs_context *fs;	/* of the copy: its root is the machine's */
@@ -98,9 +96,6 @@ static int setup_mount(const struct setup *s, const struct oci_mount *m, struct 
 	const struct machine_mount mount = { type, m->source ? m->source : type, m->destination,
 					     &m->options };
 
-	if (strcmp(m->destination, SETUP_INIT) == 0)
-		return err_unsupported(err, "an init in front of the program (--init): it is a file of "
-					    "a virtual machine's own system");
 	if (m->uid_mappings.n || m->gid_mappings.n)
 		return err_unsupported(err, "mount %s: mapped ids", m->destination);
 	if (strcmp(m->destination, "/dev") == 0 && strcmp(type, "tmpfs") == 0)

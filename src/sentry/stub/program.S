@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* stub/program.S - the stub program as bytes of the library; STUB is its path */
+/* stub/program.S - a program as bytes of the library: PROGRAM is its path, SYMBOL how it is called */
+#define NAME_OF(a, b) a##b
+#define SIZE_OF(a)    NAME_OF(a, _size)
 	.section .rodata
-	.globl	trap_stub_program, trap_stub_program_size
-	.hidden	trap_stub_program, trap_stub_program_size
+	.globl	SYMBOL, SIZE_OF(SYMBOL)
+	.hidden	SYMBOL, SIZE_OF(SYMBOL)
 	.balign	16
-trap_stub_program:
-	.incbin	STUB
+SYMBOL:
+	.incbin	PROGRAM
 	.balign	8
-trap_stub_program_size:
-	.quad	. - trap_stub_program
+SIZE_OF(SYMBOL):
+	.quad	. - SYMBOL
 	.section .note.GNU-stack,"",@progbits
