@@ -388,6 +388,8 @@ static int machine_bind(const struct machine_source *s, const struct vfs_path *r
 	bool dir;
 	int r = strcmp(s->mount->source, MACHINE_INIT) == 0 ? machine_add_init(err) : 0;
 
+	if (r == 0)
+		r = machine_find(s->fs, NULL, s->mount->source, &source, err);
 	if (r < 0)
 		return err_wrap(err, "source");
 	dir = S_ISDIR(source.dentry->inode->attr.st_mode);
