@@ -24,24 +24,12 @@
 #include "base/io.h"
 #include "base/thread.h"
 #include "rpc/grpc_text.h"
+#include "sentry/control/copy.h"
 #include "sentry/control/machine.h"
 #include "sentry/gofer/gofer.h"
 
 #define ARCHIVE_STACK	 ((size_t)1 << 20)
 #define ARCHIVE_JOBS_MAX 32
-
-struct archive_job {
-	struct archive_job *next, **link; /* in archive_jobs */
-	const struct control_container *container;
-	struct grpc_call *call; /* NULL: the client gave up */
-	struct archive_work work;
-	int (*run)(struct archive_work *work, struct coffer_error *err);
-	struct coffer_error err;
-	int result;
-	pthread_t thread;
-	int event_fd;
-	struct loop_source *source;
-};
 
 static struct archive_job *archive_jobs;
 static unsigned archive_count;
@@ -124,6 +112,8 @@ static int archive_find(struct sandbox_container *container, const char *path, b
 	struct walk walk;
 	int r;
 
+	if (path[0] != '/')
+		return err_invalid(err, "path \"%.200s\" is not absolute", path);
 	machine_walk_container(&walk, container);
 	if (root) {
 		*root = walk.start;
@@ -226,8 +216,10 @@ RPC_METHOD(archive_stat)
 
 /* ---- jobs ---- */
 
-static void archive_free(struct archive_job *job)
+void archive_free(struct archive_job *job)
 {
+	if (!job)
+		return;
 	*job->link = job->next;
 	if (job->next)
 		job->next->link = job->link;
@@ -239,6 +231,8 @@ static void archive_free(struct archive_job *job)
 		path_put(&job->work.at);
 	if (job->work.root.mount)
 		path_put(&job->work.root);
+	if (job->work.file)
+		file_put(job->work.file);
 	free(job->work.name);
 	free(job);
 }
@@ -255,7 +249,6 @@ static void *archive_thread(void *data)
 	return NULL;
 }
 
-/* Whoever answers knows that its end is to be heard, before the connection's. */
 static void archive_reply(const struct archive_job *job)
 {
 	Ax__ArchiveGetResponse got = AX__ARCHIVE_GET_RESPONSE__INIT;
@@ -270,6 +263,8 @@ static void archive_reply(const struct archive_job *job)
 		grpc_call_reply(job->call, &put.base);
 }
 
+/* Whoever waits for the answer has heard the connection's end before. */
+
 static void archive_ended(struct loop_source *src, int fd, uint32_t events, void *data)
 {
 	struct archive_job *job = data;
@@ -277,7 +272,7 @@ static void archive_ended(struct loop_source *src, int fd, uint32_t events, void
 	pthread_join(job->thread, NULL);
 	close_fd(&job->work.sock);
 	if (job->call)
-		archive_reply(job);
+		job->reply(job);
 	archive_free(job);
 }
 
@@ -298,6 +293,7 @@ static void archive_cancelled(struct grpc_call *call, void *data)
 
 void archive_stop(const struct control_container *container)
 {
+	copy_stop(container);
 	for (struct archive_job *job = archive_jobs, *next; job; job = next) {
 		next = job->next;
 		if (job->container != container)
@@ -307,28 +303,24 @@ void archive_stop(const struct control_container *container)
 	}
 }
 
-static int archive_dial(struct archive_job *job, uint32_t port, struct coffer_error *err)
+int archive_dial(struct archive_job *job, uint32_t port, struct coffer_error *err)
 {
-	const struct gofer_call call = { .op = GOFER_DIAL, .fd = -1, .fd2 = -1, .args = { port } };
-	long fd = kernel.gofer ? gofer_call(kernel.gofer, &call) : -ENOTCONN;
-	int flags;
+	int fd = gofer_dial_port(kernel.gofer, port), flags;
 
 	if (fd < 0)
-		return err_sysn(err, (int)fd, "dial the host's port %u", port);
-	job->work.sock = (int)fd;
+		return err_sysn(err, fd, "dial the host's port %u", port);
+	job->work.sock = fd;
 	flags = fcntl(job->work.sock, F_GETFL);
 	if (flags < 0 || fcntl(job->work.sock, F_SETFL, flags & ~O_NONBLOCK) < 0)
 		return err_sys(err, "connection to port %u", port);
 	return 0;
 }
 
-static int archive_start(struct archive_job *job, struct control *control, uint32_t port,
-			 struct coffer_error *err)
+int archive_start(struct archive_job *job, struct control *control, struct grpc_call *call,
+		  struct coffer_error *err)
 {
-	int r = archive_dial(job, port, err);
+	int r;
 
-	if (r < 0)
-		return r;
 	job->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (job->event_fd < 0)
 		return err_sys(err, "eventfd");
@@ -336,25 +328,25 @@ static int archive_start(struct archive_job *job, struct control *control, uint3
 	if (r < 0)
 		return r;
 	r = thread_start(&job->thread, ARCHIVE_STACK, archive_thread, job);
-	return r < 0 ? err_sysn(err, r, "start a thread") : 0;
+	if (r < 0)
+		return err_sysn(err, r, "start a thread");
+	job->call = call;
+	grpc_call_on_cancel(call, archive_cancelled, job);
+	return 0;
 }
 
-static int archive_new(struct control *control, const char *container, struct archive_job **out,
-		       struct coffer_error *err)
+int archive_new(const struct control_container *c, struct archive_job **out,
+		struct coffer_error *err)
 {
-	struct control_container *c;
 	struct archive_job *job;
-	int r = archive_container(control, container, &c, err);
 
-	if (r < 0)
-		return r;
 	if (archive_count == ARCHIVE_JOBS_MAX)
 		return err_state(err, "%d transfers are under way already", ARCHIVE_JOBS_MAX);
 	job = calloc(1, sizeof(*job));
 	if (!job)
 		return err_nomem(err);
 	*job = (struct archive_job){ .next = archive_jobs, .link = &archive_jobs, .container = c,
-				     .event_fd = -1, .work.sock = -1 };
+				     .event_fd = -1, .work.sock = -1, .reply = archive_reply };
 	if (job->next)
 		job->next->link = &job->next;
 	archive_jobs = job;
@@ -363,21 +355,28 @@ static int archive_new(struct control *control, const char *container, struct ar
 	return 0;
 }
 
+static int archive_of(struct control *control, const char *id, struct archive_job **out,
+		      struct coffer_error *err)
+{
+	struct control_container *c;
+	int r = archive_container(control, id, &c, err);
+
+	return r < 0 ? r : archive_new(c, out, err);
+}
+
 static void archive_go(struct archive_job *job, struct control *control, struct grpc_call *call,
 		       uint32_t port, int r, struct coffer_error *err)
 {
 	if (r == 0 && port == 0)
 		r = err_invalid(err, "vsock_port 0");
 	if (r == 0)
-		r = archive_start(job, control, port, err);
+		r = archive_dial(job, port, err);
+	if (r == 0)
+		r = archive_start(job, control, call, err);
 	if (r < 0) {
-		if (job)
-			archive_free(job);
+		archive_free(job);
 		grpc_call_fail(call, err);
-		return;
 	}
-	job->call = call;
-	grpc_call_on_cancel(call, archive_cancelled, job);
 }
 
 /* A directory of the machine, where nothing of the container is mounted. */
@@ -422,7 +421,7 @@ RPC_METHOD(archive_get)
 	const Ax__ArchiveGetRequest *req = (const void *)msg;
 	struct coffer_error err = COFFER_ERROR_INIT;
 	struct archive_job *job = NULL;
-	int r = archive_new(data, req->container_id, &job, &err);
+	int r = archive_of(data, req->container_id, &job, &err);
 
 	if (r == 0 && (unsigned)req->view > AX__ARCHIVE_GET_REQUEST__VIEW__LAYER)
 		r = err_invalid(&err, "view %d: there is none", (int)req->view);
@@ -446,6 +445,7 @@ static int archive_put_find(struct archive_job *job, const Ax__ArchivePutRequest
 			       req->path);
 	w->keep_types = req->keep_types;
 	w->keep_owners = req->keep_owners;
+	w->absolute = true;
 	w->rooted = w->at.dentry == w->root.dentry && w->at.mount == w->root.mount;
 	return 0;
 }
@@ -455,7 +455,7 @@ RPC_METHOD(archive_put)
 	const Ax__ArchivePutRequest *req = (const void *)msg;
 	struct coffer_error err = COFFER_ERROR_INIT;
 	struct archive_job *job = NULL;
-	int r = archive_new(data, req->container_id, &job, &err);
+	int r = archive_of(data, req->container_id, &job, &err);
 
 	if (r == 0) {
 		job->run = archive_put_run;

@@ -2,7 +2,7 @@
 /*
  * sentry/control/archive.h - ArchiveStat, ArchiveGet, ArchivePut
  *
- *	archive.c      the methods, and a thread for each transfer
+ *	archive.c      the methods, and a thread for each transfer, also for copy.c
  *	archive_get.c  a tree of the container as an archive
  *	archive_put.c  an archive's entries as files of the container
  *	tar.c          an archive, entry by entry
@@ -29,10 +29,38 @@ struct archive_work {
 	struct vfs_path root;	/* of the container, likewise; put: what links lead in */
 	char *name;		/* owned; get: of the archive's root */
 	bool alone, layer;	/* get: what is mounted below is left out; an overlay's upper directory */
-	bool rooted, keep_types, keep_owners; /* put, see archive/unpack.h */
+	bool rooted, absolute, keep_types, keep_owners; /* put, see archive/unpack.h */
+	bool gzip;		/* it is compressed; put: it may be */
+	struct file *file;	/* copy.c: a reference */
+	uint64_t size;		/* copy.c: how much is to be sent at most */
 	_Atomic bool stop;	/* nobody wants it any more */
 	uint64_t count;		/* filled: bytes, entries */
 };
+
+struct archive_job {
+	struct archive_job *next, **link; /* in archive_jobs */
+	const struct control_container *container; /* NULL: of the machine's own files */
+	struct grpc_call *call; /* NULL: the client gave up */
+	struct archive_work work;
+	int (*run)(struct archive_work *work, struct coffer_error *err); /* in the thread */
+	void (*reply)(const struct archive_job *job); /* on the loop: result and err are known */
+	struct coffer_error err;
+	int result;
+	pthread_t thread;
+	int event_fd;
+	struct loop_source *source;
+};
+
+/* archive_new() - One that is on the list and has nothing yet */
+int archive_new(const struct control_container *c, struct archive_job **out,
+		struct coffer_error *err);
+/* archive_dial() - The host's port becomes work.sock */
+int archive_dial(struct archive_job *job, uint32_t port, struct coffer_error *err);
+/* archive_start() - @call is answered by job->reply() when the thread is done; on failure @job is as it
+ * was */
+int archive_start(struct archive_job *job, struct control *control, struct grpc_call *call,
+		  struct coffer_error *err);
+void archive_free(struct archive_job *job); /* one that was not started */
 
 #define ARCHIVE_DEPTH_MAX 400
 

@@ -321,8 +321,7 @@ static int get_inside(struct get *g, const struct get_node *node)
 	int r = 0;
 
 	if (node->depth == ARCHIVE_DEPTH_MAX)
-		return err_sysn(g->err, ENAMETOOLONG, "%.200s: more than %d directories deep", g->path,
-				ARCHIVE_DEPTH_MAX);
+		return err_sysn(g->err, ENAMETOOLONG, "%.200s: nested too deep", g->path);
 	for (size_t i = 0; r == 0 && g->work->layer && i < ARRAY_SIZE(opaque); i++)
 		if (inode->ops->getxattr &&
 		    inode->ops->getxattr(inode, opaque[i], &value, 1) == 1 && value == 'y')
@@ -365,7 +364,7 @@ int archive_get_run(struct archive_work *work, struct coffer_error *err)
 	if (r < 0)
 		err_sysn(err, r, "stat");
 	if (r == 0)
-		r = pax_writer_new(work->sock, false, &g->w, err);
+		r = pax_writer_new(work->sock, work->gzip, &g->w, err);
 	if (r == 0)
 		r = get_node(g, &node);
 	if (r == 0)

@@ -162,7 +162,7 @@ static int put_remove_inside(const struct put_rm *rm, const char *name)
 	r = vfs_walk(&walk, name, WALK_NOFOLLOW);
 	/* What is mounted there is not ours to empty. */
 	if (r == 0 && walk.path.mount != rm->dir->mount)
-		r = -EBUSY;
+		r = -ENOTEMPTY;
 	if (r == 0) {
 		struct put_rm inner = { &walk.path, rm->depth + 1 };
 
@@ -387,6 +387,8 @@ static int put_replace(struct put *p, const struct vfs_path *dir, const char *na
 	r = put_clear(p, dir, name);
 	if (r == -EBUSY && S_ISREG(p->e->mode))
 		return put_file(p, dir, name, O_TRUNC);
+	if (r == -ENOTEMPTY)
+		return err_sysn(p->err, EBUSY, "something is mounted in what is there");
 	return r < 0 ? r : put_make(p, dir, name);
 }
 
@@ -432,7 +434,8 @@ static int put_destination(struct put *p)
 
 static int put_entry(struct put *p)
 {
-	const char *why = put_clean(p->e->path, p->name);
+	const char *why = p->e->path[0] == '/' && !p->work->absolute
+				  ? "its name is absolute" : put_clean(p->e->path, p->name);
 	struct vfs_path dir = { NULL, NULL };
 	char last[NAME_MAX + 1];
 	int r;
@@ -461,7 +464,7 @@ static int put_all(struct put *p)
 		if (r < 0 && p->err->kind == COFFER_ERR_NONE)
 			err_sysn(p->err, r, "write");
 		if (r < 0)
-			return err_wrap(p->err, "%.200s", p->e->path);
+			return err_wrap(p->err, "entry \"%.200s\"", p->e->path);
 		p->work->count++;
 	}
 	return r;
@@ -477,6 +480,8 @@ int archive_put_run(struct archive_work *work, struct coffer_error *err)
 	p->work = work;
 	p->err = err;
 	r = tar_new(work->sock, &p->tar, err);
+	if (r == 0 && work->gzip)
+		r = tar_gunzip(p->tar, err);
 	if (r == 0)
 		r = put_all(p);
 	put_flush_late(p);

@@ -569,5 +569,9 @@ int machine_start(const struct sentry_config *config, struct coffer_error *err)
 	machine.fs = mounts ? fs_context_new(mounts) : NULL;
 	if (mounts)
 		mount_table_put(mounts);
-	return machine.fs ? machine_unpack(err) : err_nomem(err);
+	if (!machine.fs)
+		return err_nomem(err);
+	/* Permissions that are asked for are meant as they are. */
+	machine.fs->umask = 0;
+	return machine_unpack(err);
 }

@@ -7,6 +7,7 @@
 #include "sentry/control/rpc.h"
 
 #include "base/cleanup.h"
+#include "sentry/control/copy.h"
 #include "sentry/control/proxy.h"
 
 static const struct grpc_method rpc_methods[] = {
@@ -18,6 +19,7 @@ static const struct grpc_method rpc_methods[] = {
 	{ "Sysctl", rpc_sysctl },
 	{ "SetTime", rpc_set_time },
 	{ "WriteFile", rpc_write_file },
+	{ "Copy", rpc_copy },
 	{ "Stat", rpc_stat },
 	{ "CreateProcess", rpc_create_process },
 	{ "DeleteProcess", rpc_delete_process },
@@ -32,10 +34,19 @@ static const struct grpc_method rpc_methods[] = {
 	{ "ProxyVsock", rpc_proxy_vsock },
 	{ "StopVsockProxy", rpc_stop_vsock_proxy },
 	{ "IpLinkSet", rpc_ip_link_set },
+	{ "IpAddrAdd", rpc_ip_addr_add },
+	{ "IpRouteAddLink", rpc_ip_route_add_link },
+	{ "IpRouteAddDefault", rpc_ip_route_add_default },
 	{ "ConfigureDns", rpc_configure_dns },
 	{ "ConfigureHosts", rpc_configure_hosts },
 	{ "Sync", rpc_sync },
 	{ "Kill", rpc_kill },
+};
+
+/* The same service as it was before Copy; see sandbox_context_copy.proto. */
+static const struct grpc_method rpc_copy_methods[] = {
+	{ "CopyIn", rpc_copy_in, .stream = true },
+	{ "CopyOut", rpc_copy_out },
 };
 
 static const struct contract_ops rpc_ops = {
@@ -47,7 +58,7 @@ int rpc_start(struct control *control, struct coffer_error *err)
 {
 	/* The server keeps both for as long as it lives. */
 	static const struct grpc_limits limits = GRPC_LIMITS_DEFAULT;
-	static struct grpc_service services[2];
+	static struct grpc_service services[3];
 	int r;
 
 	contract_use(&rpc_ops);
@@ -57,7 +68,13 @@ int rpc_start(struct control *control, struct coffer_error *err)
 		.nmethods = ARRAY_SIZE(rpc_methods),
 		.data = control,
 	};
-	services[1] = rpc_extras(control);
+	services[1] = (struct grpc_service){
+		.desc = &scc__sandbox_context__descriptor,
+		.methods = rpc_copy_methods,
+		.nmethods = ARRAY_SIZE(rpc_copy_methods),
+		.data = control,
+	};
+	services[2] = rpc_extras(control);
 	r = grpc_server_new(control->loop, services, ARRAY_SIZE(services), &limits,
 			    &control->server, err);
 	return r < 0 ? r : grpc_server_listen(control->server, control->config->listen_fd, err);

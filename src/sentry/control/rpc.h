@@ -21,6 +21,9 @@ RPC_METHOD(rpc_sysctl);
 RPC_METHOD(rpc_set_time);
 RPC_METHOD(rpc_kill);
 RPC_METHOD(rpc_ip_link_set);
+RPC_METHOD(rpc_ip_addr_add);
+RPC_METHOD(rpc_ip_route_add_link);
+RPC_METHOD(rpc_ip_route_add_default);
 RPC_METHOD(rpc_configure_dns);
 RPC_METHOD(rpc_configure_hosts);
 
@@ -40,6 +43,9 @@ RPC_METHOD(rpc_setup_emulator);
 RPC_METHOD(rpc_container_statistics);
 RPC_METHOD(rpc_filesystem_operation);
 
+/* rpc_open() - A regular file at a path of the contract, a reference */
+int rpc_open(const char *path, uint32_t flags, uint32_t mode, struct file **out,
+	     struct coffer_error *err);
 /* rpc_parents() - Make the directories that a path of the contract lies in */
 int rpc_parents(const char *path, struct coffer_error *err);
 

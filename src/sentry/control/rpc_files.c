@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "sentry/control/copy.h"
 #include "sentry/control/machine.h"
 #include "sentry/control/rpc.h"
 
@@ -70,8 +71,8 @@ int rpc_parents(const char *path, struct coffer_error *err)
 	return r;
 }
 
-static int rpc_open(const char *path, uint32_t flags, uint32_t mode, struct file **out,
-		    struct coffer_error *err)
+int rpc_open(const char *path, uint32_t flags, uint32_t mode, struct file **out,
+	     struct coffer_error *err)
 {
 	struct walk walk;
 	const char *rest;
@@ -82,15 +83,19 @@ static int rpc_open(const char *path, uint32_t flags, uint32_t mode, struct file
 	/* Without waiting: a fifo of the container's would never answer. */
 	r = vfs_open(&walk, rest, flags | O_NONBLOCK | O_NOCTTY, mode, 0, out);
 	walk_end(&walk);
-	return r < 0 ? err_sysn(err, r, "open %s", path) : 0;
+	if (r < 0)
+		return err_sysn(err, r, "open %s", path);
+	if ((*out)->inode && S_ISREG((*out)->inode->attr.st_mode))
+		return 0;
+	file_put(steal_ptr(*out));
+	return err_invalid(err, "%s: not a regular file", path);
 }
 
 static int rpc_write_at(const Sc__WriteFileRequest *req, struct coffer_error *err)
 {
 	bool append = req->flags && req->flags->append;
-	uint32_t flags = O_WRONLY | (uint32_t)(append ? O_APPEND : O_TRUNC);
+	uint32_t flags = O_WRONLY | (uint32_t)(append ? O_APPEND : 0);
 	autofile struct file *file = NULL;
-	size_t done = 0;
 	int r = 0;
 
 	if (req->flags && req->flags->create_if_missing)
@@ -100,13 +105,8 @@ static int rpc_write_at(const Sc__WriteFileRequest *req, struct coffer_error *er
 	if (r == 0)
 		r = rpc_open(req->path, flags, req->mode ? req->mode & 07777 : RPC_FILE_MODE, &file,
 			     err);
-	while (r == 0 && done < req->data.len) {
-		long n = file_write_kernel(file, req->data.data + done, req->data.len - done, -1);
-
-		if (n <= 0)
-			return err_sysn(err, n < 0 ? (int)n : -EIO, "write %s", req->path);
-		done += (size_t)n;
-	}
+	if (r == 0 && (r = copy_write(file, req->data.data, req->data.len)) < 0)
+		err_sysn(err, r, "write %s", req->path);
 	return r;
 }
 

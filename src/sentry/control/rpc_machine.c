@@ -86,7 +86,7 @@ RPC_METHOD(rpc_sysctl)
 	if (req->n_settings)
 		r = err_unsupported(&err, "sysctl %s: settings are a container's here",
 				    req->settings[0]->key);
-	rpc_done(call, r, &err);
+	rpc_answer(call, r, &err);
 }
 
 /* The clock is the host's, and right. */
@@ -141,15 +141,46 @@ RPC_METHOD(rpc_setup_emulator)
 
 /* The loopback device of the sentry's namespace is up when it starts; others are the host's to set. */
 RPC_METHOD(rpc_ip_link_set)
+/* The sentry may not change the namespace it is in. */
+static void rpc_refuse_network(struct grpc_call *call, const char *interface)
+{
+	struct coffer_error err = COFFER_ERROR_INIT;
+
+	err_unsupported(&err, "interface %.64s: a sandbox without a kernel of its own has the network "
+			      "that was set up for it on the host", interface);
+	grpc_call_fail(call, &err);
+}
+
 {
 	const Sc__IpLinkSetRequest *req = (const void *)msg;
 	struct coffer_error err = COFFER_ERROR_INIT;
 	int r = 0;
 
 	if (strcmp(req->interface, "lo") != 0)
-		r = err_unsupported(&err, "interface %.64s: interfaces are set up on the host",
-				    req->interface);
-	rpc_done(call, r, &err);
+		rpc_refuse_network(call, req->interface);
+	else
+		rpc_done(call, 0, NULL);
+}
+
+RPC_METHOD(rpc_ip_addr_add)
+{
+	const Sc__IpAddrAddRequest *req = (const void *)msg;
+
+	rpc_refuse_network(call, req->interface);
+}
+
+RPC_METHOD(rpc_ip_route_add_link)
+{
+	const Sc__IpRouteAddLinkRequest *req = (const void *)msg;
+
+	rpc_refuse_network(call, req->interface);
+}
+
+RPC_METHOD(rpc_ip_route_add_default)
+{
+	const Sc__IpRouteAddDefaultRequest *req = (const void *)msg;
+
+	rpc_refuse_network(call, req->interface);
 }
 
 /* ---- files of names ---- */

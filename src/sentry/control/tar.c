@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "archive/gunzip.h"
 #include "base/cleanup.h"
 #include "base/io.h"
 
@@ -35,6 +36,7 @@ _Static_assert(sizeof(struct tar_header) == TAR_BLOCK, "a header is a block");
 
 struct tar {
 	int fd;
+	struct gunzip *gunzip;	/* owned; NULL: it is plain */
 	uint8_t *chunk;		/* owned; TAR_CHUNK */
 	struct tar_header header;
 	struct tar_entry entry;
@@ -71,9 +73,16 @@ void tar_free(struct tar *t)
 		return;
 	buf_free(&t->records);
 	buf_free(&t->xattrs);
+	gunzip_free(t->gunzip);
 	free(t->map);
 	free(t->chunk);
 	free(t);
+}
+
+int tar_gunzip(struct tar *t, struct coffer_error *err)
+{
+	t->gunzip = gunzip_new(t->fd);
+	return t->gunzip ? 0 : err_nomem(err);
 }
 
 static int tar_damaged(struct coffer_error *err, const char *why)
@@ -84,8 +93,10 @@ static int tar_damaged(struct coffer_error *err, const char *why)
 /* Return: 0, 1: the end came first */
 static int tar_read(struct tar *t, void *out, size_t n, struct coffer_error *err)
 {
-	ssize_t got = io_read_full(t->fd, out, n);
+	ssize_t got = t->gunzip ? gunzip_read(t->gunzip, out, n) : io_read_full(t->fd, out, n);
 
+	if (got == -EBADMSG)
+		return tar_damaged(err, "it is not what was compressed");
 	if (got < 0)
 		return err_sysn(err, (int)got, "read the archive");
 	if (got == 0 && n)
@@ -145,6 +156,23 @@ static bool tar_is_empty(const struct tar_header *h)
 	for (size_t i = 0; i < sizeof(*h); i++)
 		if (p[i])
 			return false;
+	return true;
+}
+
+/* The same with a sign, which GNU's has: before 1970. */
+static bool tar_seconds(const char field[12], time_t *out)
+{
+	uint64_t v = UINT64_MAX;
+
+	if ((uint8_t)field[0] == 0xff) {
+		for (size_t i = 4; i < 12; i++)
+			v = v << 8 | (uint8_t)field[i];
+		*out = (time_t)v;
+		return *out < 0;
+	}
+	if (!tar_number(field, 12, &v) || v > INT64_MAX)
+		return false;
+	*out = (time_t)v;
 	return true;
 }
 
@@ -242,8 +270,11 @@ static bool tar_record(struct tar *t, const char *key, size_t len, const char *v
 		return t->has_uid = tar_decimal(value, end, &t->uid);
 	if (tar_key(key, len, "gid"))
 		return t->has_gid = tar_decimal(value, end, &t->gid);
-	if (tar_key(key, len, "mtime"))
-		return t->has_mtime = tar_time(value, end, &t->entry.mtime);
+	/* A time that cannot be read is the header's. */
+	if (tar_key(key, len, "mtime")) {
+		t->has_mtime = tar_time(value, end, &t->entry.mtime);
+		return true;
+	}
 	if (tar_key(key, len, "GNU.sparse.major"))
 		return t->sparse = end - value == 1 && *value == '1';
 	if (tar_key(key, len, "GNU.sparse.realsize"))
@@ -268,6 +299,10 @@ static int tar_records(struct tar *t, const char *p, size_t n, struct coffer_err
 			return tar_damaged(err, "a record's length is wrong");
 		blank++;
 		equals = memchr(blank, '=', (size_t)(p + len - 1 - blank));
+		if (equals && p + len - 1 - equals > TAR_PATH_MAX &&
+		    tar_key(blank, (size_t)(equals - blank), "path"))
+			return err_invalid(err, "entry \"%.200s\": its name is too long",
+					   equals + 1);
 		if (!equals || !tar_record(t, blank, (size_t)(equals - blank), equals + 1,
 					   p + len - 1))
 			return tar_damaged(err, "a record that cannot be read");
@@ -432,7 +467,8 @@ static int tar_fill(struct tar *t, uint64_t size, struct coffer_error *err)
 {
 	const struct tar_header *h = &t->header;
 	struct tar_entry *e = &t->entry;
-	uint64_t mode, uid, gid, mtime, major_, minor_;
+	uint64_t mode, uid, gid, major_, minor_;
+	time_t mtime;
 	uint32_t type;
 
 	if (!t->path[0])
@@ -443,19 +479,20 @@ static int tar_fill(struct tar *t, uint64_t size, struct coffer_error *err)
 	}
 	type = tar_type(t);
 	if (type == 1)
-		return err_unsupported(err, "%.200s: neither file, directory, link nor device", t->path);
+		return err_unsupported(err, "entry \"%.200s\": neither file, directory, link nor device",
+				       t->path);
 	if (!tar_number(h->mode, sizeof(h->mode), &mode) ||
 	    !tar_number(h->uid, sizeof(h->uid), &uid) || !tar_number(h->gid, sizeof(h->gid), &gid) ||
-	    !tar_number(h->mtime, sizeof(h->mtime), &mtime) || mtime > INT64_MAX ||
+	    !tar_seconds(h->mtime, &mtime) ||
 	    !tar_number(h->devmajor, sizeof(h->devmajor), &major_) ||
 	    !tar_number(h->devminor, sizeof(h->devminor), &minor_))
 		return tar_damaged(err, "a number that cannot be read");
 	uid = t->has_uid ? t->uid : uid;
 	gid = t->has_gid ? t->gid : gid;
 	if (uid >= UINT32_MAX || gid >= UINT32_MAX)
-		return err_invalid(err, "%.200s: owner out of range", t->path);
+		return err_invalid(err, "entry \"%.200s\": owner out of range", t->path);
 	if (!t->has_mtime)
-		e->mtime = (struct timespec){ .tv_sec = (time_t)mtime };
+		e->mtime = (struct timespec){ .tv_sec = mtime };
 	e->path = t->path;
 	e->link = t->link;
 	e->mode = type | ((uint32_t)mode & 07777);

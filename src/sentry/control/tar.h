@@ -33,6 +33,8 @@ struct tar_entry {
 
 /* tar_new() - @fd: blocking, borrowed */
 int tar_new(int fd, struct tar **out, struct coffer_error *err);
+/* tar_gunzip() - Before anything is read: it may be compressed */
+int tar_gunzip(struct tar *t, struct coffer_error *err);
 void tar_free(struct tar *t);
 DEFINE_CLEANUP(struct tar *, tar_free);
 
