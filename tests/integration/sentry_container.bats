@@ -400,3 +400,104 @@ m" ]
 	[ "$status" -eq 0 ]
 	[[ "$stderr" == *'write(1, \"seen'* ]]
 }
+
+# A server at a socket of the host that answers each client with what it sent, once it has sent all.
+echo_server() {
+	/usr/bin/python3 - "$1" 3>&- <<'END' &
+import socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.bind(sys.argv[1])
+s.listen(8)
+while True:
+    c, _ = s.accept()
+    data = b""
+    while chunk := c.recv(65536):
+        data += chunk
+    c.sendall(b"<" + data + b">")
+    c.close()
+END
+	server=$!
+	wait_for test -S "$1"
+}
+
+# A client of a unix socket: sends its second argument, prints the answer.
+asks='import socket, sys
+c = socket.socket(socket.AF_UNIX)
+c.connect(sys.argv[1])
+c.sendall(sys.argv[2].encode())
+c.shutdown(socket.SHUT_WR)
+data = b""
+while chunk := c.recv(65536):
+    data += chunk
+print(data.decode())'
+
+@test "unix sockets of the host inside, and of the container outside" {
+	echo_server "$work/here.sock"
+	timeout 60 "$COFFER" run -d --name c --sandbox sentry --rootfs / \
+		--socket-in "$work/here.sock:/run/deep/in.sock:622" --socket-out "/tmp/out.sock:$work/there.sock" -- \
+		/usr/bin/python3 -c '
+import socket
+s = socket.socket(socket.AF_UNIX)
+s.bind("/tmp/out.sock")
+s.listen(1)
+while True:
+    c, _ = s.accept()
+    c.sendall(b"inside " + c.recv(100))
+    c.close()' 3>&- >/dev/null
+	[ "$(inside stat -c '%F %a' /run/deep/in.sock)" = "socket 622" ]
+	[ "$(inside /usr/bin/python3 -c "$asks" /run/deep/in.sock one)" = "<one>" ]
+	[ "$(inside /usr/bin/python3 -c "$asks" /run/deep/in.sock two)" = "<two>" ]
+	[ "$(stat -c %a there.sock)" = 600 ]
+	wait_for inside test -S /tmp/out.sock
+	[ "$(/usr/bin/python3 -c "$asks" there.sock three 3>&-)" = "inside three" ]
+	[ "$(/usr/bin/python3 -c "$asks" there.sock four 3>&-)" = "inside four" ]
+	kill "$server"
+	# Nobody answers any more, which is told to who asks.
+	run inside /usr/bin/python3 -c "$asks" /run/deep/in.sock five
+	[[ "$output" != *five* ]]
+}
+
+@test "many clients at once through sockets, and more than their queue has room for" {
+	echo_server "$work/here.sock"
+	timeout 60 "$COFFER" run -d --name c --sandbox sentry --rootfs / \
+		--socket-in "$work/here.sock:/run/in.sock" --socket-out "/tmp/out.sock:$work/there.sock" -- \
+		/usr/bin/python3 -c '
+import socket, time
+s = socket.socket(socket.AF_UNIX)
+s.bind("/tmp/out.sock")
+s.listen(1)
+time.sleep(1)
+while True:
+    c, _ = s.accept()
+    c.sendall(c.recv(100))
+    c.close()' 3>&- >/dev/null
+	wait_for inside test -S /tmp/out.sock
+	run /usr/bin/python3 - there.sock 3>&- <<'END'
+import socket, sys
+clients = []
+for i in range(20):
+    c = socket.socket(socket.AF_UNIX)
+    c.connect(sys.argv[1])
+    c.sendall(b"%d" % i)
+    clients.append(c)
+print(sorted(int(c.recv(100)) for c in clients) == list(range(20)))
+END
+	[ "$output" = True ]
+	run inside /usr/bin/python3 -c '
+import socket
+from concurrent.futures import ThreadPoolExecutor
+def ask(i):
+    c = socket.socket(socket.AF_UNIX)
+    c.connect("/run/in.sock")
+    data = bytes([i]) * 300000
+    c.sendall(data)
+    c.shutdown(socket.SHUT_WR)
+    got = b""
+    while chunk := c.recv(65536):
+        got += chunk
+    return got == b"<" + data + b">"
+with ThreadPoolExecutor(8) as pool:
+    print(all(pool.map(ask, range(40))))'
+	[ "$output" = True ]
+	kill "$server"
+}
