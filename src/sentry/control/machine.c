@@ -461,6 +461,22 @@ int machine_unmount(const char *path, int flags, struct coffer_error *err)
 	return r < 0 ? err_sysn(err, r, "unmount %s", path) : 0;
 }
 
+void machine_forget(const char *id)
+{
+	char path[sizeof(MACHINE_STATE_DIR) + NAME_MAX + 16];
+	struct walk walk;
+
+	snprintf(path, sizeof(path), MACHINE_STATE_DIR "/%s/rootfs", id);
+	/* No mount point if the container was never given a root of its own. */
+	machine_unmount(path, MNT_DETACH, NULL);
+	machine_walk_from(&walk, machine.fs, NULL);
+	if (vfs_unlink(&walk, path, true) == 0) {
+		*strrchr(path, '/') = '\0';
+		vfs_unlink(&walk, path, true);
+	}
+	walk_end(&walk);
+}
+
 /* ---- the contract's paths ---- */
 
 void machine_walk_container(struct walk *walk, struct sandbox_container *container)

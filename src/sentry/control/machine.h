@@ -38,6 +38,8 @@ struct machine_mount {
 /* machine_mount() - The Mount call; makes the mount point */
 int machine_mount(const struct machine_mount *mount, struct coffer_error *err);
 int machine_unmount(const char *path, int flags, struct coffer_error *err);
+/* machine_forget() - The root of a container that is no more, and its directories if they are empty */
+void machine_forget(const char *id);
 
 /* machine_mount_in() - The same for a container's document: @destination within @root of @fs, the
  * source of a bind within fs's own root. @container for proc, cgroup and devpts */

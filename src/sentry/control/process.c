@@ -577,7 +577,6 @@ static int control_end_all(struct control_container *c, struct coffer_error *err
 int control_delete(struct control_process *p, struct coffer_error *err)
 {
 	struct control_container *c = p->container;
-	char root[sizeof(MACHINE_STATE_DIR) + CONTROL_ID_MAX + 16];
 	int r;
 
 	if (!p->is_init && p->state == CONTROL_RUNNING)
@@ -589,9 +588,7 @@ int control_delete(struct control_process *p, struct coffer_error *err)
 	r = control_end_all(c, err);
 	if (r < 0)
 		return r;
-	snprintf(root, sizeof(root), MACHINE_STATE_DIR "/%s/rootfs", c->id);
-	/* No mount point if the container was never given a root of its own. */
-	machine_unmount(root, MNT_DETACH, NULL);
+	machine_forget(c->id);
 	control_container_free(c);
 	return 0;
 }

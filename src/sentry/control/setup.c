@@ -250,6 +250,16 @@ static int setup_sysctls(const struct setup *s, struct coffer_error *err)
 		autofree char *path = NULL;
 		autofile struct file *file = NULL;
 		struct walk walk;
+/* inet sockets are those of the sandbox's network, whatever a document says; what is inside the kernel
+ * is the container's own if it asks for a network. */
+static void setup_network(struct sandbox_container *c, const struct oci_spec *spec)
+{
+	const struct oci_namespace *ns = oci_namespace_find(spec, "network");
+
+	if (!ns || ns->path)
+		c->net_space = 0;
+}
+
 		long r;
 
 		if (asprintf(&path, "/proc/sys/%s", pairs->v[i].key) < 0) {
@@ -335,3 +345,4 @@ int setup_container(const char *id, const char *bundle, const struct oci_spec *s
 		*out = s.container;
 	return r;
 }
+		setup_network(s.container, spec);

@@ -131,6 +131,8 @@ void mm_usage(struct mm *mm, struct mm_usage *out);
 /* mm_oom_watch() - A container has a memory_max of its own: kill in it what goes beyond. Once is
  * enough for all. */
 void mm_oom_watch(void);
+/* mm_oom_usage() - What that is compared with: bytes of memory of all its processes */
+uint64_t mm_oom_usage(struct sandbox_container *container);
 /* /proc/PID/maps, smaps, and auxv as text or bytes. Return: 0 or -ENOMEM */
 int mm_print_maps(struct mm *mm, struct buf *out);
 int mm_print_smaps(struct mm *mm, struct buf *out);

@@ -79,10 +79,24 @@ static bool oom_kill(struct oom_search *search, const char *why)
 }
 
 static bool oom_kill_any(void)
+/* Return: whether it is above its limit, and somebody in there was killed */
+static bool oom_check_container(struct sandbox_container *c)
+{
+	struct oom_search search = { .largest = NULL };
+
+	process_each(c, oom_look, &search);
+	return search.sum > c->memory_max &&
+	       oom_kill(&search, "the container is above its limit");
+}
+
+/* Who keeps to a limit does not pay for who does not, and was too quick for the timer. */
 {
 	struct oom_search search = { .largest = NULL };
 
 	for (struct sandbox_container *c = kernel.containers; c; c = c->next)
+	for (struct sandbox_container *c = kernel.containers; c; c = c->next)
+		if (c->memory_max && oom_check_container(c))
+			return true;
 		process_each(c, oom_look, &search);
 	return oom_kill(&search, "no memory is left");
 }
@@ -127,13 +141,14 @@ bool oom_relieve(void)
 
 /* --- limits that only looking can keep --- */
 
-static void oom_check_container(struct sandbox_container *c)
+uint64_t mm_oom_usage(struct sandbox_container *container)
 {
 	struct oom_search search = { .largest = NULL };
 
-	process_each(c, oom_look, &search);
-	if (search.sum > c->memory_max)
-		oom_kill(&search, "the container is above its limit");
+	pthread_mutex_lock(&kernel.tasks_lock);
+	process_each(container, oom_look, &search);
+	pthread_mutex_unlock(&kernel.tasks_lock);
+	return search.sum;
 }
 
 static void oom_check(struct timer *timer)

@@ -39,6 +39,7 @@ void unix_drop(struct unix_socket *u)
 		close(u->host_fd);
 	pthread_mutex_destroy(&u->lock);
 	waitq_destroy(&u->wait);
+	container_put(u->container);
 	free(u);
 }
 
@@ -151,7 +152,10 @@ int unix_new(struct sandbox_container *container, int type, uint32_t flags,
 		return r;
 	}
 	u->holds = 1;
-	u->container = container;
+	if (container) {
+		u->container = container_get(container);
+		u->net_space = container->net_space;
+	}
 	u->host_fd = -1;
 	u->send_max = u->receive_max = OPTION_BUFFER_DEFAULT;
 	pthread_mutex_init(&u->lock, NULL);

@@ -67,7 +67,8 @@ enum unix_state { UNIX_IDLE, UNIX_LISTENING, UNIX_CONNECTED };
 struct unix_socket {
 	struct socket socket; /* first */
 	_Atomic unsigned holds;
-	struct sandbox_container *container;
+	struct sandbox_container *container; /* a reference; NULL: the sandbox's own */
+	uint64_t net_space;	/* the container's; 0: all that have none of their own */
 	struct waitq wait; /* POLLIN: queue, backlog, ends; POLLOUT: budget, peer's queue, backlog */
 
 	/* names' lock */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "sentry/control/container.h"
 #include "sentry/net/unix.h"
 
 #define UNIX_LISTENS_FLAG 0x10000u /* __SO_ACCEPTCON */
@@ -75,7 +76,7 @@ int socket_print_unix(struct sandbox_container *container, struct buf *out)
 
 	pthread_mutex_lock(&unix_list_lock);
 	for (struct unix_socket *u = unix_list; u && !r; u = u->list_next) {
-		if (u->container == container)
+		if (u->net_space == container->net_space)
 			r = unix_print(u, out);
 	}
 	pthread_mutex_unlock(&unix_list_lock);

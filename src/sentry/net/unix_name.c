@@ -3,7 +3,8 @@
  * sentry/net/unix_name.c - the names of unix sockets
  *
  *	a path      -> a node of type socket in the task's view; inode->bound is the socket
- *	abstract    -> a table of all containers; a name belongs to one of them
+ *	abstract    -> a table of all containers; a name belongs to one of them, or to all that have no
+ *	               network namespace of their own
  *	no name yet -> autobind: five hexadecimal digits, abstract
  *
  * A node of a directory of the host is made there as well, but who is behind it is known here only:
@@ -94,9 +95,9 @@ static int unix_name_parse(const struct socket_addr *addr, struct unix_name *out
 
 /* --- abstract names --- */
 
-static unsigned name_hash(const struct sandbox_container *container, const char *name, size_t len)
+static unsigned name_hash(uint64_t net_space, const char *name, size_t len)
 {
-	uint64_t hash = UINT64_C(14695981039346656037) ^ (uintptr_t)container;
+	uint64_t hash = UINT64_C(14695981039346656037) ^ net_space;
 
 	for (size_t i = 0; i < len; i++)
 		hash = (hash ^ (uint8_t)name[i]) * UINT64_C(1099511628211);
@@ -104,12 +105,11 @@ static unsigned name_hash(const struct sandbox_container *container, const char 
 }
 
 /* name_lock is held. */
-static struct unix_socket *name_lookup(const struct sandbox_container *container,
-				       const char *name, size_t len)
+static struct unix_socket *name_lookup(uint64_t net_space, const char *name, size_t len)
 {
-	struct unix_socket *u = name_buckets[name_hash(container, name, len)];
+	struct unix_socket *u = name_buckets[name_hash(net_space, name, len)];
 
-	while (u && !(u->container == container && u->name->len == NAME_OFFSET + len &&
+	while (u && !(u->net_space == net_space && u->name->len == NAME_OFFSET + len &&
 		      memcmp(u->name->addr.sun_path, name, len) == 0))
 		u = u->abstract_next;
 	return u;
@@ -120,11 +120,11 @@ static int name_insert(struct unix_socket *u, struct unix_address *a)
 {
 	const char *name = a->addr.sun_path;
 	size_t len = a->len - NAME_OFFSET;
-	struct unix_socket **bucket = &name_buckets[name_hash(u->container, name, len)];
+	struct unix_socket **bucket = &name_buckets[name_hash(u->net_space, name, len)];
 	int r = 0;
 
 	pthread_mutex_lock(&name_lock);
-	if (name_lookup(u->container, name, len))
+	if (name_lookup(u->net_space, name, len))
 		r = -EADDRINUSE;
 	pthread_mutex_lock(&u->lock);
 	if (!r && u->name)
@@ -292,7 +292,7 @@ void unix_unbind(struct unix_socket *u)
 	pthread_mutex_lock(&name_lock);
 	if (u->abstract) {
 		struct unix_socket **at = &name_buckets[name_hash(
-			u->container, u->name->addr.sun_path, u->name->len - NAME_OFFSET)];
+			u->net_space, u->name->addr.sun_path, u->name->len - NAME_OFFSET)];
 
 		while (*at != u)
 			at = &(*at)->abstract_next;
@@ -349,7 +349,8 @@ int unix_find(struct task *task, const struct socket_addr *addr, int type,
 		return -EINVAL;
 	if (name.abstract) {
 		pthread_mutex_lock(&name_lock);
-		*out = unix_hold(name_lookup(task->process->container, name.bytes, name.len));
+		*out = unix_hold(name_lookup(task->process->container->net_space, name.bytes,
+					     name.len));
 		pthread_mutex_unlock(&name_lock);
 		r = *out ? 0 : -ECONNREFUSED;
 	} else {

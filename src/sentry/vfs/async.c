@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "sentry/control/container.h"
 #include "sentry/task/task.h"
 #include "sentry/task/timer.h"
 #include "sentry/vfs/anon.h"
@@ -25,7 +26,7 @@
 struct file_async {
 	struct timer timer;
 	struct file *file; /* whose this is */
-	struct sandbox_container *container; /* owners are of it */
+	struct sandbox_container *container; /* a reference; owners are of it */
 	struct cred *cred; /* reference: who wanted signals */
 	_Atomic uint32_t events;
 	unsigned nhooks;
@@ -124,7 +125,7 @@ static int async_start(struct file *file, struct task *task)
 		return -ENOMEM;
 	c.async->timer.fn = async_expired;
 	c.async->file = file;
-	c.async->container = task->process->container;
+	c.async->container = container_get(task->process->container);
 	c.async->cred = cred_get(task->cred);
 	file->async = c.async;
 	file_poll(file, POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM | POLLPRI, &c.wait);
@@ -137,6 +138,7 @@ static void async_stop(struct file_async *async)
 		waitq_remove(&async->hooks[i].entry);
 	timer_cancel(&async->timer);
 	cred_put(async->cred);
+	container_put(async->container);
 	free(async);
 }
 

@@ -4,9 +4,10 @@
  *
  *	host's /proc/cpuinfo, sysinfo(2) --once--> here --> procfs, sysfs, cgroupfs, sysinfo(2)
  *
- * Memory used is the whole sandbox's: its containers share one memory file, and most sandboxes
- * have one container. Load averages decay from one look to the next instead of by a timer, so
- * that nobody wakes up for a number that nobody reads.
+ * Memory used is the whole sandbox's, as most sandboxes have one container; with several, which share
+ * one memory file, it is what the container's processes have, files in memory left out. Load averages
+ * decay from one look to the next instead of by a timer, so that nobody wakes up for a number that
+ * nobody reads.
  *
  * Called by the file systems and calls named above.
  */
@@ -15,16 +16,19 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/sysinfo.h>
+#include <time.h>
 
 #include "base/io.h"
 #include "sentry/control/container.h"
 #include "sentry/mm/memfile.h"
+#include "sentry/mm/mm.h"
 #include "sentry/task/task.h"
 
 #define FACTS_CPUINFO_MAX (1 << 20)
 
 static pthread_once_t facts_once = PTHREAD_ONCE_INIT;
 static uint64_t facts_host_memory;
+static long facts_host_tick;
 static char *facts_cpu; /* the host's first processor as text, without its number */
 
 /* The first block behind its "processor : 0" line, without the empty line at its end. */
@@ -39,10 +43,13 @@ static char *facts_first_cpu(const char *text)
 static void facts_ask(void)
 {
 	autofree char *text = NULL;
+	struct timespec tick;
 	struct sysinfo info;
 
 	if (sysinfo(&info) == 0)
 		facts_host_memory = (uint64_t)info.totalram * info.mem_unit;
+	if (clock_getres(CLOCK_MONOTONIC_COARSE, &tick) == 0)
+		facts_host_tick = tick.tv_nsec;
 	if (io_read_file(AT_FDCWD, "/proc/cpuinfo", FACTS_CPUINFO_MAX, &text, NULL, NULL) == 0)
 		facts_cpu = facts_first_cpu(text);
 }
@@ -52,18 +59,35 @@ void facts_read(void)
 	pthread_once(&facts_once, facts_ask);
 }
 
-void facts_memory(const struct sandbox_container *container, struct facts_memory *out)
+uint64_t facts_memory_all(void)
+{
+	facts_read();
+	return kernel.memory_max && (kernel.memory_max < facts_host_memory || !facts_host_memory) ?
+		       kernel.memory_max :
+		       facts_host_memory;
+}
+
+static bool facts_is_alone(void)
+{
+	bool alone;
+
+	pthread_mutex_lock(&kernel.tasks_lock);
+	alone = !kernel.containers || !kernel.containers->next;
+	pthread_mutex_unlock(&kernel.tasks_lock);
+	return alone;
+}
+
+void facts_memory(struct sandbox_container *container, struct facts_memory *out)
 {
 	struct memfile_usage usage = { 0 };
 
-	facts_read();
-	out->total = facts_host_memory;
-	if (kernel.memory_max && (kernel.memory_max < out->total || !out->total))
-		out->total = kernel.memory_max;
+	out->total = facts_memory_all();
 	if (container && container->memory_max &&
 	    (container->memory_max < out->total || !out->total))
 		out->total = container->memory_max;
-	if (kernel.memory)
+	if (container && !facts_is_alone())
+		usage.resident = mm_oom_usage(container);
+	else if (kernel.memory)
 		memfile_usage(kernel.memory, &usage);
 	out->used = usage.resident < out->total ? usage.resident : out->total;
 }
@@ -71,6 +95,12 @@ void facts_memory(const struct sandbox_container *container, struct facts_memory
 unsigned facts_cpus(void)
 {
 	return kernel.cpus ? kernel.cpus : 1;
+}
+
+long facts_tick(void)
+{
+	facts_read();
+	return facts_host_tick;
 }
 
 int facts_cpu_list(struct buf *out)

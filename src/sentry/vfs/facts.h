@@ -35,11 +35,15 @@ struct facts_load {
  * well, for tests; only the first call counts. */
 void facts_read(void);
 
+/* facts_memory_all() - Bytes that guests may have, all together */
+uint64_t facts_memory_all(void);
 /* facts_memory() - Of a container (NULL: any): its limit, the sandbox's, or what the host has */
-void facts_memory(const struct sandbox_container *container, struct facts_memory *out);
+void facts_memory(struct sandbox_container *container, struct facts_memory *out);
 /* facts_load() - tasks_lock held. The averages move when they are looked at. */
 void facts_load(struct sandbox_container *container, struct facts_load *out);
 unsigned facts_cpus(void);
+/* facts_tick() - Nanoseconds between two values of a coarse clock */
+long facts_tick(void);
 /* All processors as the kernel writes them: "0-3", and a mask "f"; each with a newline */
 int facts_cpu_list(struct buf *out);
 int facts_cpu_mask(struct buf *out);
