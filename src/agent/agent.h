@@ -9,11 +9,11 @@
  *	reaper.c    SIGCHLD: the agent's own children and orphans
  *	worker.c    calls that may block for long, in a forked child
  *	rpc*.c      one handler per method of the contract
- *	container.c, process.c, streams.c, relay.c, user.c    what the process RPCs act on
+ *	container.c, process.c, streams.c, user.c    what the process RPCs act on
  *	guestpath.c, guestmount.c, guestfile.c                   what the file RPCs act on
  *	job.c, transfer.c    copies and other work on files, in a forked child that answers
- *	proxy.c, bridge.c, duplex.c                              what ProxyVsock acts on; contract/proxy.c
- *	extras.c    the methods beside the contract: events.c, forward.c, freezer.c, timing.c
+ *	proxy.c     what ProxyVsock acts on
+ *	extras.c    the methods beside the contract: events.c, freezer.c, timing.c
  *	init_wrapper.c    no part of the agent: the same program as a container's init
  *
  * One thread, one loop.  Nothing here ends the program once it serves: a

@@ -9,12 +9,12 @@
 #include <time.h>
 
 #include "agent/events.h"
-#include "agent/forward.h"
 #include "agent/freezer.h"
 #include "agent/link.h"
 #include "agent/rpc_archive.h"
 #include "agent/signals.h"
 #include "agent/timing.h"
+#include "contract/forward.h"
 
 const Ax__UpdateResponse extras_empty = AX__UPDATE_RESPONSE__INIT;
 

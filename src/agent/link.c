@@ -6,7 +6,7 @@
  * the host's port of the same number, says one line of JSON and keeps the
  * connection, whose end of file tells the host that the agent is gone.
  *
- * Callers: main.c and boot.c (listener, ready line), streams.c and bridge.c (dialling), proxy.c
+ * Callers: main.c and boot.c (listener, ready line), streams.c and rpc.c (dialling), proxy.c
  * (listening).
  */
 #define LOG_CATEGORY "link"

@@ -20,7 +20,6 @@
 
 #include "agent/boot.h"
 #include "agent/container.h"
-#include "agent/forward.h"
 #include "agent/init_wrapper.h"
 #include "agent/link.h"
 #include "agent/proxy.h"
@@ -30,6 +29,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "contract/forward.h"
 
 struct main_options {
 	const char *listen; /* unix socket path */
@@ -184,7 +184,7 @@ static void main_free(struct agent *agent)
 		container_free(agent->containers);
 	grpc_server_free(agent->server);
 	proxy_stop_below("");
-	forward_stop_all();
+	forward_stop(NULL);
 	loop_free(agent->loop);
 }
 #define autoagent CLEANUP(main_free)

@@ -24,12 +24,12 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-#include "agent/bridge.h"
 #include "agent/guestpath.h"
 #include "agent/link.h"
 #include "base/io.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "contract/bridge.h"
 
 #define PROXY_BACKLOG	  128
 #define PROXY_CLIENTS_MAX 128 /* of one proxy, at once */
@@ -112,7 +112,7 @@ static void proxy_accept_handler(struct loop_source *src, int fd, uint32_t event
 	}
 	if (client < 0)
 		return;
-	if (bridge_new(p->agent, &p->clients, client, &target, &err) < 0)
+	if (bridge_new(&p->clients, client, &target, &err) < 0)
 		log_debug("proxy %s: client closed: %s", p->args->id, err.message);
 	else
 		steal_fd(&client);

@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * agent/rpc.c - the table of the contract's methods
+ * agent/rpc.c - the table of the contract's methods, and what contract/ asks of us
  *
  * A method of the contract without a row answers UNIMPLEMENTED.
  */
 #include "agent/rpc.h"
 
+#include <fcntl.h>
+#include <stdio.h>
+
 #include "agent/extras.h"
+#include "agent/link.h"
+#include "agent/process.h"
 #include "agent/proxy.h"
 
 static const struct grpc_method rpc_methods[] = {
@@ -48,7 +53,37 @@ static const struct grpc_method rpc_copy_methods[] = {
 	{ "CopyOut", rpc_copy_out },
 };
 
+static int rpc_dial(void *side, uint32_t port, struct coffer_error *err)
+{
+	return link_dial(side, port, err);
+}
+
+/* With a network namespace of its own the container has a loopback of its own. */
+static int rpc_network(void *side, const char *id, struct contract_network *out,
+		       struct coffer_error *err)
+{
+	const struct process *init;
+	struct container *c = NULL;
+	char path[32];
+	int r = extras_find(side, id, &c, err);
+
+	if (r < 0)
+		return r;
+	init = container_process(c, c->id);
+	if (!init || init->state != PROCESS_RUNNING)
+		return err_state(err, "container %s is not running", c->id);
+	out->owner = c;
+	if (!oci_namespace_find(init->spec, "network"))
+		return 0;
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", init->proc->child.pid);
+	out->netns = open(path, O_RDONLY | O_CLOEXEC);
+	return out->netns < 0 ? err_sys(err, "open the container's network") : 0;
+}
+
 static const struct contract_ops rpc_ops = {
+	.dial = rpc_dial,
+	.dialled = link_dialled,
+	.network = rpc_network,
 	.proxy_start = proxy_start,
 	.proxy_stop = proxy_stop,
 };
@@ -59,7 +94,7 @@ int rpc_init(struct agent *agent, struct coffer_error *err)
 	static const struct grpc_limits limits = GRPC_LIMITS_DEFAULT;
 	static struct grpc_service services[3];
 
-	contract_use(&rpc_ops);
+	contract_use(&rpc_ops, agent->loop, agent);
 	services[0] = (struct grpc_service){
 		.desc = &sc__sandbox_context__descriptor,
 		.methods = rpc_methods,

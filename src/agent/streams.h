@@ -6,7 +6,7 @@
 #define AGENT_STREAMS_H
 
 #include "agent/agent.h"
-#include "agent/relay.h"
+#include "contract/relay.h"
 #include "engine/engine.h"
 
 enum { STREAM_IN, STREAM_OUT, STREAM_ERR, STREAM_COUNT };

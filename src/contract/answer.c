@@ -6,10 +6,14 @@
 
 const Sc__SyncResponse rpc_empty = SC__SYNC_RESPONSE__INIT;
 const struct contract_ops *contract_ops;
+struct loop *contract_loop;
+void *contract_side;
 
-void contract_use(const struct contract_ops *ops)
+void contract_use(const struct contract_ops *ops, struct loop *loop, void *side)
 {
 	contract_ops = ops;
+	contract_loop = loop;
+	contract_side = side;
 }
 
 void rpc_done(struct grpc_call *call, int r, const struct coffer_error *err)

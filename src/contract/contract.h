@@ -12,22 +12,41 @@
 #ifndef CONTRACT_CONTRACT_H
 #define CONTRACT_CONTRACT_H
 
+#include "agent_extras.pb-c.h"
 #include "base/error.h"
 #include "rpc/grpc_server.h"
 #include "sandbox_context.pb-c.h"
 
 struct contract_proxy;
 
+/* A container whose loopback is to be reached. */
+struct contract_network {
+	const void *owner; /* whom forward_stop() ends it for */
+	int netns;	   /* owned; -1: the one we are in */
+};
+
 struct contract_ops {
+	/* Begin a connection to the host's port. Return: a non-blocking descriptor, connected once it
+	 * is writable and dialled() says so; or negative errno */
+	int (*dial)(void *side, uint32_t port, struct coffer_error *err);
+	int (*dialled)(int fd, uint32_t port, struct coffer_error *err);
+
+	/* Of a container that runs */
+	int (*network)(void *side, const char *container, struct contract_network *out,
+		       struct coffer_error *err);
+	unsigned forwards_max; /* connections at once; 0: no limit */
+
 	/* Listen as @p says, which is filled but for own */
 	int (*proxy_start)(void *data, struct contract_proxy *p, struct coffer_error *err);
 	/* Nobody listens any more, and what start() made is gone; also after it failed */
 	void (*proxy_stop)(struct contract_proxy *p);
 };
 
-/* contract_use() - Once, before the server; @ops is borrowed */
-void contract_use(const struct contract_ops *ops);
+/* contract_use() - Once, before the server; all is borrowed */
+void contract_use(const struct contract_ops *ops, struct loop *loop, void *side);
 extern const struct contract_ops *contract_ops;
+extern struct loop *contract_loop;
+extern void *contract_side;
 
 #define RPC_METHOD(name) void name(struct grpc_call *call, const ProtobufCMessage *msg, void *data)
 

@@ -28,11 +28,11 @@
 
 #include "base/io.h"
 #include "base/log.h"
+#include "contract/forward.h"
 #include "sentry/control/archive.h"
 #include "sentry/control/boot.h"
 #include "sentry/control/container.h"
 #include "sentry/control/events.h"
-#include "sentry/control/forward.h"
 #include "sentry/control/machine.h"
 #include "sentry/control/proxy.h"
 #include "sentry/control/setup.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sentry/control/rpc.c - the table of the contract's methods
+ * sentry/control/rpc.c - the table of the contract's methods, and what contract/ asks of us
  *
  * A method without a row answers UNIMPLEMENTED.
  */
@@ -9,6 +9,8 @@
 #include "base/cleanup.h"
 #include "sentry/control/copy.h"
 #include "sentry/control/proxy.h"
+#include "sentry/gofer/gofer.h"
+#include "sentry/kernel.h"
 
 static const struct grpc_method rpc_methods[] = {
 	{ "Mount", rpc_mount },
@@ -49,7 +51,40 @@ static const struct grpc_method rpc_copy_methods[] = {
 	{ "CopyOut", rpc_copy_out },
 };
 
+static int rpc_dial(void *side, uint32_t port, struct coffer_error *err)
+{
+	int fd = gofer_dial_port(kernel.gofer, port);
+
+	return fd < 0 ? err_sysn(err, fd, "dial the host's port %u", port) : fd;
+}
+
+/* The gofer's answer was the last word. */
+static int rpc_dialled(int fd, uint32_t port, struct coffer_error *err)
+{
+	return 0;
+}
+
+/* Guests' inet sockets are sockets of the namespace we are in, so its loopback is theirs. */
+static int rpc_network(void *side, const char *id, struct contract_network *out,
+		       struct coffer_error *err)
+{
+	const struct control_container *c = control_container_find(side, id);
+	const struct control_process *init = c ? control_process_find(c, c->id) : NULL;
+
+	if (!c)
+		return err_set(err, COFFER_ERR_NOT_FOUND, 0, "container \"%.*s\" does not exist",
+			       CONTROL_ID_MAX, id);
+	out->owner = c;
+	if (!init || init->state != CONTROL_RUNNING)
+		return err_state(err, "container %s is not running", c->id);
+	return 0;
+}
+
 static const struct contract_ops rpc_ops = {
+	.dial = rpc_dial,
+	.dialled = rpc_dialled,
+	.network = rpc_network,
+	.forwards_max = 256,
 	.proxy_start = proxy_start,
 	.proxy_stop = proxy_stop,
 };
@@ -61,7 +96,7 @@ int rpc_start(struct control *control, struct coffer_error *err)
 	static struct grpc_service services[3];
 	int r;
 
-	contract_use(&rpc_ops);
+	contract_use(&rpc_ops, control->loop, control);
 	services[0] = (struct grpc_service){
 		.desc = &sc__sandbox_context__descriptor,
 		.methods = rpc_methods,

@@ -9,10 +9,10 @@
 #include <time.h>
 
 #include "base/cleanup.h"
+#include "contract/forward.h"
 #include "sentry/control/archive.h"
 #include "sentry/control/container.h"
 #include "sentry/control/events.h"
-#include "sentry/control/forward.h"
 #include "sentry/control/freezer.h"
 #include "sentry/control/rpc.h"
 #include "sentry/control/setup.h"
@@ -202,7 +202,7 @@ static const struct grpc_method extras_methods[] = {
 	{ "Signal", extras_signal },	   { "Events", extras_events },
 	{ "Timing", extras_timing },	   { "Calls", extras_calls },
 	{ "ArchiveStat", archive_stat },   { "ArchiveGet", archive_get },
-	{ "ArchivePut", archive_put },	   { "ForwardTcp", forward_tcp },
+	{ "ArchivePut", archive_put },	   { "ForwardTcp", extras_forward_tcp },
 	{ "Freeze", extras_freeze },	   { "Thaw", extras_thaw },
 };
 

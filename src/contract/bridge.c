@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * agent/bridge.c - a connection that is there, joined to one that is made for it
+ * contract/bridge.c - a connection that is there, joined to one that is made for it
  *
  *	DIALLING   the host's port, or a socket whose queue is full: what the near
  *	           side sends meanwhile waits in its socket
@@ -8,15 +8,14 @@
  *
  * One that fails costs its own client only: the near connection is closed.
  *
- * Callers: proxy.c, forward.c.
+ * Callers: forward.c; agent/proxy.c.
  */
 #define LOG_CATEGORY "bridge"
-#include "agent/bridge.h"
+#include "contract/bridge.h"
 
 #include <stdlib.h>
 
-#include "agent/duplex.h"
-#include "agent/link.h"
+#include "contract/duplex.h"
 #include "base/log.h"
 
 #define BRIDGE_AGAIN	    (5 * USEC_PER_MSEC)
@@ -25,7 +24,6 @@
 struct bridge {
 	struct bridge *next, **link;
 	struct bridges *list; /* borrowed */
-	struct agent *agent;  /* borrowed */
 	struct bridge_target target;
 	int near, far;		    /* owned until joined */
 	struct loop_source *source; /* DIALLING: of @far, or the timer of the next try */
@@ -48,7 +46,12 @@ static void bridge_free(struct bridge *b)
 
 static void bridge_ended(void *data)
 {
-	bridge_free(data);
+	struct bridge *b = data;
+	struct bridge_target target = b->target;
+
+	bridge_free(b);
+	if (target.ended)
+		target.ended(target.data);
 }
 
 /* The other connection is made, or @r is negative and tells why not. */
@@ -58,7 +61,7 @@ static void bridge_connected(struct bridge *b, int r, struct coffer_error *err)
 
 	loop_remove(steal_ptr(b->source));
 	if (r >= 0)
-		r = duplex_new(b->agent->loop, b->near, b->far, bridge_ended, b, &b->duplex, err);
+		r = duplex_new(contract_loop, b->near, b->far, bridge_ended, b, &b->duplex, err);
 	if (r < 0) {
 		log_debug("client closed: %s", err->message);
 		bridge_free(b);
@@ -74,16 +77,15 @@ static void bridge_dial_handler(struct loop_source *src, int fd, uint32_t events
 	struct coffer_error err = COFFER_ERROR_INIT;
 	struct bridge *b = data;
 
-	bridge_connected(b, link_dialled(fd, b->target.port, &err), &err);
+	bridge_connected(b, contract_ops->dialled(fd, b->target.port, &err), &err);
 }
 
 static int bridge_dial(struct bridge *b, struct coffer_error *err)
 {
-	b->far = link_dial(b->agent, b->target.port, err);
+	b->far = contract_ops->dial(contract_side, b->target.port, err);
 	if (b->far < 0)
 		return b->far;
-	return loop_add_fd(b->agent->loop, b->far, EPOLLOUT, bridge_dial_handler, b, &b->source,
-			   err);
+	return loop_add_fd(contract_loop, b->far, EPOLLOUT, bridge_dial_handler, b, &b->source, err);
 }
 
 static void bridge_try_handler(struct loop_source *timer, void *data)
@@ -100,7 +102,7 @@ static void bridge_try_handler(struct loop_source *timer, void *data)
 /* The first try as well comes from the loop, so that there is one way to end. */
 static int bridge_try(struct bridge *b, struct coffer_error *err)
 {
-	int r = loop_add_timer(b->agent->loop, bridge_try_handler, b, &b->source, err);
+	int r = loop_add_timer(contract_loop, bridge_try_handler, b, &b->source, err);
 
 	b->deadline = deadline_in(clock_budget(BRIDGE_AGAIN_BUDGET));
 	if (r == 0 && (r = loop_arm(b->source, 0, 0)) < 0)
@@ -108,8 +110,8 @@ static int bridge_try(struct bridge *b, struct coffer_error *err)
 	return r;
 }
 
-int bridge_new(struct agent *agent, struct bridges *list, int near,
-	       const struct bridge_target *target, struct coffer_error *err)
+int bridge_new(struct bridges *list, int near, const struct bridge_target *target,
+	       struct coffer_error *err)
 {
 	struct bridge *b = calloc(1, sizeof(*b));
 	int r;
@@ -117,7 +119,6 @@ int bridge_new(struct agent *agent, struct bridges *list, int near,
 	if (!b)
 		return err_nomem(err);
 	*b = (struct bridge){ .list = list,
-			      .agent = agent,
 			      .target = *target,
 			      .near = -1,
 			      .far = -1,

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * agent/duplex.h - two connected sockets joined, both ways, each way with its own end
+ * contract/duplex.h - two connected sockets joined, both ways, each way with its own end
  */
-#ifndef AGENT_DUPLEX_H
-#define AGENT_DUPLEX_H
+#ifndef CONTRACT_DUPLEX_H
+#define CONTRACT_DUPLEX_H
 
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -22,4 +22,4 @@ int duplex_new(struct loop *loop, int a, int b, void (*ended)(void *data), void 
 /* duplex_free() - Close both at once; what is on its way is lost */
 void duplex_free(struct duplex *d);
 
-#endif /* AGENT_DUPLEX_H */
+#endif /* CONTRACT_DUPLEX_H */

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "agent/duplex.h"
+#include "contract/duplex.h"
 
 /* left <--> (a, duplex, b) <--> right */
 struct pair {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * agent/forward.c - a TCP port of a container, carried to a port of the host
+ * contract/forward.c - a TCP port of a container, carried to a port of the host
  *
  *	127.0.0.1, then ::1 --refused--> UNAVAILABLE
  *	connected --> the host's port --> answer, bridge.c
@@ -10,22 +10,19 @@
  * a loopback of its own: the socket is made there, and stays there.
  *
  * A client that gives up stops the connecting; what stands already lives on
- * until its ends close it.
- *
- * Callers: extras.c.
+ * until its ends close it, or its side says that its container goes.
  */
 #define LOG_CATEGORY "forward"
-#include "agent/forward.h"
+#include "contract/forward.h"
 
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sched.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "agent/bridge.h"
+#include "contract/bridge.h"
 
 #define FORWARD_CONNECT_BUDGET (10 * USEC_PER_SEC)
 
@@ -33,38 +30,42 @@
 static const int forward_families[] = { AF_INET, AF_INET6 };
 
 struct forward {
-	struct forward *next, **link; /* in forward_begun */
-	struct agent *agent;	      /* borrowed */
+	struct forward *next, **link; /* in forwards */
 	struct grpc_call *call;	      /* NULL once it is answered or gone */
+	struct contract_network network;
 	uint16_t tcp_port;
-	uint32_t vsock_port;
-	int netns; /* owned; of the container, -1: the machine's */
+	uint32_t host_port;
 	size_t tried;
 	int fd; /* owned; connecting */
 	struct loop_source *source, *timer;
+	struct bridges bridge; /* then */
 };
 
-static struct forward *forward_begun; /* not answered yet */
-static struct bridges forward_standing;
+static struct forward *forwards;
+static unsigned forward_count;
 
 static void forward_free(struct forward *f)
 {
 	*f->link = f->next;
 	if (f->next)
 		f->next->link = f->link;
+	forward_count--;
+	bridges_free(&f->bridge);
 	loop_remove(f->source);
 	loop_remove(f->timer);
 	close_fd(&f->fd);
-	close_fd(&f->netns);
+	close_fd(&f->network.netns);
 	free(f);
 }
 
 /* Whatever kept it from standing, the port could not be had now. */
 static void forward_fail(struct forward *f, const struct coffer_error *err)
 {
-	if (f->call)
-		grpc_call_finish(f->call, GRPC_UNAVAILABLE, err->message);
+	struct grpc_call *call = steal_ptr(f->call);
+
 	forward_free(f);
+	if (call)
+		grpc_call_finish(call, GRPC_UNAVAILABLE, err->message);
 }
 
 static void forward_cancelled(struct grpc_call *call, void *data)
@@ -97,8 +98,8 @@ static int forward_socket(const struct forward *f, int family)
 {
 	int fd;
 
-	if (f->netns >= 0)
-		return forward_socket_in(f->netns, family);
+	if (f->network.netns >= 0)
+		return forward_socket_in(f->network.netns, family);
 	fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	return fd < 0 ? -errno : fd;
 }
@@ -123,26 +124,33 @@ static socklen_t forward_address(int family, uint16_t port, struct sockaddr_stor
 static void forward_joined(void *data, const struct coffer_error *err)
 {
 	struct forward *f = data;
+	struct grpc_call *call;
 
 	if (err) {
 		forward_fail(f, err);
 		return;
 	}
-	if (f->call)
-		extras_done(f->call, 0, NULL);
-	forward_free(f);
+	call = steal_ptr(f->call);
+	if (call)
+		rpc_answer(call, 0, NULL);
+}
+
+static void forward_ended(void *data)
+{
+	forward_free(data);
 }
 
 static void forward_connected(struct forward *f)
 {
-	const struct bridge_target target = { .port = f->vsock_port,
+	const struct bridge_target target = { .port = f->host_port,
 					      .connected = forward_joined,
+					      .ended = forward_ended,
 					      .data = f };
 	struct coffer_error err = COFFER_ERROR_INIT;
 
 	loop_remove(steal_ptr(f->source));
 	loop_remove(steal_ptr(f->timer));
-	if (bridge_new(f->agent, &forward_standing, f->fd, &target, &err) < 0)
+	if (bridge_new(&f->bridge, f->fd, &target, &err) < 0)
 		forward_fail(f, &err);
 	else
 		f->fd = -1;
@@ -174,7 +182,7 @@ static int forward_connect(struct forward *f, int family)
 		return f->fd;
 	if (connect(f->fd, (struct sockaddr *)&address, len) < 0 && errno != EINPROGRESS)
 		return -errno;
-	return loop_add_fd(f->agent->loop, f->fd, EPOLLOUT, forward_connect_handler, f, &f->source,
+	return loop_add_fd(contract_loop, f->fd, EPOLLOUT, forward_connect_handler, f, &f->source,
 			   NULL);
 }
 
@@ -204,96 +212,77 @@ static void forward_timer_handler(struct loop_source *timer, void *data)
 	forward_try(f, -ETIMEDOUT);
 }
 
-static bool forward_has_netns(const struct process *init)
+static int forward_check(const Ax__ForwardTcpRequest *req, struct coffer_error *err)
 {
-	return oci_namespace_find(init->spec, "network") != NULL;
-}
-
-static int forward_check(const struct agent *agent, const Ax__ForwardTcpRequest *req,
-			 struct process **init, struct coffer_error *err)
-{
-	struct container *c = NULL;
-	int r;
-
 	if (req->tcp_port == 0 || req->tcp_port > UINT16_MAX)
 		return err_invalid(err, "tcp_port %u: want 1 to 65535", req->tcp_port);
 	if (req->vsock_port == 0)
 		return err_invalid(err, "vsock_port 0");
-	r = extras_find(agent, req->container_id, &c, err);
-	if (r < 0)
-		return r;
-	*init = container_process(c, c->id);
-	if (!*init || (*init)->state != PROCESS_RUNNING)
-		return err_state(err, "container %s is not running", c->id);
+	if (contract_ops->forwards_max && forward_count >= contract_ops->forwards_max)
+		return err_state(err, "%u connections stand already", forward_count);
 	return 0;
 }
 
-static int forward_begin(struct forward *f, const struct process *init, struct coffer_error *err)
+static int forward_new(void *side, const Ax__ForwardTcpRequest *req, struct forward **out,
+		       struct coffer_error *err)
 {
-	char path[32];
-	int r;
-
-	if (forward_has_netns(init)) {
-		snprintf(path, sizeof(path), "/proc/%d/ns/net", init->proc->child.pid);
-		f->netns = open(path, O_RDONLY | O_CLOEXEC);
-		if (f->netns < 0)
-			return err_sys(err, "open the container's network");
-	}
-	r = loop_add_timer(f->agent->loop, forward_timer_handler, f, &f->timer, err);
-	if (r == 0 && (r = loop_arm(f->timer, clock_budget(FORWARD_CONNECT_BUDGET), 0)) < 0)
-		err_sysn(err, r, "timer");
-	return r;
-}
-
-static int forward_new(struct agent *agent, const Ax__ForwardTcpRequest *req,
-		       struct grpc_call *call, struct forward **out, struct coffer_error *err)
-{
-	struct process *init = NULL;
+	struct contract_network network = { .netns = -1 };
 	struct forward *f;
-	int r = forward_check(agent, req, &init, err);
+	int r = forward_check(req, err);
 
+	if (r == 0)
+		r = contract_ops->network(side, req->container_id, &network, err);
 	if (r < 0)
 		return r;
 	f = calloc(1, sizeof(*f));
-	if (!f)
+	if (!f) {
+		close_fd(&network.netns);
 		return err_nomem(err);
-	*f = (struct forward){ .agent = agent,
-			       .call = call,
-			       .netns = -1,
+	}
+	*f = (struct forward){ .network = network,
 			       .fd = -1,
 			       .tcp_port = (uint16_t)req->tcp_port,
-			       .vsock_port = req->vsock_port,
-			       .next = forward_begun,
-			       .link = &forward_begun };
+			       .host_port = req->vsock_port,
+			       .next = forwards,
+			       .link = &forwards };
 	if (f->next)
 		f->next->link = &f->next;
-	forward_begun = f;
-	r = forward_begin(f, init, err);
-	if (r < 0) {
+	forwards = f;
+	forward_count++;
+	r = loop_add_timer(contract_loop, forward_timer_handler, f, &f->timer, err);
+	if (r == 0 && (r = loop_arm(f->timer, clock_budget(FORWARD_CONNECT_BUDGET), 0)) < 0)
+		err_sysn(err, r, "timer");
+	if (r < 0)
 		forward_free(f);
-		return r;
-	}
-	*out = f;
-	return 0;
+	else
+		*out = f;
+	return r;
 }
 
-void extras_forward_tcp(struct grpc_call *call, const ProtobufCMessage *msg, void *data)
+RPC_METHOD(extras_forward_tcp)
 {
 	struct coffer_error err = COFFER_ERROR_INIT;
 	struct forward *f = NULL;
 
-	if (forward_new(data, (const void *)msg, call, &f, &err) < 0) {
+	if (forward_new(data, (const void *)msg, &f, &err) < 0) {
 		grpc_call_fail(call, &err);
 		return;
 	}
+	f->call = call;
 	grpc_call_on_cancel(call, forward_cancelled, f);
 	forward_try(f, 0);
 }
 
-void forward_stop_all(void)
+void forward_stop(const void *owner)
 {
-	/* Those that wait for their bridge are told nothing any more. */
-	bridges_free(&forward_standing);
-	while (forward_begun)
-		forward_free(forward_begun);
+	struct coffer_error err = COFFER_ERROR_INIT;
+
+	err_state(&err, "the container is gone");
+	for (struct forward *f = forwards, *next; f; f = next) {
+		next = f->next;
+		if (!owner)
+			forward_free(f);
+		else if (f->network.owner == owner)
+			forward_fail(f, &err);
+	}
 }

@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "agent/relay.h"
+#include "contract/relay.h"
 
 /* input[1] --> input[0] --relay--> output[1] --> output[0] */
 struct pair {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * agent/bridge.h - a connection that is there, joined to one that is made for it
+ * contract/bridge.h - a connection that is there, joined to one that is made for it
  */
-#ifndef AGENT_BRIDGE_H
-#define AGENT_BRIDGE_H
+#ifndef CONTRACT_BRIDGE_H
+#define CONTRACT_BRIDGE_H
 
-#include "agent/agent.h"
+#include "contract/contract.h"
 
 struct bridge;
 
@@ -23,6 +23,8 @@ struct bridge_target {
 	int (*connect)(void *data, struct coffer_error *err);
 	/* Told once how the connecting ended, NULL: well.  The bridge stands, or is gone. */
 	void (*connected)(void *data, const struct coffer_error *err);
+	/* Told when one that stood has gone away by itself; may be NULL */
+	void (*ended)(void *data);
 	void *data;
 };
 
@@ -32,10 +34,10 @@ struct bridge_target {
  *
  * It goes away by itself when both ways have ended or the connecting fails.
  */
-int bridge_new(struct agent *agent, struct bridges *list, int near,
-	       const struct bridge_target *target, struct coffer_error *err);
+int bridge_new(struct bridges *list, int near, const struct bridge_target *target,
+	       struct coffer_error *err);
 
 /* bridges_free() - End all of them; nobody is told */
 void bridges_free(struct bridges *list);
 
-#endif /* AGENT_BRIDGE_H */
+#endif /* CONTRACT_BRIDGE_H */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * agent/relay.c - bytes from one descriptor to another, one way, on the loop
+ * contract/relay.c - bytes from one descriptor to another, one way, on the loop
  *
  *	source --read--> chunk (shared) --write--> destination
  *	                   `--what the destination did not take--> held (own)
@@ -13,9 +13,9 @@
  * A paused side is watched edge-triggered for nothing: a level-triggered
  * watch would report a hang-up that is not to be acted on yet, for ever.
  *
- * Callers: streams.c, duplex.c.
+ * Callers: duplex.c; agent/streams.c.
  */
-#include "agent/relay.h"
+#include "contract/relay.h"
 
 #include <errno.h>
 #include <stdbool.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * agent/relay.h - bytes from one descriptor to another, one way, on the loop
+ * contract/relay.h - bytes from one descriptor to another, one way, on the loop
  */
-#ifndef AGENT_RELAY_H
-#define AGENT_RELAY_H
+#ifndef CONTRACT_RELAY_H
+#define CONTRACT_RELAY_H
 
 #include "base/cleanup.h"
 #include "base/loop.h"
@@ -40,4 +40,4 @@ void relay_finish_quiet(struct relay *r, usec_t quiet);
 void relay_free(struct relay *r);
 DEFINE_CLEANUP(struct relay *, relay_free);
 
-#endif /* AGENT_RELAY_H */
+#endif /* CONTRACT_RELAY_H */

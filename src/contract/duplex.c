@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * agent/duplex.c - two connected sockets joined, both ways, each way with its own end
+ * contract/duplex.c - two connected sockets joined, both ways, each way with its own end
  *
  *	a --relay--> b     end of file at one side is passed on as shutdown(2) to
  *	a <--relay-- b     the other, whose own way goes on until it ends as well
@@ -9,12 +9,12 @@
  *
  * Callers: bridge.c.
  */
-#include "agent/duplex.h"
+#include "contract/duplex.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
 
-#include "agent/relay.h"
+#include "contract/relay.h"
 
 enum { DUPLEX_THERE, DUPLEX_BACK, DUPLEX_WAYS };
 
