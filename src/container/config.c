@@ -260,6 +260,9 @@ static int config_check_container(const struct coffer_container_config *c,
 				   (unsigned long long)c->memory);
 	if (!sandbox_kind_find(c->sandbox))
 		return err_invalid(err, "sandbox %s: want vm, sentry or auto", c->sandbox);
+	if (c->resources.cpu_quota && !sandbox_kind_find(c->sandbox)->shares_processors)
+		return err_unsupported(err, "resources.cpu_quota: a %s has whole processors (cpus)",
+				       c->sandbox);
 	if ((c->strace || c->trace) && !sandbox_kind_find(c->sandbox)->counts_calls)
 		return err_unsupported(err, "%s: a %s has a kernel of its own",
 				       c->strace ? "strace" : "trace", c->sandbox);

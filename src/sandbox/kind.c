@@ -17,7 +17,7 @@ struct sandbox_log sandbox_log = { .fd = -1 };
 enum { SANDBOX_KIND_VM, SANDBOX_KIND_SENTRY };
 
 static const struct sandbox_kind sandbox_kinds[] = {
-	[SANDBOX_KIND_VM] = { .name = "vm", .make = sandbox_vm_new },
+	[SANDBOX_KIND_VM] = { .name = "vm", .make = sandbox_vm_new, .shares_processors = true },
 	[SANDBOX_KIND_SENTRY] = { .name = "sentry", .make = sandbox_sentry_new,
 				  .layers_directories = true, .counts_calls = true },
 };

@@ -13,6 +13,8 @@ struct sandbox_kind {
 	/* A directory of the host is read in place, at no cost: what has to be private is a layer on
 	 * top of it, not a copy. */
 	bool layers_directories;
+	/* Of its containers each can be held to a share of the processors. */
+	bool shares_processors;
 	/* It serves the calls of its guests itself, and counts them. */
 	bool counts_calls;
 };
