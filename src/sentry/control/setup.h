@@ -30,6 +30,9 @@ int setup_container(const char *id, const char *bundle, const struct oci_spec *s
 int setup_complete(struct sandbox_container *container, struct oci_process *process,
 		   struct coffer_error *err);
 
+/* setup_console() - That terminal is /dev/console, too; where it cannot be, it is not */
+void setup_console(struct sandbox_container *container, int terminal);
+
 /* setup_start() - Run it. @stdio: references are taken, NULL: closed. @tty: its terminal or NULL.
  * On success a reference to the process */
 int setup_start(struct sandbox_container *container, const struct oci_process *process, bool init,

@@ -157,6 +157,40 @@ static int setup_rlimits(const struct oci_process *p, struct rlimit limits[RLIM_
 	return 0;
 }
 
+static int setup_bind_console(struct sandbox_container *c, const char *terminal)
+{
+	struct vfs_create args = { .mode = S_IFREG | 0600, .exclusive = true };
+	struct walk from, to;
+	int r;
+
+	machine_walk_container(&to, c);
+	r = vfs_create(&to, "/dev/console", &args);
+	walk_end(&to);
+	if (r < 0 && r != -EEXIST)
+		return r;
+	machine_walk_container(&from, c);
+	machine_walk_container(&to, c);
+	r = vfs_walk(&from, terminal, 0);
+	if (r == 0)
+		r = vfs_walk(&to, "/dev/console", WALK_NOFOLLOW);
+	if (r == 0)
+		r = mount_bind(c->mounts, &to.path, &from.path, mount_flags(from.path.mount), false);
+	walk_end(&from);
+	walk_end(&to);
+	return r;
+}
+
+void setup_console(struct sandbox_container *c, int terminal)
+{
+	char path[32];
+	int r;
+
+	snprintf(path, sizeof(path), "/dev/pts/%d", terminal);
+	r = setup_bind_console(c, path);
+	if (r < 0)
+		log_info("no /dev/console: %s", strerror(-r));
+}
+
 /* Made if it is missing, as container engines do. */
 static int setup_cwd(struct sandbox_container *c, const char *cwd, struct coffer_error *err)
 {
