@@ -358,6 +358,8 @@ static int control_terminal(struct control_process *p, struct file *files[3],
 						      .ws_col = (unsigned short)size->width });
 	for (int i = 0; r == 0 && i < 3; i++)
 		r = control_open_terminal(p, &files[i]);
+	if (r == 0 && p->is_init)
+		setup_console(p->container->kernel, tty_number(p->tty));
 	if (r < 0) {
 		file_put(master);
 		return err_sysn(err, r, "open the terminal");

@@ -115,6 +115,32 @@ static int setup_mounts(const struct setup *s, struct coffer_error *err)
 	return r < 0 || dev ? r : setup_mount_dev(s, err);
 }
 
+/* In a root of its own; one of the host's is somebody's to whom it would be news. */
+static void setup_hostname(const struct setup *s)
+{
+	const char *name = s->spec->hostname;
+	autofile struct file *file = NULL;
+	struct stat st = { 0 };
+	struct walk walk;
+	long r;
+
+	if (!name || strcmp(s->root.dentry->super->ops->type, "hostfs") == 0)
+		return;
+	setup_walk(s, &walk);
+	r = vfs_open(&walk, "/etc/hostname", O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_NOCTTY,
+		     0644, 0, &file);
+	walk_end(&walk);
+	if (r == 0)
+		r = file_stat(file, &st);
+	/* The image's name for a device would have us write onto that. */
+	if (r == 0 && S_ISREG(st.st_mode))
+		r = file_write_kernel(file, name, strlen(name), 0);
+	if (r > 0)
+		r = file_write_kernel(file, "\n", 1, r);
+	if (r < 0)
+		log_debug("write /etc/hostname: %s", strerror((int)-r));
+}
+
 static int setup_find(const struct setup *s, const char *path, struct vfs_path *out)
 {
 	struct walk walk;
@@ -300,6 +326,8 @@ static int setup_files(struct setup *s, const char *bundle, struct coffer_error 
 	const struct oci_linux *linux_ = s->spec->linux_;
 	int r = setup_find_root(s, bundle, err);
 
+	if (r == 0)
+		setup_hostname(s);
 	if (r == 0)
 		r = setup_mounts(s, err);
 	if (r == 0)
