@@ -28,6 +28,7 @@
 #include <cmocka.h>
 
 #include "coffer/coffer.h"
+#include "in_sentry.h"
 
 #define WORDS(...) ((const char *const[]){ __VA_ARGS__, NULL })
 #define SECOND	   UINT64_C(1000000)
@@ -195,7 +196,8 @@ static void test_round_trip(void **state)
 	assert_int_equal(host("diff -r --no-dereference --exclude=fifo tree back"), 0);
 	assert_int_equal(host("(cd tree; %s) > a; (cd back; %s) > b; diff a b", list_tree, list_tree), 0);
 	assert_int_equal(stat(at("back/hole"), &st), 0);
-	assert_int_equal(st.st_blocks, 0);
+	if (!in_sentry_without("holes of what is copied out"))
+		assert_int_equal(st.st_blocks, 0);
 }
 
 static void test_big_file(void **state)
@@ -457,6 +459,8 @@ static void test_relay_out_of(void **state)
 	void *ok;
 	double begin = now();
 
+	if (in_sentry_without("a socket out of a container that leads into it again"))
+		skip();
 	/* Inside, the relay above leads to our echo server again. */
 	assert_run("ln -s echo.sock /run/inner.sock");
 	assert_int_equal(host("echo x > out.sock"), 0);
@@ -554,10 +558,12 @@ static void test_from_outside(void **state)
 	assert_refused(copy_out("/nothing", at("nothing")), COFFER_ERR_NOT_FOUND);
 	assert_done(coffer_container_relay_add(box, &relay, &error));
 	fd = unix_socket(at("out.sock"), false);
-	assert_int_equal(write(fd, "x", 1), 1);
-	assert_int_equal(shutdown(fd, SHUT_WR), 0);
-	assert_int_equal(recv(fd, output, 4, MSG_WAITALL), 4);
-	assert_int_equal(memcmp(output, "xend", 4), 0);
+	if (!in_sentry_without("a socket out of a container that leads into it again")) {
+		assert_int_equal(write(fd, "x", 1), 1);
+		assert_int_equal(shutdown(fd, SHUT_WR), 0);
+		assert_int_equal(recv(fd, output, 4, MSG_WAITALL), 4);
+		assert_int_equal(memcmp(output, "xend", 4), 0);
+	}
 	close(fd);
 	assert_done(coffer_container_relay_remove(box, "remote", &error));
 	test_forward(state);

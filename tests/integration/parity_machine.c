@@ -22,6 +22,7 @@
 #include <cmocka.h>
 
 #include "coffer/coffer.h"
+#include "in_sentry.h"
 
 #define WORDS(...) ((const char *const[]){ __VA_ARGS__, NULL })
 #define SECOND	   UINT64_C(1000000)
@@ -105,8 +106,10 @@ static int set_up(void **state)
 	program.args = WORDS("sh", "-c", "echo lived >>/lives; cat >>/input");
 	program.stdio[COFFER_STDIN].mode = COFFER_STDIO_PIPE;
 	config.process = &program;
-	config.layer =
-	    (struct coffer_layer){ .kind = COFFER_LAYER_DISK, .size = 64 * MIB, .path = layer };
+	if (!in_sentry_without("a layer on a disk"))
+		config.layer = (struct coffer_layer){ .kind = COFFER_LAYER_DISK,
+						      .size = 64 * MIB,
+						      .path = layer };
 	assert_done(coffer_container_new(NULL, &config, &box, &error));
 	assert_done(coffer_container_events(box, &events, &error));
 	return 0;
@@ -255,7 +258,8 @@ static void test_second_life(void **state)
 	happens(COFFER_EVENT_CREATE);
 	assert_done(coffer_container_start(box, &error));
 	happens(COFFER_EVENT_START);
-	says("cat /lives /input || true", "lived\nlived\ntold");
+	/* What was written before is on the disk, else it went with the first. */
+	says("cat /lives /input || true", in_sentry() ? "lived\n" : "lived\nlived\ntold");
 }
 
 static void test_stop_while_paused(void **state)
