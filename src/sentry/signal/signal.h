@@ -68,7 +68,8 @@ struct signal_task {
 /* Sources. info may be NULL: as from the kernel (SI_KERNEL). tasks_lock held by the caller.
  *
  * A container's init gets from inside only what it has a handler for. KILL and STOP reach it from
- * outside: without info, or as SI_USER from process 0, which nobody inside is.
+ * outside: without info, or as SI_USER from process 0, which nobody inside is. The latter also ends
+ * it by whatever ends other processes.
  *
  * Return: 0 (also when it is ignored), -EAGAIN: queue is full */
 int signal_task_send(struct task *task, int sig, const struct signal_info *info);
