@@ -192,14 +192,21 @@ static int exec_run(struct exec *e, unsigned inherited, struct coffer_error *err
 {
 	struct engine_exec_args args = ENGINE_EXEC_ARGS_INIT;
 	const struct exec_opts *opts = e->opts;
+	bool inside = sentry_inside(&e->h.dir);
+	autoclose int verdict = -1;
 	int r;
 
+	if (inside) {
+		verdict = sentry_exec_listen(&e->h.dir, err);
+		if (verdict < 0)
+			return verdict;
+	}
 	args.process = e->h.spec->process;
 	args.stdio = (struct engine_stdio){ 0, 1, 2 };
 	args.preserve_fds = inherited;
 	args.cgroups = opts->cgroup.v;
 	args.ncgroups = opts->cgroup.n;
-	args.own_mounts = sentry_inside(&e->h.dir);
+	args.own_mounts = inside;
 	r = engine_exec(e->h.engine, &args, &e->process, err);
 	if (r < 0)
 		return r;
@@ -209,6 +216,8 @@ static int exec_run(struct exec *e, unsigned inherited, struct coffer_error *err
 		r = foreground_terminal(&e->fg, e->process.ptmx, err);
 	if (r == 0 && opts->pid_file)
 		r = inherit_write_pid(opts->pid_file, e->process.child.pid, err);
+	if (r == 0 && inside)
+		r = sentry_exec_verdict(&e->h.dir, verdict, &e->process.child, err);
 	if (r < 0)
 		child_end(&e->process.child);
 	else
@@ -223,6 +232,8 @@ static int exec_inside(const struct exec *e, const struct oci *oci, int nargs, c
 	auto_oci_spec struct oci_spec *inside = NULL;
 	int r;
 
+	if (e->h.status == STATUS_CREATED)
+		return err_unsupported(err, "exec before start, in a sentry");
 	if (e->opts->preserve_fds > 0)
 		return err_unsupported(err, "--preserve-fds in a sentry");
 	r = sentry_read(&e->h.dir, &inside, err);

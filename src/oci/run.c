@@ -13,6 +13,7 @@
 #include "oci/foreground.h"
 #include "oci/notify.h"
 #include "oci/sentry.h"
+#include "oci/sentry_names.h"
 
 #define OCI_OPTS struct creation_opts
 
@@ -26,7 +27,7 @@ static int run_start(struct creation *c, struct foreground *fg, struct coffer_er
 	if (r == 0 && !c->detach && c->spec->process->terminal)
 		r = foreground_terminal(fg, engine_init(c->engine)->ptmx, err);
 	if (r == 0 && c->oci->sentry)
-		r = verdict = sentry_verdict_listen(&c->dir, err);
+		r = verdict = sentry_verdict_listen(&c->dir, SENTRY_VERDICT, err);
 	if (r >= 0 && !c->make)
 		r = engine_start(c->engine, err);
 	if (r == 0 && verdict >= 0)

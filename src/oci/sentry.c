@@ -158,8 +158,7 @@ static int sentry_limits(const struct oci_spec *inside, struct oci_spec *host,
 	r = text ? oci_spec_parse(text, strlen(text), &copy, err) : -ENOMEM;
 	if (r == 0) {
 		l->resources = steal_ptr(copy->linux_->resources);
-		if (l->resources->pids)
-			l->resources->pids->limit = -1;
+		free(steal_ptr(l->resources->pids));
 	}
 	oci_spec_free(copy);
 	return r;
@@ -229,6 +228,36 @@ int sentry_adopt(const struct oci *oci, const struct state_dir *dir, const struc
 	return 0;
 }
 
+/* One of our own: the process's id, the name of its document, and with a dot before it the socket. */
+static void sentry_exec_name(char name[static SENTRY_ID_MAX])
+{
+	snprintf(name, SENTRY_ID_MAX, "exec-%d", (int)getpid());
+}
+
+static void sentry_exec_verdict_name(char name[static SENTRY_ID_MAX])
+{
+	snprintf(name, SENTRY_ID_MAX, SENTRY_VERDICT_OF "exec-%d", (int)getpid());
+}
+
+int sentry_exec_listen(const struct state_dir *dir, struct coffer_error *err)
+{
+	char name[SENTRY_ID_MAX];
+
+	sentry_exec_verdict_name(name);
+	return sentry_verdict_listen(dir, name, err);
+}
+
+int sentry_exec_verdict(const struct state_dir *dir, int sock, const struct child *process,
+			struct coffer_error *err)
+{
+	char name[SENTRY_ID_MAX];
+	int r = sentry_verdict(sock, process, err);
+
+	sentry_exec_verdict_name(name);
+	unlinkat(dir->fd, name, 0);
+	return r;
+}
+
 int sentry_exec(const struct oci *oci, const struct state_dir *dir, const struct state *state,
 		const struct oci_spec *inside, struct oci_spec *spec, struct coffer_error *err)
 {
@@ -238,8 +267,8 @@ int sentry_exec(const struct oci *oci, const struct state_dir *dir, const struct
 	const char *args[] = { "exec", path, state->id, name, NULL };
 	int r;
 
-	/* Read and removed by the helper, which has it as the process's id, too. */
-	snprintf(name, sizeof(name), "exec-%d", (int)getpid());
+	sentry_exec_name(name);
+	/* Read and removed by the helper. */
 	r = path ? sentry_write(dir, name, inside, err) : err_nomem(err);
 	if (r == 0)
 		r = sentry_process(inside->process, args, &process, err);
@@ -362,10 +391,10 @@ int sentry_update(const struct oci *oci, const struct state_dir *dir, const stru
 
 /* ---- what came of the start ---- */
 
-int sentry_verdict_listen(const struct state_dir *dir, struct coffer_error *err)
+int sentry_verdict_listen(const struct state_dir *dir, const char *name, struct coffer_error *err)
 {
-	unlinkat(dir->fd, SENTRY_VERDICT, 0);
-	return io_unix_listen(dir->fd, SENTRY_VERDICT, SOCK_DGRAM, 0600, err);
+	unlinkat(dir->fd, name, 0);
+	return io_unix_listen(dir->fd, name, SOCK_DGRAM, 0600, err);
 }
 
 static int sentry_read_verdict(int sock, const struct child *init, struct coffer_error *err)
@@ -381,7 +410,7 @@ static int sentry_read_verdict(int sock, const struct child *init, struct coffer
 			return err_sys(err, "poll");
 	n = recv(sock, text, sizeof(text) - 1, MSG_DONTWAIT);
 	if (n < 0)
-		return err_internal(err, "the container's process ended before its start");
+		return err_internal(err, "the process ended before its start");
 	text[n] = '\0';
 	code = text[0] ? atoi(text) : 0;
 	return code ? err_set(err, COFFER_ERR_INTERNAL, code, "%s", strchr(text, ' ') + 1) : 0;

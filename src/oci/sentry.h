@@ -56,10 +56,16 @@ int sentry_signal(const struct oci *oci, const struct state *state, int sig,
 int sentry_update(const struct oci *oci, const struct state_dir *dir, const struct state *state,
 		  bool started, struct oci_resources *res, struct coffer_error *err);
 
-/* sentry_verdict_listen() - Before the container is started. Return: descriptor, or negative errno */
-int sentry_verdict_listen(const struct state_dir *dir, struct coffer_error *err);
+/* sentry_verdict_listen() - Before the container is started. @name: SENTRY_VERDICT. Return: descriptor,
+ * or negative errno */
+int sentry_verdict_listen(const struct state_dir *dir, const char *name, struct coffer_error *err);
 /* sentry_verdict() - Wait for what came of the start. @init: it may end without a word; after a
  * failure it has ended */
 int sentry_verdict(int sock, const struct child *init, struct coffer_error *err);
+
+/* sentry_exec_listen(), sentry_exec_verdict() - The same for the further process of this command */
+int sentry_exec_listen(const struct state_dir *dir, struct coffer_error *err);
+int sentry_exec_verdict(const struct state_dir *dir, int sock, const struct child *process,
+			struct coffer_error *err);
 
 #endif /* OCI_SENTRY_H */

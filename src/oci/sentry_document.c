@@ -125,7 +125,7 @@ static int sentry_absolute_mount(const struct state *state, struct oci_mount *m,
 		return 0;
 	if (sentry_is_bind(m) && m->source[0] == '/')
 		return sentry_own(m, err);
-	if (m->source[0] == '/' || !strchr(m->source, '/'))
+	if (m->source[0] == '/' || (!sentry_is_bind(m) && !strchr(m->source, '/')))
 		return 0;
 	path = path_join(state->bundle, m->source);
 	return path ? oci_str_set(&m->source, path, err) : err_nomem(err);

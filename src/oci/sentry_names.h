@@ -9,7 +9,8 @@
 
 #define SENTRY_DOCUMENT "inside.json" /* what the container is to be */
 #define SENTRY_SOCKETS	"sentry"      /* directory of the contract's sockets */
-#define SENTRY_VERDICT	"verdict"     /* datagram socket: "" or the error of the start */
+#define SENTRY_VERDICT	"verdict"     /* datagram socket: what came of the start */
+#define SENTRY_VERDICT_OF "verdict-"  /* the same for a further process, whose id follows */
 #define SENTRY_GUARD	"guard"	      /* in SENTRY_SOCKETS: who stands for a process holds a
 				       * connection, and has said its id */
 #define SENTRY_ID_MAX	64

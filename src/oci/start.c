@@ -13,6 +13,7 @@
 #include "oci/foreground.h"
 #include "oci/notify.h"
 #include "oci/sentry.h"
+#include "oci/sentry_names.h"
 
 static int start_main(const struct oci *oci, const void *opts, int nargs, char *args[],
 		      struct coffer_error *err)
@@ -33,7 +34,7 @@ static int start_main(const struct oci *oci, const void *opts, int nargs, char *
 	if (r == 0)
 		r = notify_listen(h.dir.fd, &fg.notify, err);
 	if (r == 0 && sentry_inside(&h.dir))
-		r = verdict = sentry_verdict_listen(&h.dir, err);
+		r = verdict = sentry_verdict_listen(&h.dir, SENTRY_VERDICT, err);
 	if (r >= 0)
 		r = engine_start(h.engine, err);
 	if (r < 0)

@@ -14,6 +14,7 @@
 #include "base/io.h"
 #include "oci/inside/guard.h"
 #include "oci/inside/inside.h"
+#include "oci/inside/verdict.h"
 
 static int exec_read(int dir, const char *process, struct oci_spec **out, struct coffer_error *err)
 {
@@ -38,40 +39,50 @@ static int exec_start(struct inside_process *p, const struct oci_spec *spec,
 	return r;
 }
 
-static int exec_run(struct inside_process *p, const char *dir, struct coffer_error *err)
+struct exec {
+	struct inside_process process;
+	int verdict, sockets, guard; /* owned */
+};
+
+static int exec_run(struct exec *e, const char *dir, struct coffer_error *err)
 {
+	struct inside_process *p = &e->process;
 	auto_oci_spec struct oci_spec *spec = NULL;
 	autoclose int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	autoclose int sockets = -1, guard = -1;
+	char name[SENTRY_ID_MAX + sizeof(SENTRY_VERDICT_OF)];
 	int r;
 
 	if (fd < 0)
 		return err_sys(err, "open %s", dir);
+	snprintf(name, sizeof(name), SENTRY_VERDICT_OF "%s", p->key.id);
+	e->verdict = verdict_connect(fd, name);
 	r = exec_read(fd, p->key.id, &spec, err);
 	if (r < 0)
 		return r;
-	sockets = openat(fd, SENTRY_SOCKETS, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (sockets < 0)
+	e->sockets = p->sockets = openat(fd, SENTRY_SOCKETS, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (e->sockets < 0)
 		return err_sys(err, "open %s", SENTRY_SOCKETS);
-	guard = guard_join(sockets, p->key.id, err);
-	if (guard < 0)
-		return guard;
-	p->sockets = sockets;
-	r = exec_start(p, spec, err);
-	return r < 0 ? r : inside_wait(p);
+	e->guard = guard_join(e->sockets, p->key.id, err);
+	return e->guard < 0 ? e->guard : exec_start(p, spec, err);
 }
 
 int inside_exec_main(const char *dir, const char *id, const char *process)
 {
 	struct coffer_error err = COFFER_ERROR_INIT;
-	struct inside_process p = INSIDE_PROCESS_INIT;
-	int code;
+	struct exec e = { .process = INSIDE_PROCESS_INIT, .verdict = -1, .sockets = -1,
+			  .guard = -1 };
+	int r;
 
-	p.key = (struct agent_process){ .container = id, .id = process };
-	code = exec_run(&p, dir, &err);
-	inside_free(&p);
-	if (code >= 0)
-		return code;
-	fprintf(stderr, "exec failed: %s\n", err.message);
-	return code == -ENOENT ? INSIDE_EXIT_NOT_FOUND : INSIDE_EXIT_NOT_EXECUTABLE;
+	e.process.key = (struct agent_process){ .container = id, .id = process };
+	r = exec_run(&e, dir, &err);
+	verdict_tell(e.verdict, r, &err);
+	if (r < 0)
+		r = r == -ENOENT ? INSIDE_EXIT_NOT_FOUND : INSIDE_EXIT_NOT_EXECUTABLE;
+	else
+		r = inside_wait(&e.process);
+	inside_free(&e.process);
+	close_fd(&e.guard);
+	close_fd(&e.sockets);
+	close_fd(&e.verdict);
+	return r;
 }

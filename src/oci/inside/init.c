@@ -24,6 +24,7 @@
 #include "oci/inside/guard.h"
 #include "oci/inside/inside.h"
 #include "oci/inside/trees.h"
+#include "oci/inside/verdict.h"
 #include "oci/inside/view.h"
 #include "sandbox/sentry.h"
 
@@ -42,20 +43,6 @@ struct init {
 	struct guard guard;
 };
 
-/* ---- the verdict ---- */
-
-static void init_tell(const struct init *i, int r, const struct coffer_error *err)
-{
-	char text[sizeof(err->message) + 16];
-	int n = snprintf(text, sizeof(text), "%d %s", r < 0 ? (err->err ? err->err : EIO) : 0,
-			 r < 0 ? err->message : "");
-
-	if (i->verdict >= 0 && send(i->verdict, text, (size_t)n, MSG_NOSIGNAL) < 0)
-		log_debug("nobody waits for the start");
-}
-
-/* ---- the sentry ---- */
-
 static int init_read(struct init *i, const char *dir, struct coffer_error *err)
 {
 	autofree char *text = NULL;
@@ -65,7 +52,7 @@ static int init_read(struct init *i, const char *dir, struct coffer_error *err)
 	i->dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (i->dir < 0)
 		return err_sys(err, "open %s", dir);
-	i->verdict = io_unix_connect(i->dir, SENTRY_VERDICT, SOCK_DGRAM, NULL);
+	i->verdict = verdict_connect(i->dir, SENTRY_VERDICT);
 	r = io_read_file(i->dir, SENTRY_DOCUMENT, OCI_JSON_MAX, &text, &len, err);
 	return r < 0 ? r : oci_spec_parse(text, len, &i->spec, err);
 }
@@ -164,7 +151,7 @@ int inside_init_main(const char *dir, const char *id)
 	i->dir = i->verdict = i->rundir.vm_fd = -1;
 	i->process = (struct inside_process)INSIDE_PROCESS_INIT;
 	r = init_start(i, dir, &err);
-	init_tell(i, r, &err);
+	verdict_tell(i->verdict, r, &err);
 	if (r < 0)
 		r = r == -ENOENT ? INSIDE_EXIT_NOT_FOUND : INSIDE_EXIT_NOT_EXECUTABLE;
 	else
