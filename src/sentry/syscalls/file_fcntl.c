@@ -13,6 +13,7 @@
 #include "sentry/mm/user.h"
 #include "sentry/syscalls/file_calls.h"
 #include "base/cleanup.h"
+#include "sentry/control/container.h"
 #include "sentry/task/task.h"
 #include "sentry/vfs/file.h"
 #include "sentry/vfs/lock.h"
@@ -122,6 +123,7 @@ static int fcntl_read_lock(const struct fcntl_call *c, struct flock *flock,
 	if (fcntl_lock_kind(c->cmd) == LOCK_OFD && flock->l_pid)
 		return -EINVAL;
 	range->pid = fcntl_lock_kind(c->cmd) == LOCK_OFD ? -1 : c->task->process->pid;
+	range->container = c->task->process->container->serial;
 	return fcntl_range(c, flock, range);
 }
 
@@ -141,7 +143,9 @@ static long fcntl_getlk(const struct fcntl_call *c)
 		flock.l_whence = SEEK_SET;
 		flock.l_start = range.start;
 		flock.l_len = range.end == INT64_MAX ? 0 : range.end - range.start + 1;
-		flock.l_pid = range.pid;
+		/* Who is of another container has no number here. */
+		flock.l_pid = range.pid < 0 || range.container == c->task->process->container->serial
+				      ? range.pid : 0;
 	}
 	return user_write(c->task->mm, c->arg, &flock, sizeof(flock));
 }

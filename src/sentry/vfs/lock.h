@@ -23,6 +23,7 @@ struct lock_range {
 	int64_t start;
 	int64_t end;	/* the last byte; INT64_MAX: to the end */
 	int pid;	/* of who holds it; -1: an open file */
+	uint64_t container; /* whose number that is: its serial */
 };
 
 /* lock_set() - Take or give back; @wait: sleeps. Return: 0, -EAGAIN, -EDEADLK, -ENOLCK, -ENOMEM,

@@ -59,7 +59,8 @@ int procfs_may_look(const struct process *process)
 	const struct cred *reader = task_current ? task_current->cred : NULL;
 	const struct cred *cred = process->tasks ? process->tasks->cred : NULL;
 
-	if (!reader || !cred)
+	/* One of another container was given a descriptor of this /proc; that is all it was given. */
+	if (!reader || !cred || task_current->process->container != process->container)
 		return -EACCES;
 	if (task_current->process == process || cred_capable(reader, CAP_SYS_PTRACE))
 		return 0;
