@@ -17,6 +17,7 @@
 
 #include "base/cleanup.h"
 #include "base/thread.h"
+#include "sentry/syscalls/syscalls.h"
 #include "sentry/task/futex.h"
 #include "sentry/task/futex_queue.h"
 #include "sentry/task/internal.h"
@@ -72,6 +73,35 @@ void task_put(struct task *task)
 bool task_must_end(struct task *task)
 {
 	return task->ending;
+}
+
+/* Nothing is parked: their threads have no guests. */
+_Thread_local struct task *task_current;
+
+int trap_event_fd(const struct trap_thread *thread)
+{
+	(void)thread;
+	return -1;
+}
+
+void trap_return(struct trap_thread *thread, long value)
+{
+	(void)thread;
+	(void)value;
+}
+
+void syscall_done(struct task *task, int nr, const uint64_t args[6], long result)
+{
+	(void)task;
+	(void)nr;
+	(void)args;
+	(void)result;
+}
+
+bool task_may_run(struct task *task, long result)
+{
+	(void)result;
+	return !atomic_load(&task->interrupted);
 }
 
 /* --- helpers --- */

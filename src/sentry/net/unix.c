@@ -410,6 +410,7 @@ static int unix_setsockopt(struct socket *s, int level, int name, const void *va
 const struct file_ops unix_file_ops = {
 	.name = "socket",
 	.read = socket_file_read,
+	.parks = true,
 	.write = socket_file_write,
 	.poll = unix_poll,
 	.ioctl = unix_ioctl,

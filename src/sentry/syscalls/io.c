@@ -46,7 +46,7 @@ static long io_plain(struct task *task, const uint64_t args[6], io_call call)
 
 static long io_read(struct task *task, const uint64_t args[6])
 {
-	return io_plain(task, args, file_read);
+	return io_plain(task, args, file_read_or_park);
 }
 
 static long io_write(struct task *task, const uint64_t args[6])

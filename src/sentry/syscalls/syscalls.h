@@ -77,7 +77,9 @@ extern const struct syscall_family *const syscalls_families[];
 /* syscalls_init() - Join them. Two rows for one number are a mistake: aborts. */
 void syscalls_init(void);
 const struct syscall_row *syscall_row(int nr); /* NULL: none */
-/* syscall_serve() - Count, trace, call */
+/* syscall_serve() - Count, trace, call. Return: the result, or TASK_PARKED */
 long syscall_serve(struct task *task, int nr, const uint64_t args[6]);
+/* syscall_done() - A call is over that was parked */
+void syscall_done(struct task *task, int nr, const uint64_t args[6], long result);
 
 #endif /* SENTRY_SYSCALLS_SYSCALLS_H */

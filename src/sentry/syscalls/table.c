@@ -49,6 +49,12 @@ const struct syscall_row *syscall_row(int nr)
 	return nr >= 0 && nr < SENTRY_SYSCALL_MAX ? table_rows[nr] : NULL;
 }
 
+void syscall_done(struct task *task, int nr, const uint64_t args[6], long result)
+{
+	if (kernel.strace)
+		strace_call(task, syscall_row(nr), nr, args, result);
+}
+
 long syscall_serve(struct task *task, int nr, const uint64_t args[6])
 {
 	const struct syscall_row *row = syscall_row(nr);
@@ -65,7 +71,7 @@ long syscall_serve(struct task *task, int nr, const uint64_t args[6])
 		return -ENOSYS;
 	}
 	result = row->handler(task, args);
-	if (kernel.strace)
-		strace_call(task, row, nr, args, result);
+	if (result != TASK_PARKED)
+		syscall_done(task, nr, args, result);
 	return result;
 }

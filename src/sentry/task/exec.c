@@ -242,6 +242,7 @@ static void exec_exchange(struct task *task, const char *path, struct exec_image
 	struct process *process = task->process;
 	struct exec_image old;
 
+	park_settle(task);
 	pthread_mutex_lock(&kernel.tasks_lock);
 	task_cpu_switch(task, image->thread);
 	old = (struct exec_image){ .cred = task->cred, .mm = task->mm, .thread = task->thread };

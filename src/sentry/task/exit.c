@@ -236,6 +236,7 @@ static void exit_release(struct task *task)
 	struct fdtable *files;
 	struct mm *mm;
 
+	park_settle(task);
 	pthread_mutex_lock(&kernel.tasks_lock);
 	task_cpu_end(task);
 	thread = steal_ptr(task->thread);

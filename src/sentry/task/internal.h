@@ -74,6 +74,12 @@ void task_run(struct task *task);
 /* task_unshare() - Own copies of what CLONE_FS, FILES and NEWNS name. Return: 0 or -ENOMEM */
 long task_unshare(struct task *task, uint64_t flags);
 
+/* --- run.c --- */
+
+/* task_may_run() - The call is over with @result: it can be answered, unless there is something to do
+ * before. By whoever owns the task: see park.h */
+bool task_may_run(struct task *task, long result);
+
 /* --- exit.c --- */
 
 /* task_exit() - The last thing a task's thread does for it */
@@ -98,6 +104,11 @@ void task_cpu_switch(struct task *task, struct trap_thread *thread);
 void task_cpu_end(struct task *task);
 void usage_add(struct rusage *sum, const struct rusage *part);
 uint64_t process_cpu(const struct process *process, uint64_t *guest, uint64_t *ours);
+
+/* --- wait.c --- */
+
+/* wait_poll() - ppoll(2) that task_wake() ends, with task->polling set before. Return: as it does */
+int wait_poll(struct pollfd *fds, unsigned nfds, usec_t deadline);
 
 /* --- ptimer.c --- */
 

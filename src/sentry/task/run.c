@@ -11,6 +11,8 @@
  * interrupted. So one of both sees the other: either the task deals with it before the guest runs,
  * or the guest is kicked out again.
  *
+ * A call that would block may be parked instead: somebody else answers it then (park.h).
+ *
  * A call whose answer has to wait for signals, but came without registers, is answered with a kick
  * on its heels; what it was is kept in cut_call and cut_result for signal_deliver().
  */
@@ -71,17 +73,25 @@ static long task_serve(struct task *task)
 	task->call_started = clock_now();
 	atomic_store_explicit(&task->watch, e->nr, memory_order_relaxed);
 	result = syscall_serve(task, e->nr, e->args);
+	park_work_off();
 	if (task->signals.restore_mask && !atomic_load(&task->interrupted))
 		signal_mask_restore(task);
 	return result;
+}
+
+bool task_may_run(struct task *task, long result)
+{
+	atomic_store(&task->watch, TASK_GUEST);
+	return !atomic_load(&task->interrupted) && !task_restarts(result);
 }
 
 static bool task_call(struct task *task)
 {
 	long result = task_serve(task);
 
-	atomic_store(&task->watch, TASK_GUEST);
-	if (!atomic_load(&task->interrupted) && !task_restarts(result)) {
+	if (result == TASK_PARKED && !park_listen(task, &result))
+		return true;
+	if (task_may_run(task, result)) {
 		trap_return(task->thread, result);
 		return true;
 	}

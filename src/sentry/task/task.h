@@ -23,6 +23,7 @@
 #include "sentry/kernel.h"
 #include "sentry/signal/signal.h"
 #include "sentry/task/cred.h"
+#include "sentry/task/park.h"
 #include "sentry/task/waitq.h"
 #include "sentry/trap/trap.h"
 
@@ -141,6 +142,7 @@ struct task {
 	uint64_t cpu_guest, cpu_host;	/* [tasks] readings of the threads' clocks to count from */
 	uint64_t guest_past;		/* [tasks] nanoseconds in threads before this one */
 
+	struct park park;		/* [own] or of who holds it */
 	_Atomic unsigned wakeups;	/* counts; wait_sleep() sleeps on it */
 	_Atomic bool sleeping;		/* on wakeups, or is about to */
 	_Atomic bool polling;		/* sleeps in poll(2) of the host: needs a signal to wake */
@@ -153,7 +155,8 @@ struct task {
 	_Atomic unsigned refs;
 };
 
-/* The calling thread's task; NULL in the sentry's other threads. */
+/* The calling thread's task, or the one whose parked call it finishes; NULL in the sentry's other
+ * threads. */
 extern _Thread_local struct task *task_current;
 
 /* --- creation; task/clone.c, task/exec.c, task/start.c --- */
@@ -206,6 +209,12 @@ void task_put(struct task *task);
 
 /* task_wake() - Out of wait_sleep(), whatever it waits for. Any lock may be held. */
 void task_wake(struct task *task);
+/* task_sleeps() - In a call that waits for something */
+static inline bool task_sleeps(const struct task *task)
+{
+	return atomic_load(&task->watch) != TASK_GUEST &&
+	       (atomic_load(&task->sleeping) || atomic_load(&task->polling));
+}
 /* task_interrupt() - There is something to deliver or to do before guest code runs again: out of
  * wait_sleep() with -ERESTARTSYS, and out of guest code by a kick. tasks_lock held. */
 void task_interrupt(struct task *task);

@@ -57,7 +57,7 @@ void task_wake(struct task *task)
 static bool wait_wake_task(struct wait_entry *entry, uint32_t events)
 {
 	(void)events;
-	task_wake(container_of(entry, struct wait_slot, entry)->wait->task);
+	park_wake(container_of(entry, struct wait_slot, entry)->wait->task);
 	return true;
 }
 
@@ -199,20 +199,26 @@ static int wait_sleep_futex(struct wait *wait, usec_t deadline)
 	return r == -ETIMEDOUT ? -ETIMEDOUT : 0;
 }
 
-static int wait_sleep_poll(struct wait *wait, usec_t deadline)
+int wait_poll(struct pollfd *fds, unsigned nfds, usec_t deadline)
 {
-	struct task *task = wait->task;
 	usec_t left = deadline_left(deadline);
 	struct timespec ts = { .tv_sec = (time_t)(left / USEC_PER_SEC),
 			       .tv_nsec = (long)(left % USEC_PER_SEC) * 1000 };
 	sigset_t mask;
-	int r = 1;
 
 	sigfillset(&mask);
 	sigdelset(&mask, WAIT_SIGNAL);
+	return ppoll(fds, nfds, left == USEC_INFINITY ? NULL : &ts, &mask);
+}
+
+static int wait_sleep_poll(struct wait *wait, usec_t deadline)
+{
+	struct task *task = wait->task;
+	int r = 1;
+
 	atomic_store(&task->polling, true);
 	if (!wait_woken(wait))
-		r = ppoll(wait->fds, wait->nfds, left == USEC_INFINITY ? NULL : &ts, &mask);
+		r = wait_poll(wait->fds, wait->nfds, deadline);
 	atomic_store_explicit(&task->polling, false, memory_order_relaxed);
 	return r ? 0 : -ETIMEDOUT;
 }
@@ -221,6 +227,8 @@ static int wait_sleep_any(struct wait *wait, usec_t deadline)
 {
 	if (wait->failed)
 		return -ENOMEM;
+	park_work_off();
+	park_turn();
 	return wait->nfds ? wait_sleep_poll(wait, deadline) : wait_sleep_futex(wait, deadline);
 }
 

@@ -42,8 +42,7 @@ static const char *watchdog_doing(int what)
 
 static bool watchdog_moves(struct task *task)
 {
-	return atomic_load(&task->watch) == TASK_GUEST || atomic_load(&task->sleeping) ||
-	       atomic_load(&task->polling);
+	return atomic_load(&task->watch) == TASK_GUEST || task_sleeps(task);
 }
 
 static int watchdog_look_at(struct process *process, void *data)

@@ -164,7 +164,8 @@ int trap_event_receive(struct trap_thread *thread, struct trap_event *event)
 		else
 			event_of_call(thread, &notif.data, event);
 	}
-	atomic_store_explicit(&thread->state, TRAP_SERVED, memory_order_relaxed);
+	thread->serial += 2;
+	atomic_store_explicit(&thread->state, thread->serial, memory_order_relaxed);
 	return 0;
 }
 
@@ -179,22 +180,28 @@ void trap_wait(struct trap_thread *thread, struct trap_event *event)
 		*event = (struct trap_event){ .kind = TRAP_GONE, .nr = -1 };
 }
 
+int trap_event_fd(const struct trap_thread *thread)
+{
+	return thread->stub->pool->how == TRAP_NOTIFY && !thread->in_frame ? thread->listener : -1;
+}
+
 void trap_thread_signal(struct trap_thread *thread)
 {
 	syscall(SYS_tgkill, thread->stub->pid, thread->tid, TRAP_KICK);
 }
 
-/* Either we see the note here, or who writes it sees the state. */
-static void event_run(struct trap_thread *thread)
+/* Either we see the note here, or who writes it sees the state. Where another thread than the owner
+ * has answered, the next event may be there already: its answer sees the note. */
+static void event_run(struct trap_thread *thread, unsigned serial)
 {
-	atomic_store(&thread->state, TRAP_RUNNING);
-	if (atomic_load(&thread->kicked))
+	if (atomic_compare_exchange_strong(&thread->state, &serial, serial + TRAP_RUNNING) &&
+	    atomic_load(&thread->kicked))
 		trap_kick(thread);
 }
 
 static void event_return_call(struct trap_thread *thread, long value)
 {
-	unsigned kicks = atomic_load(&thread->kicks);
+	unsigned kicks = atomic_load(&thread->kicks), serial = thread->serial;
 
 	if (atomic_load(&thread->kicked) && atomic_exchange(&thread->kicked, false)) {
 		trap_thread_signal(thread);
@@ -208,7 +215,7 @@ static void event_return_call(struct trap_thread *thread, long value)
 	}
 	thread->call_value = value;
 	trap_listener_answer(thread->listener, thread->id, value);
-	event_run(thread);
+	event_run(thread, serial);
 }
 
 void trap_return(struct trap_thread *thread, long value)
@@ -243,14 +250,14 @@ void trap_resume(struct trap_thread *thread)
 	else
 		trap_listener_answer(thread->listener, thread->id,
 				     (long)(thread->slot_addr + thread->frame));
-	event_run(thread);
+	event_run(thread, thread->serial);
 }
 
 void trap_kick(struct trap_thread *thread)
 {
 	pthread_mutex_lock(&thread->kick_lock);
 	atomic_store(&thread->kicked, true);
-	if (atomic_load(&thread->state) == TRAP_RUNNING &&
+	if ((atomic_load(&thread->state) & TRAP_RUNNING) &&
 	    atomic_exchange(&thread->kicked, false)) {
 		atomic_fetch_add(&thread->kicks, 1);
 		trap_thread_signal(thread);

@@ -89,10 +89,7 @@ struct trap_stub {
 	_Atomic bool dead;
 };
 
-enum trap_state {
-	TRAP_RUNNING,	/* guest code, or on its way here */
-	TRAP_SERVED,	/* has an event that waits for an answer */
-};
+#define TRAP_RUNNING 1u /* of the state: guest code runs, or its next event is on its way here */
 
 struct trap_thread {
 	struct trap_stub *stub;
@@ -106,7 +103,8 @@ struct trap_thread {
 	bool started;		/* since it was made or found clean */
 	bool lost;		/* where it goes from its event, or what its frame says, is the guest's */
 
-	/* The owner's. */
+	/* The owner's, or of who answers in its place: see trap_event_fd(). */
+	unsigned serial;	/* of the last event, even */
 	uint64_t id;		/* of the notification to answer */
 	bool in_frame;		/* the event is a frame's; else a call's */
 	uint64_t frame;		/* offset of its ucontext in the slot; 0: destroyed */
@@ -120,7 +118,7 @@ struct trap_thread {
 	int64_t cpu_shift;	/* stub->lock; see trap_thread_cpu() */
 	uint64_t cpu_last;	/* stub->lock; while it was alive */
 
-	_Atomic int state;
+	_Atomic unsigned state; /* serial of an event that is served, plus TRAP_RUNNING */
 	_Atomic bool kicked;
 	_Atomic unsigned kicks; /* signals sent */
 	unsigned kicks_seen;

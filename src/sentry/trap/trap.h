@@ -154,6 +154,12 @@ int trap_thread_start(struct trap_thread *thread, const struct trap_regs *regs, 
 
 /* trap_wait() - The next event. Answer it with trap_return() or trap_resume(). */
 void trap_wait(struct trap_thread *thread, struct trap_event *event);
+/* trap_event_fd() - While a TRAP_CALL waits for its answer: a descriptor that is readable as soon as
+ * the next event is there, that is after the answer, or that hangs up. One thread of any task may
+ * answer this call then; the owner may go on with trap_wait() meanwhile, but keeps the thread till
+ * that trap_return() is over. -1: only the owner can answer, or the guest would not run on the
+ * processor of who does. */
+int trap_event_fd(const struct trap_thread *thread);
 /* trap_return() - Finish a TRAP_CALL: @value is what rax gets, negative errno included. After a
  * trap_kick() the next event is the kick's frame, with rax set. */
 void trap_return(struct trap_thread *thread, long value);

@@ -89,6 +89,7 @@ static void eventfd_release(struct file *file)
 static const struct file_ops eventfd_ops = {
 	.name = "anon_inode:[eventfd]",
 	.read = eventfd_read,
+	.parks = true,
 	.write = eventfd_write,
 	.poll = eventfd_poll,
 	.seek = anon_seek,

@@ -197,7 +197,7 @@ static int facts_count_process(struct process *process, void *data)
 
 	for (struct task *task = process->tasks; task; task = task->next) {
 		load->tasks++;
-		load->running += !task->sleeping && !task->stopped;
+		load->running += !task_sleeps(task) && !task->stopped;
 		if (task->tid > load->last_pid)
 			load->last_pid = task->tid;
 	}

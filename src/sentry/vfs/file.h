@@ -42,6 +42,7 @@ struct file_ops {
 	/* At an offset of their own; those without one get -1. Return: bytes, or negative errno;
 	 * -EAGAIN: would block. NULL: -EINVAL */
 	long (*read)(struct file *file, struct user_io *io, int64_t offset);
+	bool parks; /* a read that would block may be parked, see task/park.h */
 	long (*write)(struct file *file, struct user_io *io, int64_t offset);
 	/* What is ready of @mask (and ERR, HUP, NVAL). With @wait: also what to sleep on.
 	 * NULL: always readable and writable */
@@ -108,6 +109,10 @@ static inline bool file_writable(const struct file *file)
  * RLIMIT_FSIZE. @offset -1: the file's own. */
 long file_read(struct task *task, struct file *file, const struct iovec *iov, size_t niov,
 	       int64_t offset, int rwf_flags);
+/* file_read_or_park() - The same as a whole call: what would block is parked if it can be. Return:
+ * TASK_PARKED then */
+long file_read_or_park(struct task *task, struct file *file, const struct iovec *iov, size_t niov,
+		       int64_t offset, int rwf_flags);
 long file_write(struct task *task, struct file *file, const struct iovec *iov, size_t niov,
 		int64_t offset, int rwf_flags);
 /* The same of our own memory, without blocking: for sendfile, exec, control. No limits, no signals;

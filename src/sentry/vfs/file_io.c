@@ -32,6 +32,7 @@ struct file_io {
 	bool own;	/* the file's own, whose lock is held */
 	bool append;
 	bool no_wait;
+	bool parks; /* instead of waiting */
 	usec_t deadline; /* of the waiting, 0: it has not begun */
 };
 
@@ -115,6 +116,16 @@ static long file_io_result(const struct file_io *io, long r)
 	return io->done ? (long)io->done : r;
 }
 
+/* What is left to do when all is read. */
+static long file_read_end(struct file *file, long r)
+{
+	if (r > 0 && file->dentry)
+		vfs_notify_path(file->dentry, IN_ACCESS);
+	return r;
+}
+
+static bool file_io_park(struct file_io *io);
+
 static long file_read_loop(struct file_io *io)
 {
 	size_t asked = 0;
@@ -122,6 +133,8 @@ static long file_read_loop(struct file_io *io)
 
 	while (io->done < io->total) {
 		r = file_read_once(io, &asked);
+		if (r == -EAGAIN && io->parks && file_io_park(io))
+			return TASK_PARKED;
 		if (r == -EAGAIN && !io->done) {
 			r = file_io_wait(io, POLLIN | POLLRDNORM);
 			if (r < 0)
@@ -137,24 +150,94 @@ static long file_read_loop(struct file_io *io)
 	return file_io_result(io, r);
 }
 
-long file_read(struct task *task, struct file *file, const struct iovec *iov, size_t niov,
-	       int64_t offset, int rwf_flags)
+static long file_read_io(struct file_io *io, int64_t offset, int rwf_flags)
 {
-	struct file_io io = { .task = task, .file = file, .iov = iov, .niov = niov };
+	struct file *file = io->file;
 	long r;
 
 	if (!file_readable(file))
 		return -EBADF;
 	if (!file->ops->read)
 		return file->inode && S_ISDIR(file->inode->attr.st_mode) ? -EISDIR : -EINVAL;
-	r = file_io_init(&io, offset, rwf_flags);
+	r = file_io_init(io, offset, rwf_flags);
 	if (r < 0)
 		return r;
-	r = file_read_loop(&io);
-	file_io_end(&io);
-	if (r > 0 && file->dentry)
-		vfs_notify_path(file->dentry, IN_ACCESS);
-	return r;
+	r = file_read_loop(io);
+	file_io_end(io);
+	return file_read_end(file, r);
+}
+
+long file_read(struct task *task, struct file *file, const struct iovec *iov, size_t niov,
+	       int64_t offset, int rwf_flags)
+{
+	struct file_io io = { .task = task, .file = file, .iov = iov, .niov = niov };
+
+	return file_read_io(&io, offset, rwf_flags);
+}
+
+/* --- parked reads: one buffer, no offset --- */
+
+static void file_park_io(struct task *task, struct file_io *io)
+{
+	struct park *park = &task->park;
+
+	*io = (struct file_io){ .task = task, .file = park->file, .iov = &park->iov, .niov = 1,
+				.total = park->iov.iov_len, .offset = -1 };
+}
+
+static long file_park_finish(struct task *task)
+{
+	struct file_io io;
+	size_t asked;
+
+	file_park_io(task, &io);
+	return file_read_end(io.file, file_read_once(&io, &asked));
+}
+
+static long file_park_resume(struct task *task)
+{
+	struct file_io io;
+
+	file_park_io(task, &io);
+	return file_read_end(io.file, file_read_loop(&io));
+}
+
+static void file_park_drop(struct task *task)
+{
+	file_put(steal_ptr(task->park.file));
+}
+
+static bool file_io_park(struct file_io *io)
+{
+	static const struct park_ops ops = { .finish = file_park_finish,
+					     .resume = file_park_resume,
+					     .drop = file_park_drop };
+	struct park *park = &io->task->park;
+
+	if (io->no_wait || io->niov != 1 || !park_possible(io->task) ||
+	    socket_deadline(io->file, POLLIN) != USEC_INFINITY)
+		return false;
+	park_begin(io->task, &ops);
+	/* What only the host wakes nobody finishes. */
+	if (file_poll(io->file, POLLIN | POLLRDNORM | POLLERR | POLLHUP, &park->wait) ||
+	    park->wait.nfds || park->wait.failed) {
+		park_cancel(io->task);
+		return false;
+	}
+	park->file = file_get(io->file);
+	park->iov = io->iov[0];
+	return true;
+}
+
+long file_read_or_park(struct task *task, struct file *file, const struct iovec *iov, size_t niov,
+		       int64_t offset, int rwf_flags)
+{
+	struct file_io io = { .task = task, .file = file, .iov = iov, .niov = niov,
+			      .parks = file->ops->parks };
+
+	if (io.parks)
+		park_turn();
+	return file_read_io(&io, offset, rwf_flags);
 }
 
 static void file_signal(struct task *task, int sig)

@@ -213,6 +213,7 @@ static void pipe_release(struct file *file)
 static const struct file_ops pipe_ops = {
 	.name = "pipe",
 	.read = pipe_read,
+	.parks = true,
 	.write = pipe_write,
 	.poll = pipe_poll,
 	.seek = pipe_seek,

@@ -46,7 +46,7 @@ static char procfs_task_state(const struct task *task)
 {
 	if (task->stopped)
 		return 'T';
-	return task->sleeping ? 'S' : 'R';
+	return task_sleeps(task) ? 'S' : 'R';
 }
 
 /* Of a whole process the liveliest of its threads counts. */
