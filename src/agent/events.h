@@ -6,11 +6,12 @@
 #define AGENT_EVENTS_H
 
 #include "agent/extras.h"
+#include "contract/events.h"
 
 struct events_oom;
 
-/* extras_events() - A stream that ends when the client hangs up or does not keep up */
-void extras_events(struct grpc_call *call, const ProtobufCMessage *msg, void *data);
+/* events_listened() - As struct contract_ops has it */
+void events_listened(void *side);
 
 /* events_tell_start(), events_tell_exit() - @p is RUNNING, STOPPED since just now */
 void events_tell_start(const struct process *p);

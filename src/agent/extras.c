@@ -16,16 +16,6 @@
 #include "agent/timing.h"
 #include "contract/forward.h"
 
-const Ax__UpdateResponse extras_empty = AX__UPDATE_RESPONSE__INIT;
-
-void extras_done(struct grpc_call *call, int r, const struct coffer_error *err)
-{
-	if (r < 0)
-		grpc_call_fail(call, err);
-	else
-		grpc_call_reply(call, &extras_empty.base);
-}
-
 int extras_find(const struct agent *agent, const char *container_id, struct container **out,
 		struct coffer_error *err)
 {
@@ -78,7 +68,7 @@ static void extras_update(struct grpc_call *call, const ProtobufCMessage *msg, v
 
 	if (r == 0)
 		r = extras_update_container(c, req, &err);
-	extras_done(call, r, &err);
+	rpc_answer(call, r, &err);
 }
 
 /* clang-format off */

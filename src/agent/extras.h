@@ -10,16 +10,10 @@
 
 #include "agent/agent.h"
 #include "agent/container.h"
-#include "agent_extras.pb-c.h"
+#include "contract/contract.h"
 
 /* extras_service() - For the server; lives as long as the program */
 struct grpc_service extras_service(struct agent *agent);
-
-/* The reply without fields; one for all, since every such message is the same on the wire. */
-extern const Ax__UpdateResponse extras_empty;
-
-/* extras_done() - Answer with extras_empty, or with the error when @r is negative */
-void extras_done(struct grpc_call *call, int r, const struct coffer_error *err);
 
 /* extras_find() - Return: 0, or -ENOENT and the words for it */
 int extras_find(const struct agent *agent, const char *container_id, struct container **out,

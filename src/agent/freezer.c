@@ -97,7 +97,7 @@ static bool freezer_look(struct freezer *f)
 	} else if (r > 0) {
 		freezer_stop_waiting(f);
 		if (f->call)
-			extras_done(steal_ptr(f->call), 0, NULL);
+			rpc_answer(steal_ptr(f->call), 0, NULL);
 	}
 	return r != 0;
 }
@@ -197,7 +197,7 @@ void extras_freeze(struct grpc_call *call, const ProtobufCMessage *msg, void *da
 	if (r == 0 && !c->freezer)
 		r = freezer_new(c, &err);
 	if (r < 0 || c->freezer->events < 0) {
-		extras_done(call, r, &err);
+		rpc_answer(call, r, &err);
 		return;
 	}
 	c->freezer->call = call;
@@ -214,5 +214,5 @@ void extras_thaw(struct grpc_call *call, const ProtobufCMessage *msg, void *data
 
 	if (r == 0)
 		freezer_forget(c);
-	extras_done(call, r, &err);
+	rpc_answer(call, r, &err);
 }

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 
+#include "agent/events.h"
 #include "agent/extras.h"
 #include "agent/link.h"
 #include "agent/process.h"
@@ -84,6 +85,7 @@ static const struct contract_ops rpc_ops = {
 	.dial = rpc_dial,
 	.dialled = link_dialled,
 	.network = rpc_network,
+	.listened = events_listened,
 	.proxy_start = proxy_start,
 	.proxy_stop = proxy_stop,
 };

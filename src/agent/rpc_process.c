@@ -17,14 +17,6 @@
 /* The container's id of any of the seven requests, NULL when it is absent. */
 #define RPC_CONTAINER_ID(req) ((req)->_container_id_case ? (req)->containerid : NULL)
 
-static void rpc_process_done(struct grpc_call *call, int r, const struct coffer_error *err)
-{
-	if (r < 0)
-		grpc_call_fail(call, err);
-	else
-		grpc_call_reply(call, &rpc_empty.base);
-}
-
 static int rpc_find_container(const struct agent *agent, const char *id, struct container **out,
 			      struct coffer_error *err)
 {
@@ -66,7 +58,7 @@ static void rpc_creation_done(void *data, const struct coffer_error *err)
 	struct rpc_creation *creation = data;
 
 	if (creation->call)
-		rpc_process_done(creation->call, err ? -1 : 0, err);
+		rpc_answer(creation->call, err ? -1 : 0, err);
 	free(creation);
 }
 
@@ -245,7 +237,7 @@ void rpc_resize_process(struct grpc_call *call, const ProtobufCMessage *msg, voi
 	r = rpc_find_process(data, RPC_CONTAINER_ID(req), req->id, &p, &err);
 	if (r == 0)
 		r = process_resize(p, req->rows, req->columns, &err);
-	rpc_process_done(call, r, &err);
+	rpc_answer(call, r, &err);
 }
 
 void rpc_close_process_stdin(struct grpc_call *call, const ProtobufCMessage *msg, void *data)
@@ -258,7 +250,7 @@ void rpc_close_process_stdin(struct grpc_call *call, const ProtobufCMessage *msg
 	r = rpc_find_process(data, RPC_CONTAINER_ID(req), req->id, &p, &err);
 	if (r == 0)
 		streams_close_stdin(&p->streams);
-	rpc_process_done(call, r, &err);
+	rpc_answer(call, r, &err);
 }
 
 void rpc_delete_process(struct grpc_call *call, const ProtobufCMessage *msg, void *data)
@@ -277,5 +269,5 @@ void rpc_delete_process(struct grpc_call *call, const ProtobufCMessage *msg, voi
 		r = err_state(&err, "process %s is running", p->id);
 	else if (r == 0)
 		process_free(p);
-	rpc_process_done(call, r, &err);
+	rpc_answer(call, r, &err);
 }

@@ -111,5 +111,5 @@ void extras_signal(struct grpc_call *call, const ProtobufCMessage *msg, void *da
 		r = err_invalid(&err, "mode %d is not known", (int)req->mode);
 	else
 		r = signals_modes[req->mode](data, req, &err);
-	extras_done(call, r, &err);
+	rpc_answer(call, r, &err);
 }

@@ -36,6 +36,9 @@ struct contract_ops {
 		       struct coffer_error *err);
 	unsigned forwards_max; /* connections at once; 0: no limit */
 
+	/* Somebody listens for events from now on; may be NULL */
+	void (*listened)(void *side);
+
 	/* Listen as @p says, which is filled but for own */
 	int (*proxy_start)(void *data, struct contract_proxy *p, struct coffer_error *err);
 	/* Nobody listens any more, and what start() made is gone; also after it failed */

@@ -5,10 +5,8 @@
 #ifndef SENTRY_CONTROL_EVENTS_H
 #define SENTRY_CONTROL_EVENTS_H
 
+#include "contract/events.h"
 #include "sentry/control/rpc.h"
-
-/* extras_events() - A stream that ends when the client hangs up or does not keep up */
-RPC_METHOD(extras_events);
 
 /* events_tell_start(), events_tell_exit() - @p is RUNNING, STOPPED since just now */
 void events_tell_start(const struct control_process *p);
