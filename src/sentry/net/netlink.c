@@ -21,9 +21,10 @@
 #include "sentry/net/net.h"
 #include "sentry/net/options.h"
 #include "sentry/task/task.h"
+#include "sentry/vfs/bound.h"
 
 #define NETLINK_REQUEST_MAX 4096u	 /* of one sendmsg(2) */
-#define NETLINK_QUEUE_MAX   (1u << 20)  /* bytes that wait to be read */
+#define NETLINK_QUEUE_MAX   (208u << 10) /* bytes that wait to be read, of one */
 #define NETLINK_DATAGRAM    3776u	 /* as Linux packs dumps: any reader's buffer takes it */
 
 struct netlink_packet {
@@ -42,12 +43,23 @@ struct netlink_socket {
 	size_t bytes;
 };
 
+/* The same of all. */
+static struct bound netlink_bytes = { .each = 64, .least = 1u << 20, .most = 16u << 20 };
+
 static const struct file_ops netlink_file_ops;
 static const struct socket_ops netlink_socket_ops;
 
 static struct netlink_socket *netlink_of(struct socket *s)
 {
 	return (struct netlink_socket *)s;
+}
+
+/* Off the queue already. */
+static void netlink_drop(struct netlink_socket *n, struct netlink_packet *p)
+{
+	n->bytes -= sizeof(*p) + p->len;
+	bound_give(&netlink_bytes, sizeof(*p) + p->len);
+	free(p);
 }
 
 int netlink_create(struct task *task, int type, int protocol, uint32_t flags, struct file **out)
@@ -81,7 +93,7 @@ static void netlink_release(struct file *file)
 
 	for (struct netlink_packet *p = n->first; p; p = next) {
 		next = p->next;
-		free(p);
+		netlink_drop(n, p);
 	}
 	pthread_mutex_destroy(&n->lock);
 	waitq_destroy(&n->wait);
@@ -187,11 +199,14 @@ static int netlink_queue(struct netlink_socket *n, const void *data, size_t len)
 {
 	struct netlink_packet *p;
 
-	if (n->bytes + len > NETLINK_QUEUE_MAX)
+	if (n->bytes + sizeof(*p) + len > NETLINK_QUEUE_MAX ||
+	    !bound_take(&netlink_bytes, sizeof(*p) + len))
 		return -ENOBUFS;
 	p = malloc(sizeof(*p) + len);
-	if (!p)
+	if (!p) {
+		bound_give(&netlink_bytes, sizeof(*p) + len);
 		return -ENOBUFS;
+	}
 	p->next = NULL;
 	p->len = len;
 	memcpy(p->data, data, len);
@@ -200,7 +215,7 @@ static int netlink_queue(struct netlink_socket *n, const void *data, size_t len)
 	else
 		n->first = p;
 	n->last = p;
-	n->bytes += len;
+	n->bytes += sizeof(*p) + len;
 	return 0;
 }
 
@@ -440,8 +455,7 @@ static long netlink_recv(struct socket *s, struct task *task, struct user_io *io
 		n->first = p->next;
 		if (!n->first)
 			n->last = NULL;
-		n->bytes -= p->len;
-		free(p);
+		netlink_drop(n, p);
 	}
 	pthread_mutex_unlock(&n->lock);
 	if (from) {

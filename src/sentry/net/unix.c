@@ -232,7 +232,7 @@ static void unix_release(struct file *file)
 	unix_unblock_self(u);
 	socket_free_common(&u->socket);
 	unix_drop(u);
-	flight_collect();
+	flight_ended();
 }
 
 /* --- poll --- */

@@ -215,6 +215,8 @@ int flight_attach(struct task *task, struct file **files, unsigned n);
 void flight_detach(struct file **files, unsigned n);
 /* flight_collect() - End what only messages refer to that nobody can receive. No lock held. */
 void flight_collect(void);
+/* flight_ended() - A socket has ended: every now and then, collect */
+void flight_ended(void);
 /* flight_release() - Put files; safe however deep they are nested */
 void flight_release(struct file **files, unsigned n);
 

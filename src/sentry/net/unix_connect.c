@@ -165,7 +165,8 @@ static int unix_connect_stream(struct unix_socket *u, struct task *task,
 		unix_drop(listener);
 		return r;
 	}
-	r = unix_new(listener->container, u->socket.type, 0, &other);
+	/* It waits with nobody's descriptor. */
+	r = file_is_crowded() ? -ENFILE : unix_new(listener->container, u->socket.type, 0, &other);
 	if (r) {
 		unix_drop(listener);
 		return r;

@@ -215,6 +215,18 @@ static void flight_sweep(struct unix_queue *trash)
 	}
 }
 
+/* A look costs as much as there are in flight, so there is one for so many ends. */
+void flight_ended(void)
+{
+	static _Atomic unsigned ends;
+	unsigned nsockets = atomic_load(&flight_nsockets);
+
+	if (!nsockets || atomic_fetch_add(&ends, 1) < nsockets / 16)
+		return;
+	atomic_store(&ends, 0);
+	flight_collect();
+}
+
 /* What is emptied ends sockets, whose end asks for another look: one thread does all of it. */
 void flight_collect(void)
 {

@@ -17,12 +17,13 @@
 
 #include "base/cleanup.h"
 #include "sentry/task/task.h"
+#include "sentry/vfs/bound.h"
 
 /* What a message costs beside its bytes: Linux has about as much. */
 #define UNIX_OVERHEAD  512u
-#define UNIX_BYTES_MAX (256u << 20)
 
-static _Atomic size_t unix_bytes; /* of all messages */
+/* Of all messages. */
+static struct bound unix_bytes = { .each = 8, .least = 4u << 20, .most = 256u << 20 };
 
 bool unix_room(const struct unix_socket *u, const struct unix_socket *peer)
 {
@@ -39,7 +40,7 @@ void unix_message_free(struct unix_message *m)
 	flight_release(m->files, m->nfiles);
 	free(m->files);
 	unix_address_put(m->from);
-	atomic_fetch_sub(&unix_bytes, m->charge);
+	bound_give(&unix_bytes, m->charge);
 	atomic_fetch_sub(&sender->sent, m->charge);
 	if (unix_writable(sender))
 		waitq_wake(&sender->wait, POLLOUT | POLLWRNORM | POLLWRBAND);
@@ -105,16 +106,17 @@ static int unix_message_new(struct unix_socket *u, struct task *task, struct use
 	struct unix_message *m;
 	int r;
 
-	if (atomic_load(&unix_bytes) + charge > UNIX_BYTES_MAX)
+	if (!bound_take(&unix_bytes, charge))
 		return -ENOBUFS;
 	m = malloc(sizeof(*m) + len);
-	if (!m)
+	if (!m) {
+		bound_give(&unix_bytes, charge);
 		return -ENOBUFS;
+	}
 	memset(m, 0, sizeof(*m));
 	m->sender = unix_hold(u);
 	m->len = len;
 	m->charge = charge;
-	atomic_fetch_add(&unix_bytes, charge);
 	atomic_fetch_add(&u->sent, charge);
 	unix_cred_of(task, &m->who);
 	if (control && control->has_cred)

@@ -13,16 +13,16 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
+#include "sentry/vfs/bound.h"
 #include "sentry/vfs/epoll.h"
-
-#define EPOLL_MEMBERS_MAX (1 << 18) /* of all epolls: fs.epoll.max_user_watches */
 
 #define EPOLL_ALWAYS	((uint32_t)(EPOLLERR | EPOLLHUP))
 #define EPOLL_ANY	((uint32_t)0x7fff & ~(uint32_t)EPOLLMSG)
 #define EPOLL_EXCLUSIVE ((uint32_t)(EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLWAKEUP | \
 				    EPOLLET | EPOLLEXCLUSIVE))
 
-static unsigned epoll_members; /* epoll_lock */
+/* Of all epolls: fs.epoll.max_user_watches. */
+static struct bound epoll_members = { .each = 4096, .least = 8192, .most = 1u << 18 };
 
 /* --- what a member sleeps on --- */
 
@@ -184,7 +184,6 @@ static void epoll_link(struct epoll *ep, struct file_watch *w)
 	w->file->watches = w;
 	ep->nmembers++;
 	ep->nepolls += epoll_is(w->file);
-	epoll_members++;
 }
 
 static void epoll_unlink(struct epoll *ep, struct file_watch *w)
@@ -199,7 +198,7 @@ static void epoll_unlink(struct epoll *ep, struct file_watch *w)
 	*p = w->file_next;
 	ep->nmembers--;
 	ep->nepolls -= epoll_is(w->file);
-	epoll_members--;
+	bound_give(&epoll_members, 1);
 }
 
 /* Off every list; ep->lock keeps out who collects. */
@@ -245,15 +244,17 @@ static int epoll_add(struct epoll *ep, struct file *file, int fd, const struct e
 	uint32_t ready = 0;
 	int r = epoll_is(file) ? epoll_check_nesting(ep, epoll_of(file)) : 0;
 
-	if (!r && epoll_members >= EPOLL_MEMBERS_MAX)
-		r = -ENOSPC;
 	if (!r)
 		r = epoll_grow(ep);
+	if (!r && !bound_take(&epoll_members, 1))
+		r = -ENOSPC;
 	if (r)
 		return r;
 	w = calloc(1, sizeof(*w));
-	if (!w)
+	if (!w) {
+		bound_give(&epoll_members, 1);
 		return -ENOMEM;
+	}
 	w->ep = ep;
 	w->file = file;
 	w->fd = fd;

@@ -12,12 +12,16 @@
 #include <string.h>
 
 #include "sentry/task/task.h"
+#include "sentry/vfs/bound.h"
 #include "sentry/vfs/file.h"
 #include "sentry/vfs/lock.h"
 #include "sentry/vfs/vfs.h"
 
 #define FDTABLE_MIN 16
 #define FDTABLE_CLOEXEC ((uintptr_t)1)
+
+/* Places in all tables: an eighth of the memory for them. */
+static struct bound fdtable_slots = { .each = 64, .least = 2 * FD_MAX, .most = 128 * FD_MAX };
 
 struct fdtable {
 	_Atomic unsigned refs;
@@ -67,8 +71,32 @@ void fdtable_put(struct fdtable *t)
 		if (t->slots[i])
 			fdtable_drop(t, fdtable_file(t->slots[i]), task_current);
 	free(t->slots);
+	bound_give(&fdtable_slots, t->size);
 	pthread_mutex_destroy(&t->lock);
 	free(t);
+}
+
+/* fdtable_room() - So that @fd has a place. Locked. */
+static int fdtable_room(struct fdtable *t, unsigned fd)
+{
+	unsigned size = t->size ? t->size : FDTABLE_MIN;
+	uintptr_t *slots;
+
+	if (fd < t->size)
+		return 0;
+	while (size <= fd)
+		size *= 2;
+	if (!bound_take(&fdtable_slots, size - t->size))
+		return -ENOMEM;
+	slots = realloc(t->slots, size * sizeof(*slots));
+	if (!slots) {
+		bound_give(&fdtable_slots, size - t->size);
+		return -ENOMEM;
+	}
+	memset(slots + t->size, 0, (size - t->size) * sizeof(*slots));
+	t->slots = slots;
+	t->size = size;
+	return 0;
 }
 
 struct fdtable *fdtable_copy(struct fdtable *t)
@@ -78,15 +106,13 @@ struct fdtable *fdtable_copy(struct fdtable *t)
 	if (!copy)
 		return NULL;
 	pthread_mutex_lock(&t->lock);
-	copy->slots = t->size ? malloc(t->size * sizeof(*copy->slots)) : NULL;
-	if (t->size && !copy->slots) {
+	if (t->size && fdtable_room(copy, t->size - 1) < 0) {
 		pthread_mutex_unlock(&t->lock);
 		fdtable_put(copy);
 		return NULL;
 	}
 	if (t->size)
 		memcpy(copy->slots, t->slots, t->size * sizeof(*copy->slots));
-	copy->size = t->size;
 	copy->hint = t->hint;
 	for (unsigned i = 0; i < copy->size; i++)
 		if (copy->slots[i])
@@ -160,25 +186,6 @@ static uint64_t fdtable_limit(const struct task *task)
 	return limit < FD_MAX ? limit : FD_MAX;
 }
 
-/* fdtable_room() - So that @fd has a place. Locked. */
-static int fdtable_room(struct fdtable *t, unsigned fd)
-{
-	unsigned size = t->size ? t->size : FDTABLE_MIN;
-	uintptr_t *slots;
-
-	if (fd < t->size)
-		return 0;
-	while (size <= fd)
-		size *= 2;
-	slots = realloc(t->slots, size * sizeof(*slots));
-	if (!slots)
-		return -ENOMEM;
-	memset(slots + t->size, 0, (size - t->size) * sizeof(*slots));
-	t->slots = slots;
-	t->size = size;
-	return 0;
-}
-
 static uintptr_t fdtable_slot(struct file *file, bool cloexec)
 {
 	return (uintptr_t)file | (cloexec ? FDTABLE_CLOEXEC : 0);
@@ -191,6 +198,11 @@ int fd_install(struct task *task, struct file *file, bool cloexec, int min)
 	uint64_t limit = fdtable_limit(task);
 	int r;
 
+	/* A new one: nobody else has it yet */
+	if (atomic_load_explicit(&file->refs, memory_order_relaxed) == 1 && file_is_crowded()) {
+		file_put(file);
+		return -ENFILE;
+	}
 	pthread_mutex_lock(&t->lock);
 	if (fd < t->hint)
 		fd = t->hint;

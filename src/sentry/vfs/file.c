@@ -13,13 +13,29 @@
 #include <sys/inotify.h>
 
 #include "sentry/vfs/anon.h"
+#include "sentry/vfs/bound.h"
 #include "sentry/vfs/lock.h"
 #include "sentry/vfs/open.h"
+
+/* As Linux reckons: a KiB each, a tenth of the memory. */
+static struct bound file_bound = { .each = 10240, .least = 8192, .most = 1u << 22 };
+
+bool file_is_crowded(void)
+{
+	return bound_is_full(&file_bound);
+}
+
+unsigned file_count(unsigned *max)
+{
+	*max = (unsigned)bound_limit(&file_bound);
+	return (unsigned)atomic_load(&file_bound.used);
+}
 
 void file_init(struct file *file, const struct file_ops *ops, uint32_t flags,
 	       const struct vfs_path *path, struct inode *inode)
 {
 	memset(file, 0, sizeof(*file));
+	bound_add(&file_bound, 1);
 	file->ops = ops;
 	atomic_init(&file->refs, 1);
 	atomic_init(&file->flags, flags);
@@ -39,6 +55,7 @@ void file_free_common(struct file *file)
 {
 	struct vfs_path path = { file->mount, file->dentry };
 
+	bound_give(&file_bound, 1);
 	inode_put(file->inode);
 	path_put(&path);
 	pthread_mutex_destroy(&file->offset_lock);

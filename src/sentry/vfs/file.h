@@ -92,6 +92,10 @@ void file_init(struct file *file, const struct file_ops *ops, uint32_t flags,
 void file_free_common(struct file *file);
 /* file_release_plain() - A release() for kinds with nothing of their own */
 void file_release_plain(struct file *file);
+/* file_is_crowded() - There are more of all kinds than fs.file-max says: no new ones for guests */
+bool file_is_crowded(void);
+/* file_count() - How many there are, and *@max of them may be */
+unsigned file_count(unsigned *max);
 struct file *file_get(struct file *file);
 void file_put(struct file *file);
 
@@ -150,7 +154,7 @@ void fdtable_close_on_exec(struct fdtable *t, struct task *task);
 struct file *fd_get(struct task *task, int fd);
 struct file *fd_get_path(struct task *task, int fd);
 /* fd_install() - Lowest free number from @min on; takes @file's reference in any case.
- * Return: number, -EMFILE, -ENOMEM */
+ * Return: number, -EMFILE, -ENFILE, -ENOMEM */
 int fd_install(struct task *task, struct file *file, bool cloexec, int min);
 /* fd_install_at() - dup2: what was there is closed */
 int fd_install_at(struct task *task, struct file *file, bool cloexec, int fd);

@@ -21,10 +21,10 @@
 #include "base/cleanup.h"
 #include "sentry/task/task.h"
 #include "sentry/vfs/anon.h"
+#include "sentry/vfs/bound.h"
 #include "sentry/vfs/vfs.h"
 
 #define INOTIFY_EVENTS_MAX  16384 /* fs.inotify.max_queued_events */
-#define INOTIFY_MARKS_MAX   65536 /* of one: fs.inotify.max_user_watches */
 #define INOTIFY_QUEUED_MAX  65536 /* of all inotifys together */
 
 /* Of a directory they tell what happens to names in it. */
@@ -55,7 +55,6 @@ struct inotify {
 	struct file file;
 	struct waitq readers;
 	struct inotify_mark *marks;
-	unsigned nmarks;
 	int last_wd;
 	struct inotify_queued *first, *last;
 	unsigned nqueued;
@@ -65,6 +64,9 @@ struct inotify {
 static pthread_mutex_t inotify_lock = PTHREAD_MUTEX_INITIALIZER;
 _Atomic unsigned inotify_marks;
 static unsigned inotify_queued_all; /* inotify_lock */
+
+/* fs.inotify.max_user_watches: each keeps an inode and what that is made of. */
+static struct bound inotify_bound = { .each = 128u << 10, .least = 8192, .most = 65536 };
 
 /* --- events --- */
 
@@ -153,8 +155,8 @@ static struct inode *inotify_unlink(struct inotify_mark *mark)
 	for (p = &mark->inotify->marks; *p != mark; p = &(*p)->next)
 		;
 	*p = mark->next;
-	mark->inotify->nmarks--;
 	inotify_marks--;
+	bound_give(&inotify_bound, 1);
 	free(mark);
 	return inode;
 }
@@ -343,15 +345,14 @@ static int inotify_mark_new(struct inotify *in, struct inode *inode, uint32_t ma
 {
 	struct inotify_mark *m;
 
-	if (in->nmarks >= INOTIFY_MARKS_MAX)
+	if (!bound_take(&inotify_bound, 1))
 		return -ENOSPC;
 	m = calloc(1, sizeof(*m));
-	if (!m)
-		return -ENOMEM;
-	if (!inode->watches)
+	if (m && !inode->watches)
 		inode->watches = calloc(1, sizeof(*inode->watches));
-	if (!inode->watches) {
+	if (!m || !inode->watches) {
 		free(m);
+		bound_give(&inotify_bound, 1);
 		return -ENOMEM;
 	}
 	/* Numbers are not given twice until they have all been. */
@@ -361,7 +362,6 @@ static int inotify_mark_new(struct inotify *in, struct inode *inode, uint32_t ma
 				    .next = in->marks };
 	inode->watches->first = m;
 	in->marks = m;
-	in->nmarks++;
 	inotify_marks++;
 	return m->wd;
 }

@@ -13,26 +13,31 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "sentry/vfs/bound.h"
+
 #define PIPE_SLOTS     16u
 #define PIPE_SLOTS_LOW 2u    /* of a new one when there are too many */
 #define PIPE_SLOTS_MAX 256u  /* fs.pipe-max-size */
 #define PIPE_SLOTS_ALL 16384 /* fs.pipe-user-pages-soft, of all together */
-#define PIPE_PAGES_ALL 32768 /* fs.pipe-user-pages-hard, those that hold something */
 
-static _Atomic unsigned pipe_slots_all, pipe_pages_all;
+static _Atomic unsigned pipe_slots_all;
+
+/* Those that hold something: an eighth of the memory. */
+static struct bound pipe_pages = { .each = 8 * PIPE_PAGE, .least = 1024, .most = 32768 };
 
 /* --- memory --- */
 
 struct pipe_page *pipe_page_new(void)
 {
-	struct pipe_page *page = NULL;
+	struct pipe_page *page;
 
-	if (atomic_fetch_add(&pipe_pages_all, 1) < PIPE_PAGES_ALL)
-		page = malloc(sizeof(*page));
+	if (!bound_take(&pipe_pages, 1))
+		return NULL;
+	page = malloc(sizeof(*page));
 	if (page)
 		atomic_init(&page->refs, 1);
 	else
-		atomic_fetch_sub(&pipe_pages_all, 1);
+		bound_give(&pipe_pages, 1);
 	return page;
 }
 
@@ -40,7 +45,7 @@ void pipe_page_put(struct pipe_page *page)
 {
 	if (atomic_fetch_sub(&page->refs, 1) != 1)
 		return;
-	atomic_fetch_sub(&pipe_pages_all, 1);
+	bound_give(&pipe_pages, 1);
 	free(page);
 }
 

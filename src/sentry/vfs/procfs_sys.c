@@ -185,9 +185,24 @@ static const struct textfs_entry procfs_sys_epoll[] = {
 };
 static const struct textfs_dir procfs_sys_epoll_dir = TEXTFS_DIR(procfs_sys_epoll);
 
+static int procfs_sys_show_file_max(struct textfs_node *node, struct buf *out)
+{
+	unsigned max;
+
+	file_count(&max);
+	return buf_printf(out, "%u\n", max);
+}
+
+static int procfs_sys_show_file_nr(struct textfs_node *node, struct buf *out)
+{
+	unsigned max, count = file_count(&max);
+
+	return buf_printf(out, "%u\t0\t%u\n", count, max);
+}
+
 static const struct textfs_entry procfs_sys_fs[] = {
-	TEXTFS_TEXT("file-max", "1048576\n"),
-	TEXTFS_TEXT("file-nr", "0\t0\t1048576\n"),
+	TEXTFS_SHOW("file-max", procfs_sys_show_file_max),
+	TEXTFS_SHOW("file-nr", procfs_sys_show_file_nr),
 	TEXTFS_TEXT("nr_open", "1048576\n"),
 	TEXTFS_TEXT("pipe-max-size", "1048576\n"),
 	TEXTFS_TEXT("pipe-user-pages-soft", "16384\n"),

@@ -38,6 +38,9 @@ struct textfs_file {
 
 static const struct inode_ops textfs_inode_ops, textfs_magic_ops;
 
+/* Bytes of all texts that open files keep. */
+static struct bound textfs_bytes = { .each = 16, .least = TEXTFS_READ_MAX, .most = 256u << 20 };
+
 static struct textfs *textfs_of(const struct inode *inode)
 {
 	return (struct textfs *)inode->super;
@@ -186,20 +189,31 @@ static int textfs_readdir(struct file *file, struct dir_sink *sink)
 
 /* --- files --- */
 
+static void textfs_forget(struct textfs_file *tf)
+{
+	if (tf->filled)
+		bound_give(&textfs_bytes, tf->text.len);
+	buf_free(&tf->text);
+	tf->filled = false;
+}
+
 static int textfs_fill(struct textfs_file *tf)
 {
 	struct textfs_node *node = (struct textfs_node *)tf->file.inode;
 	const struct textfs_entry *entry = node->entry;
 	int r;
 
-	buf_free(&tf->text);
+	textfs_forget(tf);
 	tf->text = (struct buf)BUF_INIT(TEXTFS_READ_MAX);
-	tf->filled = false;
 	if (entry->text)
 		r = buf_append(&tf->text, entry->text, strlen(entry->text));
 	else
 		r = entry->show ? entry->show(node, &tf->text) : 0;
-	tf->filled = r == 0;
+	tf->filled = r == 0 && bound_take(&textfs_bytes, tf->text.len);
+	if (!tf->filled)
+		buf_free(&tf->text);
+	if (r == 0 && !tf->filled)
+		return -ENOMEM;
 	return r == -ENOBUFS ? -ENOMEM : r;
 }
 
@@ -251,7 +265,7 @@ static void textfs_release(struct file *file)
 {
 	struct textfs_file *tf = (struct textfs_file *)file;
 
-	buf_free(&tf->text);
+	textfs_forget(tf);
 	pthread_mutex_destroy(&tf->lock);
 	file_free_common(file);
 	free(tf);
@@ -364,6 +378,7 @@ int textfs_statfs(struct super *super, struct statfs *out)
 
 void textfs_free(struct super *super)
 {
+	container_put(((struct textfs *)super)->container);
 	free(super);
 }
 
@@ -378,15 +393,14 @@ int textfs_new(const struct textfs_type *type, struct sandbox_container *contain
 	if (!fs)
 		return -ENOMEM;
 	fs->type = type;
-	container_put(((struct textfs *)super)->container);
 	r = textfs_node_new(fs, 0, "/", &root, &inode);
 	if (!r)
 		r = super_init(&fs->super, &type->ops, inode);
 	if (r)
 		return r;
+	fs->container = container ? container_get(container) : NULL;
 	fs->super.no_negative = type->owner != NULL;
 	fs->super.no_exec = fs->super.no_dev = true;
 	*out = &steal_ptr(fs)->super;
 	return 0;
 }
-	fs->container = container ? container_get(container) : NULL;

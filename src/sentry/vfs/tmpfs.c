@@ -14,15 +14,20 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "sentry/kernel.h"
+#include "sentry/vfs/bound.h"
+#include "sentry/vfs/facts.h"
+#include "sentry/vfs/facts.h"
 
 #define TMPFS_INODES_MAX  (UINT64_C(1) << 20)
 #define TMPFS_LINK_INLINE 128 /* a longer target counts as a page */
 
 static const struct inode_ops tmpfs_inode_ops;
+
+/* Of all file systems: an inode with its name is about a KiB of ours. */
+static struct bound tmpfs_inodes = { .each = PAGE_SIZE, .least = 4096, .most = 1u << 22 };
 
 int tmpfs_charge(struct super *super, uint64_t pages)
 {
@@ -50,7 +55,16 @@ static int tmpfs_charge_inode(struct tmpfs_super *fs)
 		if (used >= fs->max_inodes)
 			return -ENOSPC;
 	} while (!atomic_compare_exchange_weak(&fs->inodes, &used, used + 1));
-	return 0;
+	if (bound_take(&tmpfs_inodes, 1))
+		return 0;
+	atomic_fetch_sub(&fs->inodes, 1);
+	return -ENOSPC;
+}
+
+static void tmpfs_uncharge_inode(struct tmpfs_super *fs)
+{
+	bound_give(&tmpfs_inodes, 1);
+	atomic_fetch_sub(&fs->inodes, 1);
 }
 
 void tmpfs_touch(struct inode *inode, bool data)
@@ -84,7 +98,7 @@ static void tmpfs_free(struct inode *inode)
 	tmpfs_uncharge(inode->super, tmpfs_pages_cut(&node->pages, 0, UINT64_MAX / PAGE_SIZE) +
 					     tmpfs_link_pages(node->target) +
 					     tmpfs_xattr_pages(node));
-	atomic_fetch_sub(&fs->inodes, 1);
+	tmpfs_uncharge_inode(fs);
 	xattr_store_free(&node->xattrs);
 	free(node->dir.buckets);
 	free(node->target);
@@ -109,7 +123,7 @@ int tmpfs_make(struct super *super, const struct vfs_create *args, struct inode 
 		}
 	}
 	if (r < 0) {
-		atomic_fetch_sub(&tmpfs_super(super)->inodes, 1);
+		tmpfs_uncharge_inode(tmpfs_super(super));
 		return r;
 	}
 	inode_init(&node->inode, super, &tmpfs_inode_ops, args->mode, inode_next_ino());
@@ -192,7 +206,7 @@ static int tmpfs_link(struct inode *dir, const char *name, struct inode *target)
 	r = tmpfs_dir_add(&tmpfs_inode(dir)->dir, name, tmpfs_inode(target));
 	/* The last name is the inode's own, so a file's first one after O_TMPFILE is not counted. */
 	if (r < 0 || target->attr.st_nlink == 0)
-		atomic_fetch_sub(&fs->inodes, 1);
+		tmpfs_uncharge_inode(fs);
 	if (r < 0)
 		return r;
 	tmpfs_linked(target, 1);
@@ -207,7 +221,7 @@ static void tmpfs_drop(struct inode *dir, struct tmpfs_entry *entry)
 	bool is_dir = S_ISDIR(inode->attr.st_mode);
 
 	if (!is_dir && inode->attr.st_nlink > 1)
-		atomic_fetch_sub(&tmpfs_super(dir->super)->inodes, 1);
+		tmpfs_uncharge_inode(tmpfs_super(dir->super));
 	tmpfs_linked(inode, is_dir ? -2 : -1);
 	tmpfs_changed(dir, is_dir ? -1 : 0, -1);
 	inode_put(inode);
@@ -442,14 +456,6 @@ static const struct super_ops tmpfs_super_ops = {
 	.free = tmpfs_super_free,
 };
 
-/* tmpfs_default_size() - Half of the memory guests may have, or half of the machine's */
-static uint64_t tmpfs_default_size(void)
-{
-	uint64_t all = (uint64_t)sysconf(_SC_PHYS_PAGES) * PAGE_SIZE;
-
-	return (kernel.memory_max && kernel.memory_max < all ? kernel.memory_max : all) / 2;
-}
-
 int tmpfs_new(uint64_t max_bytes, uint32_t mode, struct super **out)
 {
 	struct vfs_create args = { .mode = S_IFDIR | (mode & 07777) };
@@ -459,7 +465,7 @@ int tmpfs_new(uint64_t max_bytes, uint32_t mode, struct super **out)
 
 	if (!fs)
 		return -ENOMEM;
-	fs->max_pages = PAGE_UP(max_bytes ? max_bytes : tmpfs_default_size()) / PAGE_SIZE;
+	fs->max_pages = PAGE_UP(max_bytes ? max_bytes : facts_memory_all() / 2) / PAGE_SIZE;
 	fs->max_inodes = fs->max_pages < TMPFS_INODES_MAX ? fs->max_pages : TMPFS_INODES_MAX;
 	if (fs->max_inodes < 64)
 		fs->max_inodes = 64;
