@@ -268,7 +268,7 @@ bool dentry_is_below(const struct dentry *dentry, const struct dentry *top)
 	return dentry;
 }
 
-/* dentry_trim_bucket() - What nobody holds, and with @all also what was used, goes to @victims */
+/* dentry_trim_bucket() - What nobody holds and nobody has used, or all, goes to @victims */
 static void dentry_trim_bucket(struct super *super, unsigned index, bool all,
 			       struct dentry **victims)
 {
@@ -277,7 +277,7 @@ static void dentry_trim_bucket(struct super *super, unsigned index, bool all,
 
 	for (; dentry; dentry = next) {
 		next = dentry->next;
-		if (atomic_load_explicit(&dentry->refs, memory_order_acquire) > 1)
+		if (!all && atomic_load_explicit(&dentry->refs, memory_order_acquire) > 1)
 			continue;
 		if (!all && atomic_exchange_explicit(&dentry->used, false, memory_order_relaxed))
 			continue;
@@ -380,15 +380,12 @@ int dentry_cache_init(struct super *super)
 
 void dentry_cache_free(struct super *super)
 {
-	struct dentry *victims;
+	struct dentry *victims = NULL;
 
-	/* Parents become free when their children are. */
-	do {
-		victims = NULL;
-		for (unsigned i = 0; i < super->nbuckets; i++)
-			dentry_trim_bucket(super, i, true, &victims);
-		dentry_put_all(victims);
-	} while (victims);
+	/* Nobody holds any but children their parents, which go with the last of them. */
+	for (unsigned i = 0; i < super->nbuckets; i++)
+		dentry_trim_bucket(super, i, true, &victims);
+	dentry_put_all(victims);
 	free(super->buckets);
 	super->buckets = NULL;
 	pthread_mutex_destroy(&super->insert);
