@@ -103,6 +103,15 @@ for pid in range(2, 400):
         self.sh(self.a, "echo from a >/shared/f")
         self.assertEqual(self.sh(self.b, "cat /shared/f; rm /shared/f"), "from a")
 
+    def test_ping_by_anybody(self):
+        self.assertEqual(self.python(self.a, """
+print(open("/proc/sys/net/ipv4/ping_group_range").read().split())
+os.setgid(1000); os.setuid(1000)
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP); s.settimeout(20)
+s.sendto(b"\\x08\\0\\0\\0\\0\\0\\0\\1hello", ("127.0.0.1", 0))
+print(s.recv(100)[8:])
+"""), "['0', '2147483647']\nb'hello'")
+
     def test_terminals(self):
         p = self.pod.exec(self.a, ["tty"], ("stdout",), terminal=True)
         q = self.pod.exec(self.b, ["tty"], ("stdout",), terminal=True)
@@ -301,6 +310,10 @@ print(n)
         self.assertEqual(stats[self.a.name].process.current, 1)
         self.pod.extra("Update", container_id=c.name, resources=b'{"pids": {"limit": 20}}')
         self.assertEqual(self.sh(c, "cat /sys/fs/cgroup/pids.max"), "20")
+        self.pod.extra("Update", container_id=c.name, resources=b'{"pids": {"limit": -1}}')
+        self.assertEqual(self.sh(c, "cat /sys/fs/cgroup/pids.max"), "max")
+        self.assertEqual(self.pod.extra_status("Update", container_id=c.name, resources=b"{")[0],
+                         "INVALID_ARGUMENT")
 
     def test_memory_of_one(self):
         c = self.running(resources={"memory": {"limit": 64 * MIB}})
@@ -328,8 +341,10 @@ print(n)
         self.assertEqual(stats[d.name].memory_events.oom_kill, 0)
         self.assertEqual(big.status("KillProcess", signal=0)[0], "OK")
         self.assertEqual(self.sh(c, "echo alive"), "alive")
-        big.call("KillProcess", signal=9)
+        # A new limit holds for what is there.
+        self.pod.extra("Update", container_id=d.name, resources=b'{"memory": {"limit": 67108864}}')
         self.assertEqual(big.wait(), 137)
+        self.assertEqual(self.pod.stats()[d.name].memory_events.oom_kill, 1)
         big.call("DeleteProcess")
 
     def test_time_of_one(self):

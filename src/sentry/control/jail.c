@@ -11,6 +11,7 @@
 
 #include <fcntl.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -29,6 +30,7 @@
 /* A directory that every host has, to mount an empty one on. */
 #define JAIL_PLACE "/proc"
 #define JAIL_LOW_PORTS "/proc/sys/net/ipv4/ip_unprivileged_port_start"
+#define JAIL_PINGS     "/proc/sys/net/ipv4/ping_group_range"
 
 static int jail_loopback(struct coffer_error *err)
 {
@@ -54,14 +56,26 @@ static void jail_low_ports(void)
 		host_guard_ports();
 }
 
-int jail_network(bool own, struct coffer_error *err)
+static int jail_own_network(struct coffer_error *err)
 {
-	if (!own)
-		return 0;
+	struct coffer_error ping_err = COFFER_ERROR_INIT;
+
 	if (unshare(CLONE_NEWNET) < 0)
 		return err_sys(err, "new network namespace");
 	jail_low_ports();
+	/* Our group's sockets are all there are. */
+	if (io_write_file(AT_FDCWD, JAIL_PINGS, "0 0", &ping_err) < 0)
+		log_info("%s: no pings", ping_err.message);
 	return jail_loopback(err);
+}
+
+int jail_network(bool own, struct coffer_error *err)
+{
+	int r = own ? jail_own_network(err) : 0;
+	autoclose int ping = r == 0 ? socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_ICMP) : -1;
+
+	host_pings = ping >= 0;
+	return r;
 }
 
 static int jail_enter_root(struct coffer_error *err)

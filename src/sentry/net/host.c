@@ -54,6 +54,7 @@ static const struct host_kind host_kinds[] = {
 	{ AF_INET, SOCK_DGRAM, IPPROTO_ICMP },	{ AF_INET6, SOCK_DGRAM, IPPROTO_ICMPV6 },
 };
 
+bool host_pings;
 static bool host_guards_ports;
 
 static const struct file_ops host_file_ops;

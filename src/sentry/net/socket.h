@@ -94,6 +94,8 @@ extern const struct socket_backend socket_backend_host;
 /* host_guard_ports() - Of that backend: the host lets anybody bind low ports here, so our programs
  * have to have the capability. Before there are any. */
 void host_guard_ports(void);
+/* The host's network lets us have ICMP sockets; set before there are programs */
+extern bool host_pings;
 
 /* Options that all families have are served here, the others by the family. */
 int socket_getsockopt(struct socket *s, struct task *task, int level, int name, void *value,

@@ -15,6 +15,7 @@
 #include <sys/random.h>
 
 #include "base/cleanup.h"
+#include "sentry/net/socket.h"
 #include "sentry/vfs/facts.h"
 
 #define PROCFS_PID_MAX "32768\n"
@@ -232,6 +233,12 @@ static const struct textfs_entry procfs_sys_net_core[] = {
 };
 static const struct textfs_dir procfs_sys_net_core_dir = TEXTFS_DIR(procfs_sys_net_core);
 
+/* Ours is the group that the host asks about: all may, or nobody. */
+static int procfs_show_ping_group_range(struct textfs_node *node, struct buf *out)
+{
+	return buf_printf(out, "%s\n", host_pings ? "0\t2147483647" : "1\t0");
+}
+
 static const struct textfs_entry procfs_sys_net_ipv4[] = {
 	TEXTFS_TEXT("ip_forward", "0\n"),
 	TEXTFS_TEXT("ip_local_port_range", "32768\t60999\n"),
@@ -239,7 +246,7 @@ static const struct textfs_entry procfs_sys_net_ipv4[] = {
 	TEXTFS_TEXT("ip_nonlocal_bind", "0\n"),
 	TEXTFS_TEXT("ip_unprivileged_port_start", "1024\n"),
 	TEXTFS_TEXT("ip_default_ttl", "64\n"),
-	TEXTFS_TEXT("ping_group_range", "1\t0\n"),
+	TEXTFS_SHOW("ping_group_range", procfs_show_ping_group_range),
 	TEXTFS_TEXT("tcp_congestion_control", "cubic\n"),
 	TEXTFS_TEXT("tcp_available_congestion_control", "cubic\n"),
 	TEXTFS_TEXT("tcp_allowed_congestion_control", "cubic\n"),
