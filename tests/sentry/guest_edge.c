@@ -102,6 +102,31 @@ static void fork_advice(void)
 	fork_side_by_side(MADV_DONTFORK, "not forked");
 }
 
+/* Pages are asked for that may not be read, or are not there. */
+static void populate(void)
+{
+	static const int rights[] = { PROT_NONE, PROT_WRITE, PROT_EXEC, PROT_READ };
+	int fd = memfd_create("short", 0);
+	char *p;
+
+	for (size_t i = 0; i < COUNT(rights); i++) {
+		p = map(4, rights[i], MAP_PRIVATE | MAP_POPULATE);
+		show("read", madvise(p, 4 * PAGE, MADV_POPULATE_READ));
+		show("write", madvise(p, 4 * PAGE, MADV_POPULATE_WRITE));
+		p = map(4, RW, MAP_PRIVATE);
+		mprotect(p + PAGE, PAGE, rights[i]);
+		show("part of it", madvise(p, 4 * PAGE, MADV_POPULATE_READ));
+	}
+	if (ftruncate(fd, PAGE))
+		perror("ftruncate");
+	p = mmap(NULL, 4 * PAGE, PROT_READ, MAP_SHARED | MAP_POPULATE, fd, 0);
+	show("beyond a file", madvise(p, 4 * PAGE, MADV_POPULATE_READ));
+	fd = open("/proc/self/exe", O_RDONLY);
+	p = mmap(NULL, 4096 * PAGE, PROT_READ, MAP_SHARED | MAP_POPULATE, fd, 0);
+	show("beyond a program", madvise(p, 4096 * PAGE, MADV_POPULATE_READ));
+	printf("and it is %s\n", memcmp(p, "\177ELF", 4) ? "another" : "one");
+}
+
 /* --- events of a guest's own --- */
 
 static const uint8_t event_start[] = { 0x8b, 0x46, 0x08, 0x48, 0xc1, 0xe0, 0x20 };
@@ -361,6 +386,7 @@ int main(int argc, char **argv)
 	static const struct guest_case cases[] = {
 		{ "remap_onto_itself", remap_onto_itself },
 		{ "fork_advice", fork_advice },
+		{ "populate", populate },
 		{ "forged_events", forged_events },
 		{ "shared_files", shared_files },
 		{ "exec_shared_files", exec_shared_files },

@@ -92,7 +92,7 @@ static int advise_remove(struct mm *mm, struct vma *vma, uint64_t start, uint64_
 static int advise_populate(struct mm *mm, struct vma *vma, uint64_t start, uint64_t end,
 			   enum fault_access access)
 {
-	if (!vma_allows(vma->prot, access == FAULT_WRITE))
+	if (!(vma->prot & (access == FAULT_WRITE ? PROT_WRITE : PROT_READ)))
 		return -EINVAL;
 	while (start < end) {
 		const struct piece *piece;

@@ -205,6 +205,17 @@ static bool map_is_sane(const struct trap_map *map)
 	       !(map->prot & ~(PROT_READ | PROT_WRITE | PROT_EXEC));
 }
 
+/* A trip of its own, for it is no more than a hint: what cannot be read stays as it is. */
+static int batch_populate(struct map_batch *batch, const struct trap_map *map)
+{
+	int r = batch_run(batch);
+
+	if (r)
+		return r;
+	batch_op(batch, SYS_madvise, map->addr, map->len, MADV_POPULATE_READ, 0, 0, 0);
+	return batch_run(batch) == -ESRCH ? -ESRCH : 0;
+}
+
 static int batch_add(struct map_batch *batch, const struct trap_map *map)
 {
 	switch (map->kind) {
@@ -221,8 +232,7 @@ static int batch_add(struct map_batch *batch, const struct trap_map *map)
 		batch_op(batch, SYS_madvise, map->addr, map->len, MADV_DONTNEED, 0, 0, 0);
 		return 0;
 	case TRAP_POPULATE:
-		batch_op(batch, SYS_madvise, map->addr, map->len, MADV_POPULATE_READ, 0, 0, 0);
-		return 0;
+		return batch_populate(batch, map);
 	}
 	return -EINVAL;
 }
