@@ -167,6 +167,9 @@ def exec_terminal(_box):
         t.expect("/dev/pts/")
         t.expect("33 101")
         expect_equal(t.wait(), 5)
+        t = host().terminal("exec", "-t", "-u", "1000", name, "sh", "-c", "echo ag''ain >$(tty)")
+        t.expect("again")
+        expect_equal(t.wait(), 0)
 
 
 def killed(_box):

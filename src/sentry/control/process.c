@@ -322,9 +322,11 @@ static int control_null_files(struct control_process *p, struct file *files[3],
 	return 0;
 }
 
-/* By its name, which programs ask for, where the container has it in the usual place. */
+/* By its name, which programs ask for, where the container has it in the usual place. It is the
+ * user's to open again. */
 static int control_open_terminal(struct control_process *p, struct file **out)
 {
+	struct inode_attr owner = { .mask = ATTR_UID, .uid = p->spec->process->user.uid };
 	struct walk walk;
 	char name[32];
 	int r;
@@ -334,7 +336,8 @@ static int control_open_terminal(struct control_process *p, struct file **out)
 	r = vfs_open(&walk, name, O_RDWR | O_NOCTTY, 0, 0, out);
 	walk_end(&walk);
 	if (r == 0 && tty_of_file(*out) == p->tty)
-		return 0;
+		return vfs_setattr(&(struct vfs_path){ (*out)->mount, (*out)->dentry },
+				   machine_cred(), &owner);
 	if (r == 0)
 		file_put(*out);
 	*out = NULL;
