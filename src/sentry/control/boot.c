@@ -67,7 +67,6 @@ void boot_shutdown(void)
 		gofer_free(steal_ptr(kernel.gofer));
 }
 
-int container_new(const char *id, struct mount_table *mounts, struct sandbox_container **out,
 struct sandbox_container *container_get(struct sandbox_container *c)
 {
 	atomic_fetch_add_explicit(&c->refs, 1, memory_order_relaxed);
@@ -84,17 +83,18 @@ void container_put(struct sandbox_container *c)
 	free(c);
 }
 
+int container_new(const char *id, struct mount_table *mounts, struct sandbox_container **out,
 		  struct coffer_error *err)
 {
 	struct sandbox_container *c = calloc(1, sizeof(*c));
-
 	static uint64_t serial; /* tasks_lock */
+
 	if (!c) {
 		mount_table_put(mounts);
 		return err_nomem(err);
 	}
-	waitq_init(&c->events);
 	atomic_init(&c->refs, 1);
+	waitq_init(&c->events);
 	c->id = strdup(id);
 	c->mounts = mounts;
 	c->network = &socket_backend_host;
@@ -104,8 +104,8 @@ void container_put(struct sandbox_container *c)
 		return err_nomem(err);
 	}
 	pthread_mutex_lock(&kernel.tasks_lock);
-	c->next = kernel.containers;
 	c->serial = c->net_space = ++serial;
+	c->next = kernel.containers;
 	kernel.containers = c;
 	pthread_mutex_unlock(&kernel.tasks_lock);
 	*out = c;

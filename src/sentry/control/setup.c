@@ -250,6 +250,16 @@ static void setup_names(struct sandbox_container *c, const struct oci_spec *spec
 		 spec->domainname ? spec->domainname : "(none)");
 }
 
+/* inet sockets are those of the sandbox's network, whatever a document says; what is inside the kernel
+ * is the container's own if it asks for a network. */
+static void setup_network(struct sandbox_container *c, const struct oci_spec *spec)
+{
+	const struct oci_namespace *ns = oci_namespace_find(spec, "network");
+
+	if (!ns || ns->path)
+		c->net_space = 0;
+}
+
 int setup_limits(struct sandbox_container *c, const struct oci_resources *res,
 		 struct coffer_error *err)
 {
@@ -276,16 +286,6 @@ static int setup_sysctls(const struct setup *s, struct coffer_error *err)
 		autofree char *path = NULL;
 		autofile struct file *file = NULL;
 		struct walk walk;
-/* inet sockets are those of the sandbox's network, whatever a document says; what is inside the kernel
- * is the container's own if it asks for a network. */
-static void setup_network(struct sandbox_container *c, const struct oci_spec *spec)
-{
-	const struct oci_namespace *ns = oci_namespace_find(spec, "network");
-
-	if (!ns || ns->path)
-		c->net_space = 0;
-}
-
 		long r;
 
 		if (asprintf(&path, "/proc/sys/%s", pairs->v[i].key) < 0) {
@@ -361,6 +361,7 @@ int setup_container(const char *id, const char *bundle, const struct oci_spec *s
 		r = err_nomem(err);
 	if (r == 0) {
 		setup_names(s.container, spec);
+		setup_network(s.container, spec);
 		r = setup_limits(s.container, spec->linux_->resources, err);
 	}
 	if (r == 0)
@@ -373,4 +374,3 @@ int setup_container(const char *id, const char *bundle, const struct oci_spec *s
 		*out = s.container;
 	return r;
 }
-		setup_network(s.container, spec);

@@ -78,7 +78,6 @@ static bool oom_kill(struct oom_search *search, const char *why)
 	return true;
 }
 
-static bool oom_kill_any(void)
 /* Return: whether it is above its limit, and somebody in there was killed */
 static bool oom_check_container(struct sandbox_container *c)
 {
@@ -90,13 +89,14 @@ static bool oom_check_container(struct sandbox_container *c)
 }
 
 /* Who keeps to a limit does not pay for who does not, and was too quick for the timer. */
+static bool oom_kill_any(void)
 {
 	struct oom_search search = { .largest = NULL };
 
 	for (struct sandbox_container *c = kernel.containers; c; c = c->next)
-	for (struct sandbox_container *c = kernel.containers; c; c = c->next)
 		if (c->memory_max && oom_check_container(c))
 			return true;
+	for (struct sandbox_container *c = kernel.containers; c; c = c->next)
 		process_each(c, oom_look, &search);
 	return oom_kill(&search, "no memory is left");
 }
