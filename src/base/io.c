@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -26,6 +27,25 @@ ssize_t io_read_full(int fd, void *buf, size_t n)
 
 	while (done < n) {
 		r = read(fd, (char *)buf + done, n - done);
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r < 0)
+			return -errno;
+		if (r == 0)
+			break;
+		done += (size_t)r;
+	}
+	return (ssize_t)done;
+}
+
+ssize_t io_read_at(int fd, void *buf, size_t n, uint64_t offset)
+{
+	size_t done = 0;
+
+	while (done < n) {
+		struct iovec iov = { .iov_base = (char *)buf + done, .iov_len = n - done };
+		ssize_t r = preadv2(fd, &iov, 1, (off_t)(offset + done), 0);
+
 		if (r < 0 && errno == EINTR)
 			continue;
 		if (r < 0)
@@ -185,7 +205,11 @@ int io_wait(int fd, short events, usec_t deadline)
 	int r;
 
 	do {
-		r = poll(&p, 1, deadline_poll_ms(deadline));
+		usec_t left = deadline_left(deadline);
+		struct timespec ts = { .tv_sec = (time_t)(left / USEC_PER_SEC),
+				       .tv_nsec = (long)(left % USEC_PER_SEC) * 1000 };
+
+		r = ppoll(&p, 1, left == USEC_INFINITY ? NULL : &ts, NULL);
 	} while (r < 0 && errno == EINTR);
 	if (r < 0)
 		return -errno;
@@ -274,6 +298,30 @@ int io_unix_connect(int dirfd, const char *name, int type, struct coffer_error *
 	if (r < 0)
 		return err_sys(err, "connect to %s", name);
 	return steal_fd(&fd);
+}
+
+ssize_t io_send(int sock, const void *data, size_t n, int flags)
+{
+	struct iovec iov = { .iov_base = (void *)data, .iov_len = n };
+	const struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	ssize_t r;
+
+	do {
+		r = sendmsg(sock, &msg, flags | MSG_NOSIGNAL);
+	} while (r < 0 && errno == EINTR);
+	return r < 0 ? -errno : r;
+}
+
+ssize_t io_recv(int sock, void *data, size_t n, int flags)
+{
+	struct iovec iov = { .iov_base = data, .iov_len = n };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	ssize_t r;
+
+	do {
+		r = recvmsg(sock, &msg, flags);
+	} while (r < 0 && errno == EINTR);
+	return r < 0 ? -errno : r;
 }
 
 int io_send_fds(int sock, const void *data, size_t n, const int *fds, size_t nfds)

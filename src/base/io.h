@@ -18,6 +18,8 @@
 
 /* io_read_full() - Read exactly @n bytes unless EOF comes. Return: bytes read, or -errno */
 ssize_t io_read_full(int fd, void *buf, size_t n);
+/* io_read_at() - The same at @offset, which leaves the place in the file alone */
+ssize_t io_read_at(int fd, void *buf, size_t n, uint64_t offset);
 /* io_write_full() - Write all (blocking descriptor). Return: 0 or -errno */
 int io_write_full(int fd, const void *buf, size_t n);
 
@@ -49,7 +51,7 @@ void io_open_standard(void);
 int io_set_nonblock(int fd, bool on);
 int io_set_cloexec(int fd, bool on);
 
-/* io_wait() - poll(2) one descriptor. Return: revents, 0 on deadline, -errno */
+/* io_wait() - Poll one descriptor (-1: just wait). Return: revents, 0 on deadline, -errno */
 int io_wait(int fd, short events, usec_t deadline);
 
 /**
@@ -64,6 +66,9 @@ int io_unix_listen(int dirfd, const char *name, int type, mode_t mode, struct co
 /* io_unix_connect() - Connect to it. Return: descriptor (blocking) or negative errno */
 int io_unix_connect(int dirfd, const char *name, int type, struct coffer_error *err);
 
+/* io_send(), io_recv() - As send(2) and recv(2), never SIGPIPE. Return: bytes or -errno */
+ssize_t io_send(int sock, const void *data, size_t n, int flags);
+ssize_t io_recv(int sock, void *data, size_t n, int flags);
 /* io_send_fds() - @n bytes (at least 1) with @nfds descriptors on a unix socket */
 int io_send_fds(int sock, const void *data, size_t n, const int *fds, size_t nfds);
 /* io_recv_fds() - Return: bytes, 0 on EOF, -errno; *@nfds in: room, out: received (cloexec).

@@ -3,7 +3,7 @@
  * base/loop.c - event loop over epoll, timerfd, signalfd
  *
  * Every source is a descriptor in one epoll set; epoll's datum points at the
- * source.  Theory of removal: epoll_wait() returns a batch that may name a
+ * source.  Theory of removal: epoll_pwait() returns a batch that may name a
  * source which an earlier callback of the same batch removes.  So removal only
  * marks the source dead and takes it out of the set; the memory is freed when
  * the batch is over and nothing can point at it any more.
@@ -292,7 +292,7 @@ int loop_step(struct loop *loop, usec_t deadline, struct coffer_error *err)
 	loop_run_tasks(loop);
 	if (loop->quit)
 		return 0;
-	n = epoll_wait(loop->epfd, ev, LOOP_BATCH, deadline_poll_ms(deadline));
+	n = epoll_pwait(loop->epfd, ev, LOOP_BATCH, deadline_poll_ms(deadline), NULL);
 	if (n < 0)
 		return errno == EINTR ? 0 : err_sys(err, "epoll_wait");
 	for (int i = 0; i < n; i++)

@@ -19,6 +19,8 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "base/io.h"
+
 #define GRPC_WIRE_GATHER 4096
 #define GRPC_WIRE_LEFT	 (GRPC_WIRE_GATHER + 32768) /* the gathered frames and one more */
 #define GRPC_WIRE_ACKS	 256
@@ -92,11 +94,9 @@ ssize_t grpc_wire_read(struct grpc_wire *w)
 	uint8_t in[GRPC_WIRE_READ];
 	ssize_t n, r;
 
-	do
-		n = recv(w->fd, in, sizeof(in), MSG_DONTWAIT);
-	while (n < 0 && errno == EINTR);
+	n = io_recv(w->fd, in, sizeof(in), MSG_DONTWAIT);
 	if (n <= 0)
-		return n < 0 ? -errno : 0;
+		return n;
 	r = nghttp2_session_mem_recv(w->session, in, (size_t)n);
 	if (r < 0)
 		return r == NGHTTP2_ERR_NOMEM ? -ENOMEM : -EPROTO;
@@ -137,11 +137,9 @@ static int grpc_wire_write_left(struct grpc_wire *w)
 	ssize_t n;
 
 	while (w->left.len) {
-		n = send(w->fd, buf_data(&w->left), w->left.len, MSG_DONTWAIT | MSG_NOSIGNAL);
-		if (n < 0 && errno == EINTR)
-			continue;
+		n = io_send(w->fd, buf_data(&w->left), w->left.len, MSG_DONTWAIT);
 		if (n < 0)
-			return -errno;
+			return (int)n;
 		buf_consume(&w->left, (size_t)n);
 	}
 	/* Few connections ever block; those that did give the memory back. */

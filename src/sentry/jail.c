@@ -111,7 +111,7 @@ static int jail_emit_lists(struct jail_program *p, const struct jail_list *lists
 				if ((lists[i].calls[k].mask != 0) != conditional)
 					continue;
 				jail_emit_call(p, &lists[i].calls[k]);
-				distinct += jail_first_of(lists, i, k);
+				distinct += !lists[i].calls[k].error && jail_first_of(lists, i, k);
 			}
 	return distinct;
 }

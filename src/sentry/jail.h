@@ -48,7 +48,7 @@ struct jail_list {
  * For all its threads. Needs no_new_privs. Left out of sanitizer builds, whose runtime makes calls of
  * its own.
  *
- * Return: the number of distinct calls, or negative errno
+ * Return: the number of different calls that are done, or negative errno
  */
 int jail_filter(const struct jail_list *lists, size_t nlists, struct coffer_error *err);
 

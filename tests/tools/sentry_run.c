@@ -5,20 +5,22 @@
  *	sentry_run [--strace] [--slow | --signal] [--memory BYTES] [--cwd DIR] [--admin] ROOT
  *		COMMAND [ARG...]
  *
- * The gofer and the kernel are the sentry's own; only the jail is missing. Standard streams are those of
- * this process, which become non-blocking. Exits as the program does.
+ * The gofer, the kernel and the filter are the sentry's own; only its namespaces are missing. Standard
+ * streams are those of this process, which become non-blocking. Exits as the program does.
  */
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/io.h"
 #include "base/log.h"
 #include "sentry/control/boot.h"
+#include "sentry/control/jail.h"
 #include "sentry/control/machine.h"
 #include "sentry/control/setup.h"
 #include "sentry/gofer/gofer.h"
@@ -86,6 +88,9 @@ static void boot(const struct options *o, struct child *gofer)
 	if (gofer_start(&trees, gofer, &args.gofer, &err) < 0 || boot_kernel(&args, &err) < 0 ||
 	    machine_start(&config, &err) < 0)
 		fail(&err);
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	if (jail_shut(true, true, &err) < 0)
+		fail(&err);
 }
 
 static int admit(struct oci_capabilities *caps, struct coffer_error *err)
@@ -149,7 +154,7 @@ static int run(struct sandbox_container *container, const struct oci_spec *spec)
 	for (int i = 0; i < 3; i++)
 		file_put(stdio[i]);
 	while (!ended) {
-		poll(NULL, 0, 1);
+		io_wait(-1, 0, deadline_in(USEC_PER_MSEC));
 		pthread_mutex_lock(&kernel.tasks_lock);
 		ended = process->zombie;
 		status = process->exit_status;

@@ -18,11 +18,12 @@
 #include "base/sanitized.h"
 #include "sentry/control/jail.h"
 
-/* More is a decision. gVisor's sentry has 105 with sockets of the host. */
-#define CALLS_MOST	   95
-#define CALLS_NO_SOCKETS   86
+/* More is a decision. gVisor's sentry has 80, 96 and 105. */
+#define CALLS_CORE	42
+#define CALLS_FILES	63
+#define CALLS_SOCKETS	70
 
-/* How a child ends that shuts itself in and then runs @fn. */
+/* How a child ends that shuts itself in, with files of the host, and then runs @fn. */
 static int shut_in(bool sockets, void (*fn)(void))
 {
 	int status;
@@ -32,7 +33,7 @@ static int shut_in(bool sockets, void (*fn)(void))
 		struct coffer_error err = COFFER_ERROR_INIT;
 
 		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-		if (jail_shut(sockets, &err) <= 0)
+		if (jail_shut(true, sockets, &err) <= 0)
 			_exit(2);
 		fn();
 		_exit(0);
@@ -42,9 +43,9 @@ static int shut_in(bool sockets, void (*fn)(void))
 	return status;
 }
 
-static void call_getpid(void)
+static void call_gettid(void)
 {
-	syscall(SYS_getpid);
+	syscall(SYS_gettid);
 }
 
 static void call_ptrace(void)
@@ -85,13 +86,13 @@ static void make_socket(void)
 
 static void call_x32(void)
 {
-	syscall(0x40000000 | SYS_getpid);
+	syscall(0x40000000 | SYS_gettid);
 }
 
 static void test_inside(void **state)
 {
 	(void)state;
-	assert_int_equal(shut_in(true, call_getpid), 0);
+	assert_int_equal(shut_in(true, call_gettid), 0);
 	/* Refused, so that the C library asks another way. */
 	assert_int_equal(shut_in(true, call_clone3), 0);
 	assert_int_equal(shut_in(true, make_socket), 0);
@@ -112,7 +113,7 @@ static void test_outside(void **state)
 	assert_true(WIFSIGNALED(shut_in(false, make_socket)));
 }
 
-static int count(bool sockets)
+static int count(bool files, bool sockets)
 {
 	struct coffer_error err = COFFER_ERROR_INIT;
 	int status;
@@ -120,7 +121,7 @@ static int count(bool sockets)
 
 	if (pid == 0) {
 		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-		_exit(jail_shut(sockets, &err));
+		_exit(jail_shut(files, sockets, &err));
 	}
 	assert_true(pid > 0);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -130,8 +131,9 @@ static int count(bool sockets)
 static void test_size(void **state)
 {
 	(void)state;
-	assert_in_range(count(true), 40, CALLS_MOST);
-	assert_in_range(count(false), 30, CALLS_NO_SOCKETS);
+	assert_in_range(count(false, false), 30, CALLS_CORE);
+	assert_in_range(count(true, false), 50, CALLS_FILES);
+	assert_in_range(count(true, true), 55, CALLS_SOCKETS);
 }
 
 int main(void)

@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 #include <sys/sysmacros.h>
 
+#include "sentry/gofer/gofer.h"
 #include "sentry/mm/memfile.h"
 #include "sentry_tree.h"
 
@@ -648,9 +649,13 @@ static void test_one_copy(void **state)
 	assert_int_equal(st.st_size, 6 + 400);
 }
 
+static struct child gofer_child = CHILD_INIT;
+
 static int group_setup(void **state)
 {
+	const struct gofer_config gofer = { .ports_fd = -1, .log_fd = -1 };
 	struct coffer_error err = COFFER_ERROR_INIT;
+	int socket;
 
 	if (geteuid() != 0) {
 		print_message("needs root for whiteouts and files of several users\n");
@@ -663,13 +668,18 @@ static int group_setup(void **state)
 		print_message("no user attributes below %s\n", dir);
 		exit(77);
 	}
-	if (memfile_new(0, &kernel.memory, &err) < 0)
+	/* What changes attributes of the host. */
+	if (gofer_start(&gofer, &gofer_child, &socket, &err) < 0 ||
+	    gofer_attach(socket, &kernel.gofer, &err) < 0 ||
+	    memfile_new(0, &kernel.memory, &err) < 0)
 		fail_msg("%s", err.message);
 	return 0;
 }
 
 static int group_teardown(void **state)
 {
+	gofer_free(steal_ptr(kernel.gofer));
+	child_end(&gofer_child);
 	host("rm -rf %s", dir);
 	return 0;
 }

@@ -40,6 +40,7 @@ int boot_kernel(const struct boot_args *args, struct coffer_error *err)
 	if (args->strace && !log_enabled(LOG_LEVEL_INFO))
 		log_set_level(LOG_LEVEL_INFO);
 	kernel.boot = clock_now();
+	wait_signal_install();
 	if (args->gofer >= 0)
 		r = gofer_attach(args->gofer, &kernel.gofer, err);
 	if (r == 0)

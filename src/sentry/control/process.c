@@ -43,7 +43,7 @@
 
 /* How long killed processes may take to be gone. */
 #define CONTROL_KILL_BUDGET (5 * USEC_PER_SEC)
-#define CONTROL_KILL_STEP   2 /* ms */
+#define CONTROL_KILL_STEP   (2 * USEC_PER_MSEC)
 
 /* Exit codes of a process that never ran its program, as shells have them. */
 enum {
@@ -573,7 +573,7 @@ static int control_end_all(struct control_container *c, struct coffer_error *err
 	while (!control_is_empty(c)) {
 		if (deadline_left(deadline) == 0)
 			return err_timeout(err, "processes of container %s do not end", c->id);
-		poll(NULL, 0, CONTROL_KILL_STEP);
+		io_wait(-1, 0, deadline_in(CONTROL_KILL_STEP));
 	}
 	control_reap(c->control);
 	return 0;

@@ -106,10 +106,10 @@ static bool relay_drain_to_host(struct tty_relay *relay)
 	struct tty_way *way = &relay->to_host;
 
 	while (way->len) {
-		ssize_t n = send(relay->out, way->data, way->len, MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t n = io_send(relay->out, way->data, way->len, MSG_DONTWAIT);
 
 		if (n <= 0)
-			return n < 0 && (errno == EAGAIN || errno == EINTR);
+			return n == -EAGAIN;
 		way->len -= (size_t)n;
 		memmove(way->data, way->data + n, way->len);
 	}

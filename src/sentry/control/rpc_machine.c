@@ -47,8 +47,10 @@ RPC_METHOD(rpc_umount)
 
 RPC_METHOD(rpc_sync)
 {
-	/* What a file system of the host holds is in the host's page cache already. */
-	sync();
+	mount_table_sync(machine_mounts());
+	/* Containers come and go on this thread only. */
+	for (struct sandbox_container *c = kernel.containers; c; c = c->next)
+		mount_table_sync(c->mounts);
 	rpc_done(call, 0, NULL);
 }
 
@@ -139,8 +141,6 @@ RPC_METHOD(rpc_setup_emulator)
 	grpc_call_fail(call, &err);
 }
 
-/* The loopback device of the sentry's namespace is up when it starts; others are the host's to set. */
-RPC_METHOD(rpc_ip_link_set)
 /* The sentry may not change the namespace it is in. */
 static void rpc_refuse_network(struct grpc_call *call, const char *interface)
 {
@@ -151,11 +151,10 @@ static void rpc_refuse_network(struct grpc_call *call, const char *interface)
 	grpc_call_fail(call, &err);
 }
 
+/* The loopback device of the sentry's namespace is up when it starts; others are the host's to set. */
+RPC_METHOD(rpc_ip_link_set)
 {
 	const Sc__IpLinkSetRequest *req = (const void *)msg;
-	struct coffer_error err = COFFER_ERROR_INIT;
-	int r = 0;
-
 	if (strcmp(req->interface, "lo") != 0)
 		rpc_refuse_network(call, req->interface);
 	else

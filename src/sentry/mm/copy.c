@@ -111,7 +111,7 @@ static void copy_on_sigbus(int sig, siginfo_t *info, void *context)
 		uc->uc_mcontext.gregs[REG_RIP] = (greg_t)(uintptr_t)copy_zeros_out;
 	else if (!copy_window_fix((uintptr_t)info->si_addr) &&
 		 !copy_area_fix((uintptr_t)info->si_addr))
-		signal(sig, SIG_DFL); /* again, and for good */
+		__builtin_trap(); /* a fault of our own */
 	errno = saved_errno;
 }
 

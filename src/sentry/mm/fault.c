@@ -18,6 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/io.h"
 #include "sentry/mm/copy.h"
 #include "sentry/mm/oom.h"
 #include "sentry/task/task.h"
@@ -65,22 +66,14 @@ static void fault_window(struct mm *mm, const struct vma *vma, uint64_t addr, ui
 static int fault_read(uint64_t offset, uint64_t len, int fd, uint64_t from)
 {
 	uint8_t *to = memfile_ptr(kernel.memory, offset);
-	uint64_t done = 0;
+	ssize_t n;
 
 	if (memfile_populate(kernel.memory, offset, len))
 		return -ENOMEM;
-	while (done < len) {
-		ssize_t n = pread(fd, to + done, len - done, (off_t)(from + done));
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return errno == EFAULT ? -ENOMEM : -ENXIO;
-		if (n == 0)
-			break;
-		done += (uint64_t)n;
-	}
-	return copy_zeros(to + done, len - done) ? -ENOMEM : 0;
+	n = io_read_at(fd, to, len, from);
+	if (n < 0)
+		return n == -EFAULT ? -ENOMEM : -ENXIO;
+	return copy_zeros(to + n, len - (uint64_t)n) ? -ENOMEM : 0;
 }
 
 /* A copy of its own for the guest, of @len bytes at @from of @fd (-1: the memory file). */

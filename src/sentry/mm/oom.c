@@ -19,6 +19,7 @@
 #include <time.h>
 
 #define LOG_CATEGORY "mm"
+#include "base/io.h"
 #include "base/log.h"
 #include "sentry/control/container.h"
 #include "sentry/mm/space.h"
@@ -27,7 +28,7 @@
 
 #define OOM_GONE_USEC	 (30 * USEC_PER_MSEC)	/* the least that the last one gets to be gone */
 #define OOM_STUCK_USEC	 (2000 * USEC_PER_MSEC) /* it does not go */
-#define OOM_WAIT_NSEC	 10000000l
+#define OOM_WAIT_USEC	 (10 * USEC_PER_MSEC)
 #define OOM_PERIOD_NSEC	 UINT64_C(100000000)
 
 static struct {
@@ -131,11 +132,9 @@ static bool oom_act(void)
 
 bool oom_relieve(void)
 {
-	const struct timespec pause = { .tv_nsec = OOM_WAIT_NSEC };
-
 	if (!oom_act())
 		return false;
-	nanosleep(&pause, NULL);
+	io_wait(-1, 0, deadline_in(OOM_WAIT_USEC));
 	return true;
 }
 

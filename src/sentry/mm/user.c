@@ -16,9 +16,11 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "sentry/mm/copy.h"
 #include "sentry/mm/oom.h"
 #include "sentry/mm/reach.h"
@@ -72,30 +74,39 @@ void reach_unlock(struct mm *mm)
 
 /* --- copying --- */
 
-static int user_host_copy(const struct piece *piece, uint64_t addr, void *buf, size_t len,
-			  bool write)
+static ssize_t user_host_write(int fd, uint64_t offset, const void *buf, size_t len)
 {
-	off_t offset = (off_t)(piece->r.offset + (addr - piece->r.start));
 	size_t done = 0;
 
 	while (done < len) {
-		ssize_t n = write ? pwrite(piece->fd, (char *)buf + done, len - done,
-					   offset + (off_t)done)
-				  : pread(piece->fd, (char *)buf + done, len - done,
-					  offset + (off_t)done);
+		struct iovec iov = { .iov_base = (char *)buf + done, .iov_len = len - done };
+		ssize_t n = pwritev2(fd, &iov, 1, (off_t)(offset + done), 0);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return -EFAULT;
-		if (n == 0) /* the rest of the last page is zeros; what is beyond it faults */
+			return -errno;
+		if (n == 0)
 			break;
 		done += (size_t)n;
 	}
-	if (done < len && !write) {
-		if (PAGE_UP((uint64_t)offset + done) < (uint64_t)offset + len || !done)
+	return (ssize_t)done;
+}
+
+static int user_host_copy(const struct piece *piece, uint64_t addr, void *buf, size_t len,
+			  bool write)
+{
+	uint64_t offset = piece->r.offset + (addr - piece->r.start);
+	ssize_t n = write ? user_host_write(piece->fd, offset, buf, len)
+			  : io_read_at(piece->fd, buf, len, offset);
+
+	if (n < 0)
+		return -EFAULT;
+	if ((size_t)n < len && !write) {
+		/* The rest of the last page is zeros; what is beyond it faults. */
+		if (PAGE_UP(offset + (uint64_t)n) < offset + len || !n)
 			return -EFAULT;
-		memset((char *)buf + done, 0, len - done);
+		memset((char *)buf + n, 0, len - (size_t)n);
 	}
 	return 0;
 }

@@ -191,12 +191,10 @@ static struct task *start_new(const struct process_start *args)
 
 int process_start(const struct process_start *args, struct process **out, struct coffer_error *err)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	const char *program = args->argv && args->argv[0] ? args->argv[0] : "";
 	struct task *task = start_new(args);
 	int r;
 
-	pthread_once(&once, wait_signal_install);
 	if (!task)
 		return err_nomem(err);
 	r = start_place(task, args);

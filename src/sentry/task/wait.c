@@ -32,6 +32,8 @@ struct wait_chunk {
 	struct wait_slot slots[WAIT_CHUNK];
 };
 
+static pid_t wait_process; /* the one all threads are in */
+
 static void wait_on_signal(int sig)
 {
 	(void)sig;
@@ -41,6 +43,7 @@ void wait_signal_install(void)
 {
 	struct sigaction action = { .sa_handler = wait_on_signal };
 
+	wait_process = getpid();
 	sigfillset(&action.sa_mask);
 	sigaction(WAIT_SIGNAL, &action, NULL);
 }
@@ -49,7 +52,7 @@ void task_wake(struct task *task)
 {
 	atomic_fetch_add(&task->wakeups, 1);
 	if (atomic_load(&task->polling))
-		syscall(SYS_tgkill, getpid(), task->host_tid, WAIT_SIGNAL);
+		syscall(SYS_tgkill, wait_process, task->host_tid, WAIT_SIGNAL);
 	else if (atomic_load(&task->sleeping))
 		syscall(SYS_futex, &task->wakeups, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }

@@ -15,6 +15,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/io.h"
+
 /* Newer than the headers we build with. */
 #ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
 #define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
@@ -27,24 +29,19 @@ int trap_listener_receive(const struct trap_pool *pool, int fd, struct seccomp_n
 {
 	for (;;) {
 		if (pool->poll_first) {
-			struct pollfd p = { .fd = fd, .events = POLLIN };
+			int r = io_wait(fd, POLLIN, USEC_INFINITY);
 
-			if (poll(&p, 1, -1) < 0 && errno != EINTR)
+			if (r < 0 || !(r & POLLIN))
 				return -ESRCH;
-			if (!(p.revents & POLLIN)) {
-				if (p.revents)
-					return -ESRCH;
-				continue;
-			}
 		}
 		memset(out, 0, sizeof(*out));
 		if (!ioctl(fd, SECCOMP_IOCTL_NOTIF_RECV, out))
 			return 0;
 		/* ENOENT: who called was killed, or is interrupted and will call again. */
 		if (errno == ENOENT) {
-			struct pollfd p = { .fd = fd, .events = POLLIN };
+			int r = io_wait(fd, POLLIN, 0);
 
-			if (poll(&p, 1, 0) == 1 && !(p.revents & POLLIN))
+			if (r > 0 && !(r & POLLIN))
 				return -ESRCH;
 		} else if (errno != EINTR) {
 			return -ESRCH;

@@ -38,9 +38,7 @@ int trap_stub_end(struct trap_stub *stub)
 
 bool trap_stub_dead(const struct trap_stub *stub)
 {
-	struct pollfd p = { .fd = stub->pidfd, .events = POLLIN };
-
-	return atomic_load(&((struct trap_stub *)stub)->dead) || poll(&p, 1, 0) == 1;
+	return atomic_load(&((struct trap_stub *)stub)->dead) || io_wait(stub->pidfd, POLLIN, 0) > 0;
 }
 
 pid_t trap_stub_host_pid(const struct trap_stub *stub)

@@ -197,7 +197,7 @@ static int zygote_ask(struct trap_pool *pool, unsigned area, struct trap_reply *
 	control->area.slots = trap_area_offset(pool, area);
 	control->area.slots_len = pool->slot_size;
 	control->what = TRAP_DO_STUB;
-	if (send(pool->zygote_sock, "", 1, MSG_NOSIGNAL) != 1)
+	if (io_send(pool->zygote_sock, "", 1, 0) != 1)
 		return -EAGAIN;
 	if (io_recv_fds(pool->zygote_sock, reply, sizeof(*reply), sock, &nfds) != sizeof(*reply))
 		return -EAGAIN;
@@ -207,6 +207,7 @@ static int zygote_ask(struct trap_pool *pool, unsigned area, struct trap_reply *
 int trap_zygote_fork(struct trap_pool *pool, unsigned area, pid_t *pid, int *pidfd, int *sock)
 {
 	struct trap_reply reply = { 0 };
+	siginfo_t si;
 	int r;
 
 	*sock = -1;
@@ -220,8 +221,8 @@ int trap_zygote_fork(struct trap_pool *pool, unsigned area, pid_t *pid, int *pid
 	if (*pidfd >= 0)
 		return 0;
 	r = -errno;
-	kill(*pid, SIGKILL);
-	waitpid(*pid, NULL, __WALL);
+	syscall(SYS_tgkill, *pid, *pid, SIGKILL);
+	waitid(P_PID, (id_t)*pid, &si, WEXITED | __WALL);
 	close_fd(sock);
 	return r;
 }

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "sentry/vfs/dentry.h"
 
 #define CPIO_HEADER    110
@@ -50,18 +51,13 @@ struct cpio {
 
 static int cpio_read(struct cpio *c, void *buf, size_t n)
 {
-	for (size_t done = 0; done < n;) {
-		ssize_t r = pread(c->fd, (char *)buf + done, n - done, (off_t)(c->pos + done));
+	ssize_t r = io_read_at(c->fd, buf, n, c->pos);
 
-		if (r < 0 && errno == EINTR)
-			continue;
-		if (r < 0)
-			return err_sys(c->err, "read the archive");
-		if (r == 0)
-			return err_set(c->err, COFFER_ERR_INVALID_ARGUMENT, EBADMSG,
-				       "the archive ends early");
-		done += (size_t)r;
-	}
+	if (r < 0)
+		return err_sysn(c->err, (int)r, "read the archive");
+	if ((size_t)r < n)
+		return err_set(c->err, COFFER_ERR_INVALID_ARGUMENT, EBADMSG,
+			       "the archive ends early");
 	c->pos += n;
 	return 0;
 }

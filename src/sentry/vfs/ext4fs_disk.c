@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <unistd.h>
 
+#include "base/io.h"
 #include "sentry/vfs/ext4fs.h"
 
 #define DISK_SUPER    1024
@@ -25,16 +26,7 @@
 
 int ext4_read(const struct ext4fs *fs, uint64_t offset, void *buf, size_t n)
 {
-	for (size_t done = 0; done < n;) {
-		ssize_t r = pread(fs->fd, (char *)buf + done, n - done, (off_t)(offset + done));
-
-		if (r < 0 && errno == EINTR)
-			continue;
-		if (r <= 0)
-			return -EIO;
-		done += (size_t)r;
-	}
-	return 0;
+	return io_read_at(fs->fd, buf, n, offset) == (ssize_t)n ? 0 : -EIO;
 }
 
 int ext4_read_block(const struct ext4fs *fs, uint64_t block, void *buf)

@@ -36,9 +36,10 @@ static int hostfd_count(const struct user_io *io)
 	return io->niov < IOV_MAX ? (int)io->niov : IOV_MAX;
 }
 
+/* From where it is. */
 static long hostfd_read(struct file *file, struct user_io *io, int64_t offset)
 {
-	ssize_t n = readv(hostfd_host_fd(file), io->iov, hostfd_count(io));
+	ssize_t n = preadv2(hostfd_host_fd(file), io->iov, hostfd_count(io), -1, 0);
 
 	if (n < 0)
 		return -errno;
@@ -48,7 +49,7 @@ static long hostfd_read(struct file *file, struct user_io *io, int64_t offset)
 
 static long hostfd_write(struct file *file, struct user_io *io, int64_t offset)
 {
-	ssize_t n = writev(hostfd_host_fd(file), io->iov, hostfd_count(io));
+	ssize_t n = pwritev2(hostfd_host_fd(file), io->iov, hostfd_count(io), -1, 0);
 
 	if (n < 0)
 		return -errno;

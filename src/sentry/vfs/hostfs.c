@@ -23,7 +23,7 @@ static const struct jail_call hostfs_rows[] = {
 	JAIL(mkdirat), JAIL(mknodat), JAIL(symlinkat), JAIL(linkat), JAIL(unlinkat),
 	JAIL(renameat2), JAIL(fchownat), { .name = "fchmodat2", .nr = 452 }, JAIL(utimensat),
 	JAIL(fstatfs), JAIL(ftruncate), JAIL(fallocate), JAIL(fsync), JAIL(fdatasync), JAIL(syncfs),
-	JAIL(fgetxattr), JAIL(fsetxattr), JAIL(flistxattr), JAIL(fremovexattr),
+	JAIL(fgetxattr), JAIL(flistxattr),
 	JAIL(preadv2), JAIL(pwritev2), JAIL(close),
 };
 const struct jail_list hostfs_calls = JAIL_LIST(hostfs_rows);
@@ -76,7 +76,6 @@ int hostfs_new_fd(int fd, unsigned flags, struct super **out)
 	self = gofer_self_of(kernel.gofer);
 	hostfs_set_limit(self.files);
 	pthread_mutex_init(&fs->lock, NULL);
-	fs->exclusive = flags & HOSTFS_EXCLUSIVE;
 	fs->uid = self.uid;
 	fs->gid = self.gid;
 	fs->dev = st.st_dev;

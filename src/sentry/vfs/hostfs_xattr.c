@@ -89,44 +89,23 @@ long hostfs_getxattr(struct inode *inode, const char *name, void *value, size_t 
 	return r == -EACCES && fd < 0 ? -ENODATA : r;
 }
 
+/* Changes are rare enough for the gofer to make them all. */
 int hostfs_setxattr(struct inode *inode, const char *name, const void *value, size_t size,
 		    int flags)
 {
-	struct hostfs_inode *h = hostfs_of(inode);
-	int r = hostfs_attribute(name, true), fd;
+	int r = hostfs_attribute(name, true);
 
-	if (r < 0)
-		return r;
-	fd = hostfs_xattr_open(h);
-	r = fd;
-	if (fd >= 0) {
-		r = fsetxattr(fd, name, value, size, flags) < 0 ? -errno : 0;
-		hostfs_xattr_close(h, fd);
-	}
-	if (hostfs_denied(r))
-		r = (int)hostfs_xattr_ask(h, &(struct gofer_call){
-			.op = GOFER_SETXATTR, .name = name, .data = value, .data_len = size,
-			.args = { (uint64_t)flags } });
-	return r;
+	return r < 0 ? r : (int)hostfs_xattr_ask(hostfs_of(inode), &(struct gofer_call){
+		.op = GOFER_SETXATTR, .name = name, .data = value, .data_len = size,
+		.args = { (uint64_t)flags } });
 }
 
 int hostfs_removexattr(struct inode *inode, const char *name)
 {
-	struct hostfs_inode *h = hostfs_of(inode);
-	int r = hostfs_attribute(name, true), fd;
+	int r = hostfs_attribute(name, true);
 
-	if (r < 0)
-		return r;
-	fd = hostfs_xattr_open(h);
-	r = fd;
-	if (fd >= 0) {
-		r = fremovexattr(fd, name) < 0 ? -errno : 0;
-		hostfs_xattr_close(h, fd);
-	}
-	if (hostfs_denied(r))
-		r = (int)hostfs_xattr_ask(h, &(struct gofer_call){ .op = GOFER_REMOVEXATTR,
-								   .name = name });
-	return r;
+	return r < 0 ? r : (int)hostfs_xattr_ask(hostfs_of(inode), &(struct gofer_call){
+		.op = GOFER_REMOVEXATTR, .name = name });
 }
 
 /* What the host has, without what we say is not there. */
