@@ -76,14 +76,13 @@ class Pod(Caller):
 
     def root(self, name):
         """What a container's root.path means, made before the container"""
-        home = f"/run/container/{name}"
-        self.call("Mount", type="tmpfs", source="layer", destination=f"{home}/layer")
-        self.call("Mkdir", path=f"{home}/layer/upper", all=True, perms=0o755)
-        self.call("Mkdir", path=f"{home}/layer/work", all=True, perms=0o755)
-        layers = f"lowerdir=/mnt/host,upperdir={home}/layer/upper,workdir={home}/layer/work"
-        self.call("Mount", type="overlay", source="overlay", destination=f"{home}/rootfs",
-                  options=[layers])
-        self.call("Umount", path=f"{home}/layer", flags=2)
+        self.call("Mount", type="tmpfs", source="layer", destination="/mnt/layer")
+        for layer in ("upper", "work"):
+            self.call("Mkdir", path=f"/mnt/layer/{layer}", all=True, perms=0o755)
+        self.call("Mount", type="overlay", source="overlay",
+                  destination=f"/run/container/{name}/rootfs",
+                  options=["lowerdir=/mnt/host,upperdir=/mnt/layer/upper,workdir=/mnt/layer/work"])
+        self.call("Umount", path="/mnt/layer", flags=2)
 
     def container(self, args=("sleep", "100000"), streams=(), name=None, change=None, **options):
         name = name or self.new_id()
