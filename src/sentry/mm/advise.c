@@ -199,7 +199,9 @@ static int advise_range(struct mm *mm, const struct advise_row *row, uint64_t st
 
 		return r ? r : hole;
 	}
-	while ((vma = ranges_find(&mm->vmas, at, NULL)) && vma->r.start < end) {
+	/* The lock may have been let go meanwhile: what lies at @at can begin before it, or go on
+	 * beyond the end. */
+	while (at < end && (vma = ranges_find(&mm->vmas, at, NULL)) && vma->r.start < end) {
 		uint64_t from = vma->r.start > at ? vma->r.start : at;
 		int r;
 

@@ -224,7 +224,7 @@ static int tmpfs_zero_part(struct tmpfs_inode *file, uint64_t offset, uint64_t l
 	uint64_t *slot = tmpfs_pages_slot(&file->pages, offset / PAGE_SIZE, false);
 	int r;
 
-	if (!slot || !*slot || !len)
+	if (!slot || !*slot || !len || len > PAGE_SIZE - offset % PAGE_SIZE)
 		return 0;
 	r = tmpfs_populate(file, offset / PAGE_SIZE, 1);
 	if (r == 0)
