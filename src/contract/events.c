@@ -5,8 +5,8 @@
  * The first message of a stream is one without a type: it says that nothing that happens from then
  * on is missed. Nothing is kept for later listeners.
  *
- * A listener may leave EVENTS_QUEUE_MAX bytes unread beyond its window; one that falls further behind
- * is told so and dropped, as an event that is silently missing is worse than none.
+ * A listener may leave EVENTS_QUEUE_MAX bytes unread beyond its window; one that falls further
+ * behind is told so and dropped, as an event that is silently missing is worse than none.
  *
  * What happens is told by the sides: agent/events.c, sentry/control/events.c.
  */

@@ -298,7 +298,8 @@ END
 }
 
 @test "a paused container can be stopped and removed" {
-	container sh -c 'while :; do :; done'
+	container sh -c 'trap "" TERM; while :; do :; done'
+	inside sh -c 'until grep -q "^SigIgn:.*4...$" /proc/1/status; do sleep 0.02; done'
 	coffer pause c
 	[ "$status" -eq 0 ]
 	coffer stop -t 1 c

@@ -5,8 +5,8 @@
  *	COPY_IN    parents, dial, file or archive made, COMPLETE
  *	COPY_OUT   found, METADATA, dial, file or archive sent, COMPLETE
  *
- * A tree is a pax archive, compressed; its names are relative to the path. The end of the connection
- * is the end of what is copied. A thread of archive.c does the work.
+ * A tree is a pax archive, compressed; its names are relative to the path. The end of the
+ * connection is the end of what is copied. A thread of archive.c does the work.
  *
  * Called on the control loop.
  */
@@ -158,7 +158,7 @@ static int copy_in_archive(struct archive_job *job, const Sc__CopyRequest *req,
 	struct archive_work *w = &job->work;
 	const char *rest;
 	struct walk walk;
-	struct stat st;
+	struct stat st = { 0 };
 	int r = machine_walk(&walk, req->path, &rest, err);
 
 	if (r < 0)
@@ -199,7 +199,7 @@ static int copy_out(struct archive_job *job, const Sc__CopyRequest *req, struct 
 		    struct coffer_error *err)
 {
 	struct archive_work *w = &job->work;
-	struct stat st;
+	struct stat st = { 0 };
 	bool is_dir;
 	int r = copy_find(req->path, &w->at, &st, err);
 

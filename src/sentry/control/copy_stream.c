@@ -196,7 +196,7 @@ static int copy_stream_find(const char *path, struct file **out, uint64_t *size,
 			    struct coffer_error *err)
 {
 	struct vfs_path at = { NULL, NULL };
-	struct stat st;
+	struct stat st = { 0 };
 	int r = copy_find(path, &at, &st, err);
 
 	if (r < 0)

@@ -6,8 +6,8 @@
  *	out of   the host dials a port of ours; each connection goes to the backlog of who listens at a
  *	         path, found anew each time
  *
- * Nothing is carried here: the guest's socket is the host's connection. What stands goes on until one
- * of its ends closes it.
+ * Nothing is carried here: the guest's socket is the host's connection. What stands goes on until
+ * one of its ends closes it.
  *
  * Called by contract/proxy.c, on the control loop.
  */
@@ -63,7 +63,7 @@ static int proxy_bind(struct proxy *p, struct walk *walk, const char *path)
 
 static int proxy_listen_unix(struct proxy *p, struct coffer_error *err)
 {
-	const char *path = p->args->path, *rest;
+	const char *path = p->args->path, *rest = NULL;
 	struct walk walk;
 	int r = rpc_parents(path, err);
 
