@@ -143,6 +143,7 @@ static void test_attributes(void)
 	dir_of("team", 0, TEAM, 02777);
 	file_of("setuid", 0, 0, 06777);
 	file_of("setgid", 0, 0, 02766);
+	file_of("emptied", 0, 0, 06777);
 	OK(chown("setuid", 0, 0));
 	show("setuid");
 	OK(chmod("setuid", 06777));
@@ -179,6 +180,8 @@ static void test_attributes(void)
 	fd = open("setgid", O_WRONLY);
 	OK(write(fd, "x", 1));
 	show("setgid");
+	OK(open("emptied", O_RDONLY | O_TRUNC));
+	show("emptied");
 	OK(mkdir("team/d", 0755));
 	show("team/d");
 	OK(close(open("team/f", O_CREAT | O_RDWR, 02755)));

@@ -313,6 +313,8 @@ int vfs_rename(struct walk *from, const char *from_path, struct walk *to, const 
 	if (r == 0) {
 		dentry_get(n.old); /* the next look may find it stale */
 		r = dentry_lookup_locked(to->path.dentry, to->last, &n.new);
+		if (r == 0 && !n.old->cached)
+			r = -ENOENT; /* the same name twice, which somebody on the host changes */
 		if (r == 0) {
 			r = names_rename(&n, &gone);
 			if (r == 0)

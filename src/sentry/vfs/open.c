@@ -47,22 +47,6 @@ static int open_path(const struct vfs_path *path, uint32_t flags, struct file **
 	return 0;
 }
 
-static int open_truncate(const struct vfs_path *path)
-{
-	struct inode *inode = path->dentry->inode;
-	struct inode_attr attr = { .mask = ATTR_SIZE | ATTR_MTIME_NOW };
-	int r;
-
-	if (!inode->ops->setattr)
-		return -EPERM;
-	pthread_mutex_lock(&inode->write_lock);
-	r = inode->ops->setattr(inode, &attr);
-	pthread_mutex_unlock(&inode->write_lock);
-	if (r == 0)
-		vfs_notify_path(path->dentry, IN_MODIFY);
-	return r;
-}
-
 /* open_count() - One more that is open for writing */
 static int open_count(struct inode *inode)
 {
@@ -87,6 +71,7 @@ int open_inode(const struct vfs_path *path, const struct cred *cred, struct task
 	       uint32_t flags, struct file **out)
 {
 	struct inode *inode = path->dentry->inode;
+	struct inode_attr empty = { .mask = ATTR_SIZE | ATTR_MTIME_NOW };
 	bool regular = S_ISREG(inode->attr.st_mode);
 	bool count = regular && (flags & O_ACCMODE);
 	int r = count ? open_count(inode) : 0;
@@ -94,7 +79,7 @@ int open_inode(const struct vfs_path *path, const struct cred *cred, struct task
 	if (r < 0)
 		return r;
 	if ((flags & O_TRUNC) && regular)
-		r = open_truncate(path);
+		r = vfs_setattr(path, cred, &empty);
 	flags &= ~(uint32_t)OPEN_ONCE;
 	if (r < 0)
 		;

@@ -130,6 +130,10 @@ static int walk_up(struct walk_state *w)
 	}
 	if (!w->at->parent)
 		return 0;
+	/* Nor out of where the walk has to stay. */
+	if ((w->flags & (WALK_BENEATH | WALK_IN_ROOT)) && w->base.mount == w->root.mount &&
+	    !dentry_is_below(w->at, w->root.dentry))
+		return -EAGAIN;
 	/* Somebody may have moved it out of the part of the tree that is mounted here. */
 	if (w->base.mount->root->parent && !dentry_is_below(w->at, w->base.mount->root))
 		return -ENOENT;
