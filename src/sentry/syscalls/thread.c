@@ -416,7 +416,7 @@ static long thread_getaffinity(struct task *task, const uint64_t args[6])
 	words = !words ? 1 : words > ARRAY_SIZE(mask) ? ARRAY_SIZE(mask) : words;
 	if (len % 8 || len * 8 < kernel.cpus)
 		return -EINVAL;
-	r = thread_sched_get(task, (int)args[0], &sched);
+	r = (int)args[0] < 0 ? -ESRCH : thread_sched_get(task, (int)args[0], &sched);
 	if (r)
 		return r;
 	for (unsigned i = 64; i < kernel.cpus && i < THREAD_CPUS_MAX; i++)
