@@ -124,7 +124,9 @@ static struct cred *setup_cred(const struct oci_process *p)
 	cred->cap_effective = setup_caps(&p->capabilities->effective);
 	cred->cap_permitted = setup_caps(&p->capabilities->permitted);
 	cred->cap_inheritable = setup_caps(&p->capabilities->inheritable);
-	cred->cap_ambient = setup_caps(&p->capabilities->ambient);
+	/* One that nobody may inherit cannot be ambient. */
+	cred->cap_ambient = setup_caps(&p->capabilities->ambient) & cred->cap_permitted &
+			    cred->cap_inheritable;
 	return cred;
 }
 
