@@ -88,7 +88,7 @@ def test_shell(coffer):
     t.expect("# ")
     t.type("jobs\n")
     t.expect("Stopped")
-    t.type("kill -9 %1; echx\x7fo ed''ited\n")
+    t.type("kill -9 %1; sleep 0.3; echx\x7fo ed''ited\n")
     t.expect("\r\nedited\r\n")
     t.type("exit 7\n")
     code = t.wait()

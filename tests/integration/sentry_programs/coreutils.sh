@@ -1,6 +1,10 @@
 mkdir d; for i in $(seq 60); do echo "content $i" > d/f$i; done; mkdir d/sub; ln d/f1 d/sub/hard
 ln -s ../f2 d/sub/soft; touch -d '2020-01-02 03:04:05' d/f3; chmod 4755 d/f4; chmod 1777 d/sub
 ls -lR d | awk '{print $1,$3,$4,$9,$10,$11}' | grep -v ^total
+# A tree of the host's as it is, to the last field.
+ls -lR /usr/lib/python3 /usr/share/perl | sha256sum
+find /usr/lib/python3 /usr/share/perl -printf '%m %n %U:%G %s %T@ %l %p\n' | sort | sha256sum
+cp -a /usr/share/perl copy && tar -C copy -cf - . | tar -C copy -df - && diff -r /usr/share/perl copy && echo copied
 cp -a d e; diff -r d e && echo equal; stat -c '%a %h %F' e/f1 e/f3 e/f4 e/sub e/sub/soft
 stat -c %Y e/f3; find e -type f | wc -l; find e -newer e/f3 -name 'f1*' | sort | tail -3
 tar cf t.tar e; mkdir x; tar xf t.tar -C x; diff -r e x/e && echo roundtrip; tar tf t.tar | wc -l
