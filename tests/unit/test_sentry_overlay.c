@@ -89,8 +89,8 @@ static int setup(void **state, enum upper kind)
 		free(l);
 		return -1;
 	}
-	host_tree("top", HOSTFS_READ_ONLY | HOSTFS_EXCLUSIVE, &l->lower[0]);
-	host_tree("bottom", HOSTFS_READ_ONLY | HOSTFS_EXCLUSIVE, &l->lower[1]);
+	host_tree("top", HOSTFS_READ_ONLY, &l->lower[0]);
+	host_tree("bottom", HOSTFS_READ_ONLY, &l->lower[1]);
 	if (kind == UPPER_HOST)
 		host_tree("up", 0, &l->upper);
 	if (kind == UPPER_MEMORY) {

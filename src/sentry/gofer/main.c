@@ -35,8 +35,7 @@
 #define MAIN_STACK   (64 * 1024)
 #define MAIN_PLACE   "/proc" /* as good as any to mount over, in a mount namespace of our own */
 #define MAIN_CAPS                                                                               \
-	(1u << CAP_CHOWN | 1u << CAP_DAC_OVERRIDE | 1u << CAP_FOWNER | 1u << CAP_FSETID |       \
-	 1u << CAP_MKNOD)
+	(1u << CAP_CHOWN | 1u << CAP_DAC_OVERRIDE | 1u << CAP_FOWNER | 1u << CAP_FSETID)
 
 static const struct jail_call main_rows[] = {
 	JAIL(read), /* the socket, until it ends */

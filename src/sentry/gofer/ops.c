@@ -132,9 +132,16 @@ static int ops_make(struct gofer_work *work, mode_t mode)
 		return symlinkat(work->data, work->fd, work->name);
 	case S_IFREG:
 		return mknodat(work->fd, work->name, S_IFREG | (mode & 0777), 0);
-	default:
-		return mknodat(work->fd, work->name, mode & (S_IFMT | 0777),
-			       (dev_t)work->request->args[3]);
+	case S_IFIFO:
+	case S_IFSOCK:
+		return mknodat(work->fd, work->name, mode & (S_IFMT | 0777), 0);
+	case S_IFCHR: /* an overlay's whiteout, which needs no right */
+		if (!work->request->args[3])
+			return mknodat(work->fd, work->name, S_IFCHR | (mode & 0777), 0);
+		__attribute__((fallthrough));
+	default: /* a device of the host's, for whoever reaches the directory there */
+		errno = EPERM;
+		return -1;
 	}
 }
 

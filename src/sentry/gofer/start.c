@@ -6,7 +6,7 @@
  *	  for each tree: a child with our descriptors, whose working directory is the tree, makes
  *	                 a mount namespace and takes a copy of the mount: detached, private, no
  *	                 devices, no set-user-id programs
- *	  fork -> gofer   an empty root, /proc/self/fd as the working directory, five capabilities,
+ *	  fork -> gofer   an empty root, /proc/self/fd as the working directory, four capabilities,
  *	                  its own filter; a thread for each channel
  *
  * The detour by the working directory: a descriptor from outside cannot be cloned in a new mount

@@ -73,6 +73,9 @@ int hostfs_create(struct inode *dir, const char *name, const struct vfs_create *
 	bool own = args->uid == fs->uid && args->gid == fs->gid;
 	int r = -EPERM;
 
+	/* The node would be the host's, for whoever reaches the directory there. */
+	if ((S_ISCHR(args->mode) && args->rdev) || S_ISBLK(args->mode))
+		return -EPERM;
 	/* What shall belong to another is made by the gofer at once: one trip less. */
 	if (!own && kernel.gofer)
 		r = hostfs_make_by_gofer(h, name, args);
