@@ -25,6 +25,7 @@
 #include "base/cleanup.h"
 #include "sentry/task/cred.h"
 #include "sentry/task/task.h"
+#include "sentry/vfs/vfs.h"
 
 static const struct jail_call host_rows[] = {
 	JAIL_IF(socket, 0, UINT32_MAX, AF_INET),
@@ -74,6 +75,7 @@ int host_wrap(int fd, int family, int type, int protocol, uint32_t flags, struct
 		return r;
 	}
 	h->fd = fd;
+	hostfs_fd_count(1);
 	host_list_add(h);
 	*out = &h->socket.file;
 	return 0;
@@ -104,6 +106,8 @@ static int host_create(int family, int type, int protocol, uint32_t flags, struc
 
 	if (kind < 0)
 		return kind;
+	if (!hostfs_fd_room())
+		return -ENFILE;
 	fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, kind);
 	if (fd < 0)
 		return -errno;
@@ -118,6 +122,7 @@ static void host_release(struct file *file)
 
 	host_list_remove(h);
 	close(h->fd);
+	hostfs_fd_count(-1);
 	socket_free_common(&h->socket);
 	free(h);
 }
@@ -188,6 +193,8 @@ static int host_accept(struct socket *s, struct task *task, struct socket_addr *
 {
 	int fd;
 
+	if (!hostfs_fd_room())
+		return -ENFILE;
 	peer->len = sizeof(peer->addr);
 	fd = accept4(host_of(s)->fd, (struct sockaddr *)&peer->addr, &peer->len,
 		     SOCK_NONBLOCK | SOCK_CLOEXEC);

@@ -34,7 +34,6 @@ struct hostfs_inode {
 struct hostfs {
 	struct super super;
 	unsigned tree;
-	bool exclusive;		/* nobody else changes it */
 	uid_t uid;		/* what we make belongs to them */
 	gid_t gid;
 	dev_t dev;		/* of the root */

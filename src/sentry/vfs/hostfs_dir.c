@@ -105,6 +105,7 @@ static void hostfs_dir_release(struct file *file)
 	struct hostfs_dir *d = (struct hostfs_dir *)file;
 
 	close_fd(&d->fd);
+	hostfs_fd_count(-1);
 	free(d->block);
 	file_free_common(file);
 	free(d);
@@ -121,7 +122,7 @@ int hostfs_open_dir(struct inode *inode, const struct vfs_path *path, uint32_t f
 		    struct task *task, struct file **out)
 {
 	struct hostfs_dir *d;
-	int fd = hostfs_dir_fd(hostfs_of(inode));
+	int fd = hostfs_fd_room() ? hostfs_dir_fd(hostfs_of(inode)) : -ENFILE;
 
 	if (fd < 0)
 		return fd;
@@ -131,6 +132,7 @@ int hostfs_open_dir(struct inode *inode, const struct vfs_path *path, uint32_t f
 		return -ENOMEM;
 	}
 	d->fd = fd;
+	hostfs_fd_count(1);
 	file_init(&d->file, &hostfs_dir_file_ops, flags, path, inode);
 	*out = &d->file;
 	return 0;

@@ -80,12 +80,14 @@ int hostfs_data_get(struct hostfs_inode *h, bool write)
 	pthread_mutex_lock(&h->inode.lock);
 	fd = h->data_fd[write];
 	if (fd < 0) {
-		fd = hostfs_open_object(h, write ? O_RDWR : O_RDONLY);
+		fd = hostfs_fd_room() ? hostfs_open_object(h, write ? O_RDWR : O_RDONLY) : -ENFILE;
 		/* Who may only write it may still do that */
 		if (fd == -EACCES && write)
 			fd = hostfs_open_object(h, O_WRONLY);
-		if (fd >= 0)
+		if (fd >= 0) {
 			h->data_fd[write] = fd;
+			hostfs_fd_count(1);
+		}
 	}
 	if (fd >= 0)
 		h->users[write]++;
@@ -104,6 +106,7 @@ void hostfs_data_put(struct hostfs_inode *h, bool write)
 	if (!h->users[0] && !h->users[1])
 		closing[0] = steal_fd(&h->data_fd[0]);
 	pthread_mutex_unlock(&h->inode.lock);
+	hostfs_fd_count(-(closing[0] >= 0) - (closing[1] >= 0));
 	close_fd(&closing[0]);
 	close_fd(&closing[1]);
 }

@@ -11,8 +11,8 @@
  * Opening with O_PATH has no effect on what is opened, whatever somebody on the host has put there:
  * pipes, devices, links. What may then be done with it depends on the type the descriptor has.
  *
- * Where the tree is not ours alone, every name is looked at again on each walk (revalidate): one
- * call, which also brings fresh attributes.
+ * The tree is not ours alone: every name is looked at again on each walk (revalidate), one call,
+ * which also brings fresh attributes.
  */
 #include "sentry/vfs/hostfs.h"
 
@@ -148,6 +148,18 @@ bool hostfs_is_crowded(void)
 	return hostfs_descriptors > hostfs_descriptors_max;
 }
 
+bool hostfs_fd_room(void)
+{
+	unsigned max = hostfs_descriptors_max, used = hostfs_descriptors;
+
+	return used <= max || used - max <= max / 6;
+}
+
+void hostfs_fd_count(int n)
+{
+	atomic_fetch_add(&hostfs_descriptors, (unsigned)n);
+}
+
 void hostfs_set_limit(unsigned files)
 {
 	hostfs_descriptors_max = files / 4 * 3;
@@ -158,7 +170,7 @@ static void hostfs_count(struct hostfs *fs)
 {
 	unsigned names = fs->super.ndentries / 2;
 
-	atomic_fetch_add(&hostfs_descriptors, 1);
+	hostfs_fd_count(1);
 	if (hostfs_is_crowded())
 		fs->super.dentries_max = names > 32 ? names : 32;
 }
@@ -211,7 +223,7 @@ void hostfs_inode_free(struct inode *inode)
 	close_fd(&h->fd);
 	close_fd(&h->data_fd[0]);
 	close_fd(&h->data_fd[1]);
-	atomic_fetch_sub(&hostfs_descriptors, 1);
+	hostfs_fd_count(-1);
 	if (h->parent)
 		inode_put(&h->parent->inode);
 	free(h->name);
@@ -222,10 +234,13 @@ void hostfs_inode_free(struct inode *inode)
 int hostfs_lookup(struct inode *dir, const char *name, struct inode **out)
 {
 	struct hostfs_inode *h = hostfs_of(dir);
-	int fd = openat(h->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	struct stat st;
-	int r = fd < 0 ? -errno : 0;
+	int fd, r;
 
+	if (!hostfs_fd_room())
+		return -ENFILE;
+	fd = openat(h->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	r = fd < 0 ? -errno : 0;
 	if (fd < 0 && hostfs_denied(r)) {
 		fd = (int)gofer_call(kernel.gofer, &(struct gofer_call){
 			.op = GOFER_OPEN, .fd = h->fd, .fd2 = -1, .name = name,
@@ -259,8 +274,6 @@ bool hostfs_revalidate(struct inode *dir, const char *name, struct inode *inode)
 	struct stat st;
 	int r;
 
-	if (hostfs_super(dir)->exclusive)
-		return true;
 	r = hostfs_stat_name(hostfs_of(dir), name, &st);
 	if (r < 0)
 		return !h && r == -ENOENT;

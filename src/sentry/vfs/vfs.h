@@ -333,10 +333,7 @@ int devpts_new(uint32_t ptmx_mode, uint32_t gid, struct super **out);
 int procfs_new(struct sandbox_container *container, struct super **out);
 int sysfs_new(struct super **out);
 int cgroupfs_new(struct sandbox_container *container, struct super **out);
-enum {
-	HOSTFS_READ_ONLY = 1,
-	HOSTFS_EXCLUSIVE = 2, /* nobody on the host changes it meanwhile: names are not looked at twice */
-};
+enum { HOSTFS_READ_ONLY = 1 };
 
 /* hostfs_new() - A tree the gofer holds, by its number. @flags: HOSTFS_* */
 int hostfs_new(unsigned tree, unsigned flags, struct super **out);
@@ -345,6 +342,10 @@ int hostfs_new_fd(int fd, unsigned flags, struct super **out);
 /* hostfs_is_crowded() - Descriptors for files of the host run short: what holds inodes of hostfs for
  * its convenience should hold fewer */
 bool hostfs_is_crowded(void);
+/* hostfs_fd_room() - Whether a guest may make us open one more of the host's: an eighth is our own.
+ * hostfs_fd_count() - It did, or gave @n back (negative) */
+bool hostfs_fd_room(void);
+void hostfs_fd_count(int n);
 /* ext4fs_new() - An ext4 image, read-only; the descriptor is taken over */
 int ext4fs_new(int image_fd, struct super **out);
 /* overlay_new() - @lower: from the top down, references are taken; @upper NULL: read-only */
