@@ -17,11 +17,8 @@ setup_file() {
 	export XDG_CONFIG_HOME="$BATS_FILE_TMPDIR/config"
 	export PYTHONPATH="$BATS_TEST_DIRNAME"
 	export PYTHONDONTWRITEBYTECODE=1
-	INIT=--init
-	[ "${COFFER_SANDBOX:-vm}" = vm ] || INIT=
-	export INIT
 	# Descriptor 3 is bats' own; a process in the background must not hold it.
-	"$COFFER" run -d --name box --label tier=test $INIT --stop-timeout 3 -e FROM=run -w /srv coffer/hello \
+	"$COFFER" run -d --name box --label tier=test --init --stop-timeout 3 -e FROM=run -w /srv coffer/hello \
 		sh -c 'echo out; echo err >&2; trap "exit 4" TERM; n=0; while :; do n=$((n+1)); echo tick $n; sleep 0.5; done' 3>&-
 }
 
@@ -69,7 +66,7 @@ assert o["ID"] == "box" and o["State"] == "running" and o["Labels"] == {"tier": 
 	[ "$(field box Config WorkingDir)" = /srv ]
 	[[ "$(field box Config Env)" == *"'FROM=run']" ]]
 	[ "$(field box Config Labels tier)" = test ]
-	[ "$(field box HostConfig Init)" = "$([ -n "$INIT" ] && echo True || echo False)" ]
+	[ "$(field box HostConfig Init)" = True ]
 	[ -e "$(field box LogPath)" ]
 	coffer inspect b
 	[ "$status" -eq 0 ]

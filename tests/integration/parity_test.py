@@ -410,7 +410,6 @@ def layers(box):
 
 
 def init_wrapper(box):
-    needs_machine("there is no init to put in front (--init)")
     expect(box.run("--init", "coffer/hello", "sh", "-c", "exit 42").code == 42, "42 was expected")
     end = box.run("--init", "-i", "coffer/hello", "cat", stdin=box_file(box, b"through\n"))
     expect(end.out == "through\n", f"input below an init: {end}")
