@@ -77,6 +77,26 @@ void tmpfs_touch(struct inode *inode, bool data)
 		inode->attr.st_mtim = now;
 }
 
+/* Pages that are our own memory: long targets and attributes, of all file systems. */
+static struct bound tmpfs_own = { .each = 8 * PAGE_SIZE, .least = 1024, .most = 1u << 16 };
+
+static int tmpfs_charge_own(struct super *super, uint64_t pages)
+{
+	int r = tmpfs_charge(super, pages);
+
+	if (r == 0 && !bound_take(&tmpfs_own, pages)) {
+		tmpfs_uncharge(super, pages);
+		r = -ENOSPC;
+	}
+	return r;
+}
+
+static void tmpfs_uncharge_own(struct super *super, uint64_t pages)
+{
+	tmpfs_uncharge(super, pages);
+	bound_give(&tmpfs_own, pages);
+}
+
 /* tmpfs_link_pages() - What a link's target counts */
 static uint64_t tmpfs_link_pages(const char *target)
 {
@@ -95,9 +115,8 @@ static void tmpfs_free(struct inode *inode)
 
 	while (node->dir.first) /* only when the file system goes */
 		inode_put(&tmpfs_dir_remove(&node->dir, node->dir.first)->inode);
-	tmpfs_uncharge(inode->super, tmpfs_pages_cut(&node->pages, 0, UINT64_MAX / PAGE_SIZE) +
-					     tmpfs_link_pages(node->target) +
-					     tmpfs_xattr_pages(node));
+	tmpfs_uncharge(inode->super, tmpfs_pages_cut(&node->pages, 0, UINT64_MAX / PAGE_SIZE));
+	tmpfs_uncharge_own(inode->super, tmpfs_link_pages(node->target) + tmpfs_xattr_pages(node));
 	tmpfs_uncharge_inode(fs);
 	xattr_store_free(&node->xattrs);
 	free(node->dir.buckets);
@@ -114,11 +133,11 @@ int tmpfs_make(struct super *super, const struct vfs_create *args, struct inode 
 
 	if (r < 0)
 		return r;
-	r = tmpfs_charge(super, pages);
+	r = tmpfs_charge_own(super, pages);
 	if (r == 0 && args->target) {
 		node->target = strdup(args->target);
 		if (!node->target) {
-			tmpfs_uncharge(super, pages);
+			tmpfs_uncharge_own(super, pages);
 			r = -ENOMEM;
 		}
 	}
@@ -367,7 +386,7 @@ static int tmpfs_setxattr(struct inode *inode, const char *name, const void *val
 {
 	struct tmpfs_inode *node = tmpfs_inode(inode);
 	uint64_t room = PAGE_UP(strlen(name) + 1 + size) / PAGE_SIZE, before;
-	int r = tmpfs_charge(inode->super, room);
+	int r = tmpfs_charge_own(inode->super, room);
 
 	if (r < 0)
 		return r;
@@ -376,7 +395,7 @@ static int tmpfs_setxattr(struct inode *inode, const char *name, const void *val
 	r = xattr_store_set(&node->xattrs, name, value, size, flags);
 	if (r == 0)
 		tmpfs_touch(inode, false);
-	tmpfs_uncharge(inode->super, before + room - tmpfs_xattr_pages(node));
+	tmpfs_uncharge_own(inode->super, before + room - tmpfs_xattr_pages(node));
 	pthread_mutex_unlock(&inode->lock);
 	return r;
 }
@@ -402,7 +421,7 @@ static int tmpfs_removexattr(struct inode *inode, const char *name)
 	r = xattr_store_remove(&node->xattrs, name);
 	if (r == 0)
 		tmpfs_touch(inode, false);
-	tmpfs_uncharge(inode->super, before - tmpfs_xattr_pages(node));
+	tmpfs_uncharge_own(inode->super, before - tmpfs_xattr_pages(node));
 	pthread_mutex_unlock(&inode->lock);
 	return r;
 }
