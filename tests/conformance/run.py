@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs the suites of crun and runc with coffer-oci, and with the runtime each was written for.
 
-  run.py [--suite NAME] [--tree NAME] [--file NAME] [--runtime PROGRAM] [--no-peer] BUILD
+  run.py [--suite NAME] [--tree NAME] [--file NAME] [--runtime PROGRAM] [--sandbox KIND] [--no-peer]
+         BUILD
 
 Each file of a suite runs in a box of its own (box.sh) and under a terminal.  Prints the tests that
 do not pass with both, then a summary, and fails where only we fail and no line of "known" says so.
@@ -156,6 +157,30 @@ def report(suite, tree, results, runtimes):
     return unknown
 
 
+# A stream of a process in a sentry is open until the process ends, and tests wait for the end of it.
+IN_SANDBOX = """#!/bin/sh
+case " $* " in
+*" --detach "* | *" create "*)
+	words=$(mktemp)
+	{runtime} --sandbox {sandbox} "$@" > /dev/null 2> "$words"
+	code=$?
+	cat "$words" >&2
+	rm "$words"
+	exit $code
+	;;
+esac
+exec {runtime} --sandbox {sandbox} "$@"
+"""
+
+
+def in_sandbox(box, runtime, sandbox):
+    """Suites pass no options on. Return: a program that adds one."""
+    script = box / "coffer-oci"
+    script.write_text(IN_SANDBOX.format(runtime=runtime, sandbox=sandbox), encoding="ascii")
+    script.chmod(0o755)
+    return str(script)
+
+
 def arguments():
     parser = argparse.ArgumentParser()
     parser.add_argument("build", type=pathlib.Path)
@@ -163,6 +188,7 @@ def arguments():
     parser.add_argument("--tree", action="append", help="unified, v1 or hybrid; what a suite has")
     parser.add_argument("--file", action="append", help="a file of a suite; all")
     parser.add_argument("--runtime", help="another program than BUILD/bin/coffer-oci")
+    parser.add_argument("--sandbox", help="the runtime's --sandbox; none")
     parser.add_argument("--no-peer", action="store_true")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     return parser.parse_args()
@@ -179,6 +205,8 @@ def main():
     with tempfile.TemporaryDirectory(prefix="conf-") as box:
         box = pathlib.Path(box)
         box.chmod(0o755)
+        if options.sandbox:
+            runtime = in_sandbox(box, runtime, options.sandbox)
         packages = sources.fetch()
         for suite in SUITES:
             if options.suite and suite.name not in options.suite:
