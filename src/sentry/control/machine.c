@@ -114,7 +114,7 @@ static int machine_find(struct fs_context *fs, const struct vfs_path *root, cons
 
 	machine_walk_from(&walk, fs, root);
 	r = vfs_walk(&walk, path, 0);
-	if (r == 0) {
+	if (r >= 0) {
 		*out = walk.path;
 		path_get(out);
 	}
@@ -386,10 +386,11 @@ static int machine_bind(const struct machine_source *s, const struct vfs_path *r
 {
 	struct vfs_path source, target;
 	bool dir;
-	int r = strcmp(s->mount->source, MACHINE_INIT) == 0 ? machine_add_init(err) : 0;
+	int r;
 
-	if (r == 0)
-		r = machine_find(s->fs, NULL, s->mount->source, &source, err);
+	if (strcmp(s->mount->source, MACHINE_INIT) == 0 && machine_add_init(err) < 0)
+		return err_wrap(err, "source");
+	r = machine_find(s->fs, NULL, s->mount->source, &source, err);
 	if (r < 0)
 		return err_wrap(err, "source");
 	dir = S_ISDIR(source.dentry->inode->attr.st_mode);

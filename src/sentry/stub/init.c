@@ -181,7 +181,7 @@ static _Noreturn void init_execute(char **argv, char *const *env, const uint64_t
 /* Everything that has ended, the program among it or not */
 static void init_reap(long child)
 {
-	int status, code = -1;
+	int status = 0, code = -1;
 	long pid;
 
 	while ((pid = init_call(__NR_wait4, UINT64_MAX, (uint64_t)&status, WNOHANG, 0)) > 0) {
