@@ -45,7 +45,7 @@ static int jail_loopback(struct coffer_error *err)
 	return ioctl(fd, SIOCSIFFLAGS, &ifr) < 0 ? err_sys(err, "loopback device up") : 0;
 }
 
-/* We shall have no capability, so whose programs may bind low ports is ours to say, not the host's. */
+/* We shall have no capability, so who may bind low ports is ours to say, not the host's. */
 static void jail_low_ports(void)
 {
 	struct coffer_error err = COFFER_ERROR_INIT;
