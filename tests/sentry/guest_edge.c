@@ -127,6 +127,27 @@ static void populate(void)
 	printf("and it is %s\n", memcmp(p, "\177ELF", 4) ? "another" : "one");
 }
 
+/* Vectors whose parts lie side by side, or do not, in every order. */
+static void vectors(void)
+{
+	static const int orders[][6] = { { 0, 2, 4, 6, 7, 9 }, { 0, 1, 3, 5, 7, 8 },
+					 { 9, 7, 5, 3, 4, 5 }, { 0, 1, 2, 3, 4, 5 } };
+	char *p = map(10, RW, MAP_PRIVATE);
+	int fd = open("/dev/zero", O_RDONLY);
+
+	for (size_t i = 0; i < COUNT(orders); i++) {
+		struct iovec iov[6];
+
+		memset(p, 'a', 10 * PAGE);
+		for (int k = 0; k < 6; k++)
+			iov[k] = (struct iovec){ p + (size_t)orders[i][k] * PAGE, PAGE };
+		printf("%zd bytes:", readv(fd, iov, 6));
+		for (size_t k = 0; k < 10; k++)
+			printf(" %d %d", p[k * PAGE], p[k * PAGE + PAGE - 1]);
+		printf("\n");
+	}
+}
+
 /* --- events of a guest's own --- */
 
 static const uint8_t event_start[] = { 0x8b, 0x46, 0x08, 0x48, 0xc1, 0xe0, 0x20 };
@@ -387,6 +408,7 @@ int main(int argc, char **argv)
 		{ "remap_onto_itself", remap_onto_itself },
 		{ "fork_advice", fork_advice },
 		{ "populate", populate },
+		{ "vectors", vectors },
 		{ "forged_events", forged_events },
 		{ "shared_files", shared_files },
 		{ "exec_shared_files", exec_shared_files },

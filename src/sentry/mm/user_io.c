@@ -76,8 +76,8 @@ static long user_io_bounce(struct user_io *io, uint64_t addr, size_t len)
 /* At most @len bytes at @addr. Return: bytes, 0: full, or negative errno */
 static long user_io_add(struct user_io *io, uint64_t addr, size_t len)
 {
+	struct iovec *slot = user_io_slot(io); /* first: it may move the others */
 	struct iovec *last = io->niov ? &io->base[io->niov - 1] : NULL;
-	struct iovec *slot = user_io_slot(io);
 	const struct piece *piece;
 	bool host;
 	char *at;
