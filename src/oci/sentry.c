@@ -228,7 +228,7 @@ int sentry_adopt(const struct oci *oci, const struct state_dir *dir, const struc
 	return 0;
 }
 
-/* One of our own: the process's id, the name of its document, and with a dot before it the socket. */
+/* One of our own: the process's id, and the name of its document. */
 static void sentry_exec_name(char name[static SENTRY_ID_MAX])
 {
 	snprintf(name, SENTRY_ID_MAX, "exec-%d", (int)getpid());
@@ -307,7 +307,8 @@ static int sentry_call(const struct oci *oci, const struct state *state, const c
 	autoclose int said = -1, saying = -1;
 	struct spawn_args spawn = { .argv = args, .envp = envp, .nfds = 1 };
 	struct spawn_fd fd = { .target = STDERR_FILENO };
-	int ends[2], r = dir ? paths_find_program(SENTRY_HELPER, &program, err) : err_nomem(err);
+	int ends[2] = { -1, -1 };
+	int r = dir ? paths_find_program(SENTRY_HELPER, &program, err) : err_nomem(err);
 
 	if (r == 0 && pipe2(ends, O_CLOEXEC) < 0)
 		r = err_sys(err, "pipe");

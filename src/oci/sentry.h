@@ -56,8 +56,8 @@ int sentry_signal(const struct oci *oci, const struct state *state, int sig,
 int sentry_update(const struct oci *oci, const struct state_dir *dir, const struct state *state,
 		  bool started, struct oci_resources *res, struct coffer_error *err);
 
-/* sentry_verdict_listen() - Before the container is started. @name: SENTRY_VERDICT. Return: descriptor,
- * or negative errno */
+/* sentry_verdict_listen() - Before the container is started. @name: SENTRY_VERDICT. Return:
+ * descriptor, or negative errno */
 int sentry_verdict_listen(const struct state_dir *dir, const char *name, struct coffer_error *err);
 /* sentry_verdict() - Wait for what came of the start. @init: it may end without a word; after a
  * failure it has ended */
