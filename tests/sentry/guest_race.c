@@ -2,8 +2,8 @@
 /*
  * guest_race SEED SECONDS - threads that change the same few pages in every way at once
  *
- * They map, cut, move, protect and advise them, while calls read from and write to them, futexes lie
- * in them, the file behind them is cut, and the process forks. A process lives for some tenths of a
+ * They map, cut, move, protect and advise them, while calls read from and write to them, futexes
+ * lie in them, the file behind them is cut, and the process forks. A process lives for some tenths of a
  * second. None is ended but by itself: a fault ends only its thread.
  */
 #include <fcntl.h>

@@ -125,7 +125,8 @@ static void memory(void)
 	char *file, *moved, *twice;
 	pid_t pid;
 
-	must(p != MAP_FAILED && shared != MAP_FAILED && fd >= 0 && !ftruncate(fd, (off_t)size), "memory");
+	must(p != MAP_FAILED && shared != MAP_FAILED, "memory");
+	must(fd >= 0 && !ftruncate(fd, (off_t)size), "file of memory");
 	file = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	must(file != MAP_FAILED, "map a file");
 	memset(p, 1, size);
