@@ -136,7 +136,7 @@ static int main_boot(const struct sentry_config *cfg, struct child *gofer, struc
 		r = jail_network(!cfg->network, err);
 	if (r == 0)
 		r = boot_kernel(&boot, err);
-	return r < 0 ? r : machine_start(cfg, err);
+	return r ? r : machine_start(cfg, err);
 }
 
 static int main_watch(struct control *control, struct coffer_error *err)

@@ -14,6 +14,7 @@
 
 #include "base/json.h"
 #include "base/json_text.h"
+#include "base/log.h"
 #include "sentry/control/container.h"
 #include "sentry/task/task.h"
 
@@ -82,7 +83,7 @@ static void trace_write(struct json_object *line)
 	if (n < 0)
 		text = NULL;
 	else if (write(trace_fd, text, (size_t)n) < 0)
-		n = 0; /* nobody reads: nobody misses it */
+		log_debug("nobody reads the trace");
 	json_object_put(line);
 }
 
