@@ -151,7 +151,7 @@ static uint32_t pipe_poll(struct file *file, uint32_t mask, struct wait *wait)
 	if (file_readable(file)) {
 		if (pipe->used)
 			ready |= POLLIN | POLLRDNORM;
-		if (!pipe->nwriters && !(pf->fresh && pf->writers_before == pipe->writer_opens))
+		if (!pipe->nwriters && !(pf->fresh && pf->partners_before == pipe->writer_opens))
 			ready |= POLLHUP;
 	}
 	if (file_writable(file)) {
@@ -226,6 +226,12 @@ bool pipe_is(const struct file *file)
 	return file->ops == &pipe_ops;
 }
 
+/* How often the side that @pf waits for has been opened. pipe->lock held. */
+static unsigned pipe_partners(const struct pipe_file *pf)
+{
+	return file_readable(&pf->file) ? pf->pipe->writer_opens : pf->pipe->reader_opens;
+}
+
 /* A side of @inode's pipe, counted as open; the pipe is made if nobody has it open. */
 static struct pipe_file *pipe_file_new(struct inode *inode, const struct vfs_path *path,
 				       uint32_t flags)
@@ -257,9 +263,9 @@ static struct pipe_file *pipe_file_new(struct inode *inode, const struct vfs_pat
 	if (file_readable(&pf->file)) {
 		pipe->nreaders++;
 		pipe->reader_opens++;
-		pf->fresh = !pipe->nwriters;
-		pf->writers_before = pipe->writer_opens;
 	}
+	pf->fresh = file_readable(&pf->file) ? !pipe->nwriters : !pipe->nreaders;
+	pf->partners_before = pipe_partners(pf);
 	pthread_mutex_unlock(&pipe->lock);
 	return pf;
 }
@@ -296,33 +302,27 @@ int pipe_open(uint32_t flags, struct file **reader, struct file **writer)
 
 /* --- FIFOs --- */
 
-/* How often the side that @file waits for was opened; whether it is open now. */
-static bool pipe_partner(struct pipe *pipe, const struct file *file, unsigned *opens)
+/* Also somebody who has left again meanwhile. */
+static bool pipe_partner_came(const struct pipe_file *pf)
 {
-	bool there;
+	bool came;
 
-	pthread_mutex_lock(&pipe->lock);
-	*opens = file_readable(file) ? pipe->writer_opens : pipe->reader_opens;
-	there = file_readable(file) ? pipe->nwriters : pipe->nreaders;
-	pthread_mutex_unlock(&pipe->lock);
-	return there;
+	pthread_mutex_lock(&pf->pipe->lock);
+	came = pipe_partners(pf) != pf->partners_before;
+	pthread_mutex_unlock(&pf->pipe->lock);
+	return came;
 }
 
-/* Somebody who came and left again in between has been there as well. */
-static int pipe_await_partner(struct task *task, struct pipe *pipe, const struct file *file)
+static int pipe_await_partner(struct task *task, const struct pipe_file *pf)
 {
 	struct wait wait;
-	unsigned before;
-	unsigned now;
 	int r = 0;
 
-	if (pipe_partner(pipe, file, &before))
-		return 0;
 	wait_begin(&wait, task);
 	for (;;) {
 		wait_reset(&wait);
-		wait_on(&wait, &pipe->openers, POLLIN);
-		if (pipe_partner(pipe, file, &now) || now != before)
+		wait_on(&wait, &pf->pipe->openers, POLLIN);
+		if (pipe_partner_came(pf))
 			break;
 		r = wait_sleep(&wait, USEC_INFINITY);
 		if (r)
@@ -335,17 +335,15 @@ static int pipe_await_partner(struct task *task, struct pipe *pipe, const struct
 /* What opening means for the other side, and whether it is waited for. */
 static int pipe_meet_partner(struct task *task, struct pipe_file *pf, uint32_t flags)
 {
-	bool nonblock = flags & O_NONBLOCK;
-	unsigned opens;
+	bool nonblock = flags & O_NONBLOCK, alone = pf->fresh;
 
-	if ((flags & O_ACCMODE) == O_WRONLY && nonblock &&
-	    !pipe_partner(pf->pipe, &pf->file, &opens))
+	if ((flags & O_ACCMODE) == O_WRONLY && nonblock && alone)
 		return -ENXIO;
 	waitq_wake(&pf->pipe->openers, POLLIN);
-	pf->fresh = pf->fresh && nonblock;
-	if ((flags & O_ACCMODE) == O_RDWR || nonblock)
+	pf->fresh = alone && nonblock;
+	if ((flags & O_ACCMODE) == O_RDWR || nonblock || !alone)
 		return 0;
-	return pipe_await_partner(task, pf->pipe, &pf->file);
+	return pipe_await_partner(task, pf);
 }
 
 int pipe_open_fifo(struct task *task, struct inode *inode, const struct vfs_path *path,

@@ -26,8 +26,8 @@ struct pipe {
 struct pipe_file {
 	struct file file;
 	struct pipe *pipe;
-	unsigned writers_before; /* writer_opens at which nobody has hung up yet */
-	bool fresh;		 /* no writer was there; writers_before counts */
+	unsigned partners_before; /* how often the other side had been opened before this one was */
+	bool fresh;		  /* it was not open then, and partners_before counts */
 };
 
 /* pipe_new() - Empty, and open by nobody. NULL: no memory */
