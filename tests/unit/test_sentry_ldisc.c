@@ -423,6 +423,33 @@ static uint32_t pick(uint32_t *seed, uint32_t n)
 	return (*seed >> 8) % n;
 }
 
+/* Nobody reads at the other end, whatever it is that goes there. */
+static void test_echo_is_bounded(void **state)
+{
+	const uint8_t stop = 023, start = 021;
+	uint8_t text[1024];
+	struct ldisc l;
+	int sig;
+
+	(void)state;
+	memset(text, 'x', sizeof(text));
+	ldisc_init(&l);
+	for (unsigned i = 0; i < 64; i++) {
+		ldisc_receive(&l, &stop, 1, &sig);
+		assert_true(l.stopped);
+		for (unsigned k = 0; k < 5; k++)
+			assert_int_equal(ldisc_receive(&l, text, sizeof(text), &sig), sizeof(text));
+		assert_true(l.held.len > 0 && l.held.len <= LDISC_ECHO);
+		ldisc_receive(&l, &start, 1, &sig);
+		assert_int_equal(l.held.len, 0);
+		assert_true(l.out.len <= LDISC_OUTPUT + LDISC_ECHO);
+	}
+	for (unsigned i = 0; i < 2 * (LDISC_OUTPUT + LDISC_ECHO); i++)
+		ldisc_send(&l, &stop, 1);
+	assert_int_equal(l.out.len, LDISC_OUTPUT + LDISC_ECHO);
+	ldisc_free(&l);
+}
+
 static void random_modes(struct pair *p, uint32_t *seed)
 {
 	static const uint32_t iflags[] = { ISTRIP, INLCR, IGNCR, ICRNL, IUCLC, IXON, IXANY, IUTF8 };
@@ -497,6 +524,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_raw_input_waits_for_room, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_output, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_output_is_bounded, setup, teardown),
+		cmocka_unit_test(test_echo_is_bounded),
 		cmocka_unit_test_setup_teardown(test_random, setup, teardown),
 	};
 	int fd = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);

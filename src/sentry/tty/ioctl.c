@@ -197,7 +197,7 @@ static long ioctl_flow(struct tty_file *tf, struct task *task, uint32_t cmd, uin
 		break;
 	default: /* TCIOFF, TCION: ask the other end */
 		if (l->termios.cc[arg == 2 ? VSTOP : VSTART])
-			(void)ring_put(&l->out, &l->termios.cc[arg == 2 ? VSTOP : VSTART], 1);
+			ldisc_send(l, &l->termios.cc[arg == 2 ? VSTOP : VSTART], 1);
 	}
 	pthread_mutex_unlock(&tty->lock);
 	tty_wake(tty);

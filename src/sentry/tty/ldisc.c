@@ -67,6 +67,12 @@ void ldisc_stop(struct ldisc *l)
 	l->stopped = true;
 }
 
+void ldisc_send(struct ldisc *l, const void *data, size_t len)
+{
+	if (l->out.len + len <= LDISC_OUTPUT + LDISC_ECHO)
+		(void)ring_put(&l->out, data, len);
+}
+
 void ldisc_start(struct ldisc *l)
 {
 	const uint8_t *data;
@@ -76,10 +82,8 @@ void ldisc_start(struct ldisc *l)
 		return;
 	l->stopped = false;
 	while ((n = ring_peek(&l->held, &data)) > 0) {
-		if (ring_put(&l->out, data, n) < 0)
-			ring_clear(&l->held);
-		else
-			ring_drop(&l->held, n);
+		ldisc_send(l, data, n);
+		ring_drop(&l->held, n);
 	}
 }
 

@@ -71,6 +71,9 @@ size_t ldisc_read(struct ldisc *l, uint8_t *buf, size_t len, bool *end);
 size_t ldisc_write(struct ldisc *l, const uint8_t *data, size_t len);
 /* ldisc_room() - Bytes a write could place */
 size_t ldisc_room(const struct ldisc *l);
+/* ldisc_send() - What no program writes, and stopping does not stop, to the master: dropped when nobody
+ * reads there */
+void ldisc_send(struct ldisc *l, const void *data, size_t len);
 
 void ldisc_set_termios(struct ldisc *l, const struct ldisc_termios *new);
 void ldisc_flush_input(struct ldisc *l);

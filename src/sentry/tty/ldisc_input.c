@@ -19,11 +19,10 @@
 
 static void ldisc_echo_raw(struct ldisc *l, const void *data, size_t len)
 {
-	struct ring *to = l->stopped ? &l->held : &l->out;
-	size_t max = l->stopped ? LDISC_ECHO : LDISC_OUTPUT + LDISC_ECHO;
-
-	if (to->len + len <= max)
-		(void)ring_put(to, data, len);
+	if (!l->stopped)
+		ldisc_send(l, data, len);
+	else if (l->held.len + len <= LDISC_ECHO)
+		(void)ring_put(&l->held, data, len);
 }
 
 static void ldisc_echo_byte(struct ldisc *l, uint8_t c)
