@@ -229,6 +229,33 @@ static void closing(void **state)
 	world_free(w);
 }
 
+/* One lock with holes is as many as there are pieces. */
+static void bounded(void **state)
+{
+	struct world *w = world_new();
+	struct lock_range all = range_of(F_WRLCK, 0, INT64_MAX), hole;
+	struct file *file;
+	int64_t n = 0;
+	int r = 0;
+
+	assert_int_equal(world_open(w, &w->root, "/f", O_RDWR | O_CREAT, 0644, &file), 0);
+	assert_int_equal(lock_set(&w->task, file, LOCK_POSIX, &all, false), 0);
+	/* From the end on: the piece that is cut is the first that is found. */
+	for (; r == 0 && n < 1 << 20; n++) {
+		hole = range_of(F_UNLCK, (1 << 22) - 2 * n, (1 << 22) - 2 * n);
+		r = lock_set(&w->task, file, LOCK_POSIX, &hole, false);
+	}
+	assert_int_equal(r, -ENOLCK);
+	assert_true(n > 1000);
+	/* What makes no more of them is possible all the same. */
+	all.type = F_UNLCK;
+	assert_int_equal(lock_set(&w->task, file, LOCK_POSIX, &all, false), 0);
+	all.type = F_WRLCK;
+	assert_int_equal(lock_set(&w->task, file, LOCK_POSIX, &all, false), 0);
+	file_put(file);
+	world_free(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -236,6 +263,7 @@ int main(void)
 		cmocka_unit_test(waiting),
 		cmocka_unit_test(deadlock),
 		cmocka_unit_test(closing),
+		cmocka_unit_test(bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

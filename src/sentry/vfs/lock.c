@@ -164,6 +164,18 @@ static bool lock_cut(struct file_lock_list *list, enum lock_kind kind, const voi
 	return changed;
 }
 
+/* lock_splits() - Whether giving back @range leaves one more than there were */
+static bool lock_splits(const struct file_lock_list *list, enum lock_kind kind, const void *owner,
+			const struct lock_range *range)
+{
+	const struct lock_entry *at = list->first;
+
+	while (at && !(at->kind == kind && at->owner == owner && at->range.start < range->start &&
+		       at->range.end > range->end))
+		at = at->next;
+	return at;
+}
+
 /* lock_join() - Neighbours of @entry with the same owner and type become part of it */
 static void lock_join(struct file_lock_list *list, struct lock_entry *entry)
 {
@@ -225,7 +237,8 @@ static int lock_try(struct file_lock_list *list, enum lock_kind kind, const void
 			return -EDEADLK;
 		return -EAGAIN;
 	}
-	if (range->type != F_UNLCK && lock_count >= LOCKS_MAX)
+	if (lock_count >= LOCKS_MAX &&
+	    (range->type != F_UNLCK || lock_splits(list, kind, owner, range)))
 		return -ENOLCK;
 	lock_apply(list, kind, owner, range, spare);
 	return 0;
