@@ -286,6 +286,29 @@ static void bind_recursive(void **state)
 	world_free(w);
 }
 
+/* A root that is on the new one cannot be put on it: it would hang on itself. */
+static void pivot_upwards(void **state)
+{
+	struct world *w = tree_new();
+	struct vfs_path outer, inner, root;
+	char buf[PATH_MAX];
+
+	mount_here(w, "/m", 0);
+	mount_here(w, "/m/inner", 0);
+	outer = find(w, "/m");
+	inner = find(w, "/m/inner");
+	root = find(w, "/");
+	fs_context_set_root(w->fs, &inner);
+	assert_int_equal(mount_pivot_to(w->fs, &outer, &outer), -EINVAL);
+	fs_context_set_root(w->fs, &root);
+	assert_int_equal(mount_move(w->mounts, &outer, &inner), -ELOOP);
+	assert_string_equal(world_where(w, "/m/inner", 0, buf), "/m/inner");
+	path_put(&outer);
+	path_put(&inner);
+	path_put(&root);
+	world_free(w);
+}
+
 /* Ten thousand deep or wide: bounded, and no recursion */
 static void many_mounts(void **state)
 {
@@ -569,6 +592,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(paths),	cmocka_unit_test(rooted),
 		cmocka_unit_test(mounts),	cmocka_unit_test(bind_recursive),
+		cmocka_unit_test(pivot_upwards),
 		cmocka_unit_test(many_mounts),	cmocka_unit_test(rights),
 		cmocka_unit_test(shared_directories), cmocka_unit_test(executed),
 		cmocka_unit_test(unnamed),	cmocka_unit_test(cache),

@@ -348,6 +348,9 @@ static int mount_pivot_check(const struct fs_context *fs, const struct vfs_path 
 	    new_root->dentry != mount->root || root->dentry != root->mount->root ||
 	    !mount->parent || !mount_is_on(put_old->mount, mount))
 		return -EINVAL;
+	/* From outside of a chroot the old root may be on the new one. */
+	if (!mount_is_on(mount, root->mount))
+		return -EINVAL;
 	return put_old->dentry->unlinked ? -ENOENT : 0;
 }
 
