@@ -120,7 +120,7 @@ static int child_allowed(void)
 	if (r)
 		return r;
 	if (timer < 0 || epoll_ctl(ep, EPOLL_CTL_ADD, timer, &ev) < 0 ||
-	    epoll_wait(ep, &ev, 1, 0) != 0)
+	    epoll_pwait(ep, &ev, 1, 0, NULL) != 0)
 		return 2;
 	sv[0] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (sv[0] < 0 || close(sv[0]) < 0)
