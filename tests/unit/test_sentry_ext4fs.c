@@ -281,6 +281,55 @@ static void test_damaged(void **state)
 	free(good);
 }
 
+/* Files of a million pieces each, which all have the same few blocks: what is remembered of them has an
+ * end, and is not kept when they are gone. */
+static void test_shared_blocks(void **state)
+{
+	uint32_t numbers[3][256];
+	uint64_t had = kernel.memory_max;
+	char path[64], byte;
+	struct file *files[8];
+	long r;
+	int n, fd;
+
+	kernel.memory_max = 1 << 20;
+	with_huge = false;
+	assert_int_equal(host("cd %s && rm -rf s img && mkdir s && for i in 0 1 2 3 4 5 6 7; do echo $i "
+			      ">s/$i; echo \"sif /$i size 900000000\"; echo \"sif /$i block[TIND] 4002\"; "
+			      "done >script && truncate -s 4M img && PATH=$PATH:/sbin:/usr/sbin && mke2fs "
+			      "-q -F -t ext2 -b 1024 -O none -d s img 4096 && debugfs -w -f script img >log 2>&1",
+			      dir), 0);
+	for (n = 0; n < 256; n++) {
+		numbers[0][n] = 100; /* data */
+		numbers[1][n] = 4000;
+		numbers[2][n] = 4001;
+	}
+	snprintf(path, sizeof(path), "%s/img", dir);
+	fd = open(path, O_WRONLY);
+	assert_int_equal(pwrite(fd, numbers, sizeof(numbers), 4000 * 1024), sizeof(numbers));
+	close(fd);
+	for (int round = 0; round < 2; round++) {
+		struct super *super;
+
+		fd = open(path, O_RDONLY);
+		assert_int_equal(ext4fs_new(fd, &super), 0);
+		tree_open(&image, super);
+		r = 1;
+		for (n = 0; n < 8 && r == 1; n++) {
+			snprintf(path, sizeof(path), "/%d", n);
+			assert_int_equal(t_open(&image, path, O_RDONLY, 0, &files[n]), 0);
+			r = file_read_kernel(files[n], &byte, 1, 800000000);
+		}
+		assert_int_equal(r, -ENOMEM);
+		assert_int_equal(n, 2); /* the root has some too */
+		while (n > 0)
+			file_put(files[--n]);
+		tree_close(&image);
+		snprintf(path, sizeof(path), "%s/img", dir);
+	}
+	kernel.memory_max = had;
+}
+
 static void test_not_an_image(void **state)
 {
 	struct super *super;
@@ -341,6 +390,7 @@ int main(void)
 		IMAGE("-t ext4 -I 128"),
 		cmocka_unit_test(test_overlay),
 		cmocka_unit_test(test_damaged),
+		cmocka_unit_test(test_shared_blocks),
 		cmocka_unit_test(test_not_an_image),
 	};
 

@@ -27,7 +27,7 @@ struct ext4_run {
 };
 
 struct ext4_runs {
-	size_t n;
+	size_t n, room;
 	struct ext4_run run[];
 };
 
@@ -75,6 +75,7 @@ int ext4_read_inode(const struct ext4fs *fs, uint32_t ino, void *buf);
 
 /* --- ext4fs_runs.c --- */
 int ext4_get_runs(struct ext4_inode *e, const struct ext4_runs **out);
+void ext4_free_runs(struct ext4_runs *runs);
 /* ext4_find_run() - The run that has @block, or the next one; NULL: none is behind it */
 const struct ext4_run *ext4_find_run(const struct ext4_runs *runs, uint64_t block);
 

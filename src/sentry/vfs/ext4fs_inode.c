@@ -128,7 +128,7 @@ static void ext4_free(struct inode *inode)
 	if (*at)
 		*at = e->next;
 	pthread_mutex_unlock(&fs->lock);
-	free(e->runs);
+	ext4_free_runs(e->runs);
 	inode_fini(inode);
 	free(e);
 }

@@ -5,7 +5,8 @@
  *	inode -> tree of extents, or of blocks of block numbers -> one sorted list of runs
  *
  * The list is made once, when the file is first read. A tree that leads in a ring, or to one block
- * many times, is found by what it says being out of order, and by the number of its nodes.
+ * many times, is found by what it says being out of order, and by the number of its nodes. Many files
+ * may share one tree, so that lists are larger than the image: they are counted, all together.
  */
 #include <errno.h>
 #include <ext2fs/ext2_fs.h>
@@ -14,6 +15,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "sentry/vfs/bound.h"
 #include "sentry/vfs/ext4fs.h"
 
 #define RUNS_EXTENT_UNWRITTEN 32768u
@@ -23,10 +25,40 @@
 struct runs_build {
 	const struct ext4fs *fs;
 	struct ext4_runs *runs; /* owned */
-	size_t room;
 	uint64_t next;	/* nothing before this block is to come */
 	unsigned nodes;
 };
+
+static struct bound runs_kept = { .each = 4096, .least = 2 * EXT4FS_RUNS_MAX,
+				  .most = 8 * EXT4FS_RUNS_MAX };
+
+void ext4_free_runs(struct ext4_runs *runs)
+{
+	if (runs)
+		bound_give(&runs_kept, runs->room);
+	free(runs);
+}
+
+static int runs_grow(struct runs_build *b)
+{
+	size_t had = b->runs ? b->runs->room : 0, room = had ? 2 * had : 4;
+	struct ext4_runs *more;
+
+	if (had >= EXT4FS_RUNS_MAX)
+		return -EIO;
+	if (!bound_take(&runs_kept, room - had))
+		return -ENOMEM;
+	more = realloc(b->runs, sizeof(*more) + room * sizeof(more->run[0]));
+	if (!more) {
+		bound_give(&runs_kept, room - had);
+		return -ENOMEM;
+	}
+	if (!had)
+		more->n = 0;
+	more->room = room;
+	b->runs = more;
+	return 0;
+}
 
 static int runs_add(struct runs_build *b, uint64_t logical, uint64_t physical, uint32_t len)
 {
@@ -43,19 +75,11 @@ static int runs_add(struct runs_build *b, uint64_t logical, uint64_t physical, u
 		last->len += len;
 		return 0;
 	}
-	if (!b->runs || b->runs->n == b->room) {
-		size_t room = b->room ? 2 * b->room : 4;
-		struct ext4_runs *more;
+	if (!b->runs || b->runs->n == b->runs->room) {
+		int r = runs_grow(b);
 
-		if (b->room >= EXT4FS_RUNS_MAX)
-			return -EIO;
-		more = realloc(b->runs, sizeof(*more) + room * sizeof(more->run[0]));
-		if (!more)
-			return -ENOMEM;
-		if (!b->runs)
-			more->n = 0;
-		b->runs = more;
-		b->room = room;
+		if (r < 0)
+			return r;
 	}
 	b->runs->run[b->runs->n++] = (struct ext4_run){ logical, physical, len };
 	return 0;
@@ -177,7 +201,7 @@ static int runs_build(struct ext4_inode *e, struct ext4_runs **out)
 		r = b.runs ? 0 : -ENOMEM;
 	}
 	if (r < 0) {
-		free(b.runs);
+		ext4_free_runs(b.runs);
 		return r;
 	}
 	*out = b.runs;
@@ -196,7 +220,7 @@ int ext4_get_runs(struct ext4_inode *e, const struct ext4_runs **out)
 		if (atomic_compare_exchange_strong(&e->runs, &runs, made))
 			runs = made;
 		else
-			free(made); /* another thread was faster */
+			ext4_free_runs(made); /* another thread was faster */
 	}
 	*out = runs;
 	return 0;
