@@ -20,6 +20,7 @@
 #include "sentry/syscalls/syscalls.h"
 #include "sentry/task/task.h"
 #include "sentry/vfs/anon.h"
+#include "sentry/vfs/bound.h"
 
 #define POLL_ALWAYS ((uint32_t)(POLLERR | POLLHUP))
 #define POLL_INLINE 16
@@ -33,16 +34,11 @@ struct poll_member {
 struct poll_set {
 	struct poll_member inline_members[POLL_INLINE], *members;
 	size_t count;
+	size_t taken; /* of poll_many */
 };
 
-static int poll_set_init(struct poll_set *set, size_t max)
-{
-	set->count = 0;
-	set->members = set->inline_members;
-	if (max > POLL_INLINE)
-		set->members = calloc(max, sizeof(*set->members));
-	return set->members ? 0 : -ENOMEM;
-}
+/* Members of all large sets, since every thread may sleep on one. */
+static struct bound poll_many = { .each = 4096, .least = FD_MAX / 2, .most = 16 * FD_MAX };
 
 static void poll_set_free(struct poll_set *set)
 {
@@ -52,6 +48,23 @@ static void poll_set_free(struct poll_set *set)
 	if (set->members != set->inline_members)
 		free(set->members);
 	set->members = NULL;
+	bound_give(&poll_many, set->taken);
+	set->count = set->taken = 0;
+}
+
+static int poll_set_init(struct poll_set *set, size_t max)
+{
+	set->count = set->taken = 0;
+	set->members = set->inline_members;
+	if (max <= POLL_INLINE)
+		return 0;
+	if (!bound_take(&poll_many, max))
+		return -ENOMEM;
+	set->taken = max;
+	set->members = calloc(max, sizeof(*set->members));
+	if (!set->members)
+		poll_set_free(set);
+	return set->members ? 0 : -ENOMEM;
 }
 
 static struct poll_member *poll_set_add(struct poll_set *set, struct task *task, int fd,
