@@ -17,7 +17,7 @@ MEMORY = "96M"
 OWN_MAX_MB = 40  # of the kernel's own memory; piles without an end take hundreds
 NAMES = ("files", "links", "deep", "xattrs", "opens", "texts", "tables", "pipes", "events", "epolls",
          "watches", "locks", "mounts", "backlogs", "bytes", "rings", "chain", "netlinks", "terminals",
-         "inets", "hostfiles", "signals")
+         "inets", "hostfiles", "signals", "polls", "spaces")
 
 
 def sentry_of(run):
@@ -49,7 +49,7 @@ def own_memory(pid):
 
 def pile(binaries, root, name):
     words = [str(binaries / "coffer"), "run", "-i", "--sandbox", "sentry", "--memory", MEMORY]
-    if name == "mounts":
+    if name in ("mounts", "spaces"):
         words += ["--cap-add", "SYS_ADMIN"]
     run = subprocess.Popen(words + ["--rootfs", str(root), "--", "/guest", name],
                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -317,6 +318,67 @@ static int pile_signals(unsigned n)
 	return sigqueue(getpid(), SIGRTMIN, value);
 }
 
+/* Whether it sleeps in the kernel; -1: it has ended, with errno as its status */
+static int pile_sleeps(pid_t pid)
+{
+	char name[32], text[128], *end;
+	int fd, status;
+	ssize_t n;
+
+	if (waitpid(pid, &status, WNOHANG) == pid)
+		return errno = WEXITSTATUS(status), -1;
+	snprintf(name, sizeof(name), "/proc/%d/stat", (int)pid);
+	fd = open(name, O_RDONLY);
+	n = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
+	close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	end = strrchr(text, ')');
+	return end && end[1] == ' ' && end[2] == 'S';
+}
+
+static int pile_sleeper(pid_t pid)
+{
+	int r = pid < 0 ? -1 : 0;
+
+	while (r == 0) {
+		r = pile_sleeps(pid);
+		if (r == 0)
+			usleep(1000);
+	}
+	return r < 0 ? -1 : 0;
+}
+
+/* Each of them sleeps on as many files */
+static int pile_polls(unsigned n)
+{
+	static struct pollfd fds[100000];
+	pid_t pid;
+
+	if (!n)
+		memset(fds, 0xff, sizeof(fds)); /* files -1 */
+	pid = fork();
+	if (!pid)
+		_exit(poll(fds, sizeof(fds) / sizeof(*fds), -1) < 0 ? errno : 0);
+	return pile_sleeper(pid);
+}
+
+/* Each of them with mounts of its own */
+static int pile_spaces(unsigned n)
+{
+	pid_t pid;
+
+	for (unsigned i = 0; !n && i < 4000; i++)
+		if (mount("none", "/tmp", "tmpfs", 0, NULL) < 0)
+			return -1;
+	pid = fork();
+	if (!pid) {
+		if (unshare(CLONE_NEWNS) < 0)
+			_exit(errno);
+		pause();
+	}
+	return pile_sleeper(pid);
+}
+
 static const struct {
 	const char *name;
 	pile_piece piece;
@@ -328,7 +390,7 @@ static const struct {
 	{ "mounts", pile_mounts }, { "backlogs", pile_backlogs }, { "bytes", pile_bytes },
 	{ "rings", pile_rings }, { "chain", pile_chain }, { "netlinks", pile_netlinks },
 	{ "terminals", pile_terminals }, { "inets", pile_inets }, { "hostfiles", pile_hostfiles },
-	{ "signals", pile_signals },
+	{ "signals", pile_signals }, { "polls", pile_polls }, { "spaces", pile_spaces },
 };
 
 int main(int argc, char **argv)

@@ -11,10 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sentry/vfs/bound.h"
+
 #define MOUNT_BUCKETS_SHIFT 7
 
 pthread_rwlock_t mounts_lock = PTHREAD_RWLOCK_INITIALIZER;
 static struct mount *mount_buckets[1 << MOUNT_BUCKETS_SHIFT]; /* mounts_lock; no references */
+
+/* Of all tables: every process may have a copy of one. */
+static struct bound mount_bound = { .each = 16384, .least = 4 * MOUNTS_MAX, .most = 1u << 18 };
 
 struct mount *mount_new(struct super *super, struct dentry *root, unsigned flags,
 			const char *source)
@@ -24,7 +29,9 @@ struct mount *mount_new(struct super *super, struct dentry *root, unsigned flags
 
 	if (mount)
 		mount->source = strdup(source ? source : "none");
-	if (!mount || !mount->source) {
+	if (!mount || !mount->source || !bound_take(&mount_bound, 1)) {
+		if (mount)
+			free(mount->source);
 		free(mount);
 		return NULL;
 	}
@@ -62,6 +69,7 @@ void mount_put(struct mount *mount)
 	super_put(mount->super);
 	free(mount->source);
 	free(mount);
+	bound_give(&mount_bound, 1);
 }
 
 void path_get(const struct vfs_path *path)
