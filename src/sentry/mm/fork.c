@@ -189,8 +189,12 @@ int mm_fork(struct mm *mm, struct mm **out)
 	fork_protect(mm, alone);
 	/* From here on the parent cannot write what the child is to get. */
 	r = space_commit(mm);
-	if (!r)
+	if (!r) {
+		/* Who goes through all of them (space_each()) meets it already. */
+		space_lock(child);
 		r = fork_copy(mm, child, alone);
+		space_unlock(child);
+	}
 	if (space_unlock(mm) && !r)
 		r = -ESRCH;
 	pthread_rwlock_unlock(&mm->io);

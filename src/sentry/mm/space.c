@@ -23,7 +23,7 @@
 
 static struct {
 	pthread_mutex_t lock; /* leaf */
-	struct mm *first;
+	struct mm *first, *last;
 } space_all = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 int mm_new(struct mm **out)
@@ -44,11 +44,11 @@ int mm_new(struct mm **out)
 	ranges_init(&mm->pieces, sizeof(struct piece));
 	mm->refs = 1;
 	mm->map_base = GUEST_END;
+	/* At the end: who goes through all of them comes to a fork after what it is a copy of. */
 	pthread_mutex_lock(&space_all.lock);
-	mm->next = space_all.first;
-	if (mm->next)
-		mm->next->prev = mm;
-	space_all.first = mm;
+	mm->prev = space_all.last;
+	*(mm->prev ? &mm->prev->next : &space_all.first) = mm;
+	space_all.last = mm;
 	pthread_mutex_unlock(&space_all.lock);
 	oom_begin();
 	*out = mm;
@@ -68,12 +68,8 @@ struct trap_stub *mm_stub(struct mm *mm)
 
 static void space_unlist(struct mm *mm)
 {
-	if (mm->prev)
-		mm->prev->next = mm->next;
-	else
-		space_all.first = mm->next;
-	if (mm->next)
-		mm->next->prev = mm->prev;
+	*(mm->prev ? &mm->prev->next : &space_all.first) = mm->next;
+	*(mm->next ? &mm->next->prev : &space_all.last) = mm->prev;
 }
 
 void mm_put(struct mm *mm)
