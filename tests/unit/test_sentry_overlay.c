@@ -17,6 +17,7 @@
 #include "sentry/gofer/gofer.h"
 #include "sentry/mm/memfile.h"
 #include "sentry_tree.h"
+#include "sentry_cross.h"
 
 #define EXCHANGE  2
 #define NOREPLACE 1
@@ -628,9 +629,26 @@ static void *work_append(void *data)
 	struct file *file;
 
 	assert_int_equal(t_open(&w->l->t, "/file", O_WRONLY | O_APPEND, 0, &file), 0);
-	for (int i = 0; i < 50; i++)
+	for (int i = 0; i < 200; i++)
 		assert_int_equal(file_write_kernel(file, "x", 1, -1), 1);
 	file_put(file);
+	return NULL;
+}
+
+static atomic_bool looked_enough;
+
+/* Sizes only grow while it is appended to. */
+static void *work_look(void *data)
+{
+	struct work *w = data;
+	struct stat st;
+	off_t last = 0;
+
+	while (!atomic_load(&looked_enough)) {
+		assert_int_equal(t_lstat(&w->l->t, "/file", &st), 0);
+		assert_true(st.st_size >= last);
+		last = st.st_size;
+	}
 	return NULL;
 }
 
@@ -638,15 +656,39 @@ static void test_one_copy(void **state)
 {
 	struct layers *l = *state;
 	struct work work = { l, 0 };
-	pthread_t threads[8];
+	pthread_t threads[8], looker;
 	struct stat st;
 
+	atomic_store(&looked_enough, false);
+	assert_int_equal(pthread_create(&looker, NULL, work_look, &work), 0);
 	for (unsigned i = 0; i < 8; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, work_append, &work), 0);
 	for (unsigned i = 0; i < 8; i++)
 		pthread_join(threads[i], NULL);
+	atomic_store(&looked_enough, true);
+	pthread_join(looker, NULL);
 	assert_int_equal(t_lstat(&l->t, "/file", &st), 0);
-	assert_int_equal(st.st_size, 6 + 400);
+	assert_int_equal(st.st_size, 6 + 1600);
+}
+
+static void test_crossing(void **state)
+{
+	struct layers *l = *state;
+
+	cross_all(&l->t);
+	cross_owner(&l->t);
+}
+
+static void test_crossing_in_memory(void **state)
+{
+	struct super *super;
+	struct tree t;
+
+	assert_int_equal(tmpfs_new(16 << 20, 0755, &super), 0);
+	tree_open(&t, super);
+	cross_all(&t);
+	cross_owner(&t);
+	tree_close(&t);
 }
 
 static struct child gofer_child = CHILD_INIT;
@@ -712,6 +754,8 @@ int main(void)
 		ON_BOTH(test_deep_trees),
 		ON_BOTH(test_many_threads),
 		ON_BOTH(test_one_copy),
+		ON_BOTH(test_crossing),
+		cmocka_unit_test(test_crossing_in_memory),
 	};
 
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);

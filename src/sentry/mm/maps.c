@@ -114,9 +114,10 @@ static int maps_print_vma(const struct maps_printer *p, const struct vma *vma)
 	struct stat st = { .st_ino = 0 };
 
 	if (vma->file) {
-		st = vma->file->inode->attr;
-		if (vma->file->inode->super)
-			st.st_dev = vma->file->inode->super->dev;
+		const struct inode *inode = vma->file->inode;
+
+		st.st_ino = inode->attr.st_ino;
+		st.st_dev = inode->super ? inode->super->dev : inode->attr.st_dev;
 	} else {
 		if (!vma->shared)
 			range.offset = 0;

@@ -90,7 +90,7 @@ static bool exec_is_script(struct file *file)
 
 static void exec_ids(struct cred *cred, struct file *file)
 {
-	const struct stat *st = &file->inode->attr;
+	const struct stat attr = inode_attr(file->inode), *st = &attr; /* owner and mode agree */
 
 	if (!cred->no_new_privs && !(mount_flags(file->mount) & MNT_NOSUID) &&
 	    (st->st_mode & (S_ISUID | S_ISGID)) && !exec_is_script(file)) {

@@ -21,9 +21,7 @@ int vfs_stat(const struct vfs_path *path, struct stat *st)
 
 	if (r < 0)
 		return r;
-	pthread_mutex_lock(&inode->lock);
-	*st = inode->attr;
-	pthread_mutex_unlock(&inode->lock);
+	*st = inode_attr(inode);
 	st->st_dev = inode->super->dev;
 	return 0;
 }
@@ -89,14 +87,11 @@ static void attr_drop_set_ids(const struct inode *inode, const struct cred *cred
 	attr->mode = inode->attr.st_mode & 07777 & ~drop;
 }
 
-int vfs_setattr(const struct vfs_path *path, const struct cred *cred, struct inode_attr *attr)
+/* attr_change() - With write_lock held: nobody becomes the owner between a check and a change */
+static int attr_change(struct inode *inode, const struct cred *cred, struct inode_attr *attr)
 {
-	struct inode *inode = path->dentry->inode;
-	int r;
+	int r = attr_check(inode, cred, attr);
 
-	if ((mount_flags(path->mount) & MNT_READ_ONLY) || inode->super->read_only)
-		return -EROFS;
-	r = attr_check(inode, cred, attr);
 	if (r < 0)
 		return r;
 	if (!inode->ops->setattr)
@@ -107,11 +102,19 @@ int vfs_setattr(const struct vfs_path *path, const struct cred *cred, struct ino
 	if ((attr->mask & (ATTR_UID | ATTR_GID)) ||
 	    ((attr->mask & ATTR_SIZE) && !cred_capable(cred, CAP_FSETID)))
 		attr_drop_set_ids(inode, cred, attr);
-	if (attr->mask & ATTR_SIZE)
-		pthread_mutex_lock(&inode->write_lock);
-	r = inode->ops->setattr(inode, attr);
-	if (attr->mask & ATTR_SIZE)
-		pthread_mutex_unlock(&inode->write_lock);
+	return inode->ops->setattr(inode, attr);
+}
+
+int vfs_setattr(const struct vfs_path *path, const struct cred *cred, struct inode_attr *attr)
+{
+	struct inode *inode = path->dentry->inode;
+	int r;
+
+	if ((mount_flags(path->mount) & MNT_READ_ONLY) || inode->super->read_only)
+		return -EROFS;
+	pthread_mutex_lock(&inode->write_lock);
+	r = attr_change(inode, cred, attr);
+	pthread_mutex_unlock(&inode->write_lock);
 	if (r == 0)
 		vfs_notify_path(path->dentry, attr->mask & ATTR_SIZE ? IN_MODIFY : IN_ATTRIB);
 	return r;

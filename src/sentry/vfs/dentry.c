@@ -353,9 +353,10 @@ static void dentry_grow(struct super *super)
 void dentry_settle(struct super *super)
 {
 	unsigned n = atomic_load_explicit(&super->ndentries, memory_order_relaxed);
+	unsigned max = super->dentries_max;
 
-	if (n > super->dentries_max)
-		super_trim(super, super->dentries_max - super->dentries_max / 4);
+	if (n > max)
+		super_trim(super, max - max / 4);
 	else if (n > 2 * super->nbuckets)
 		dentry_grow(super);
 }

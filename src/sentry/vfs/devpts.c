@@ -181,6 +181,7 @@ static int devpts_setattr(struct inode *inode, const struct inode_attr *attr)
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
+	pthread_mutex_lock(&inode->lock);
 	if (attr->mask & ATTR_MODE)
 		st->st_mode = (st->st_mode & S_IFMT) | attr->mode;
 	if (attr->mask & ATTR_UID)
@@ -192,6 +193,7 @@ static int devpts_setattr(struct inode *inode, const struct inode_attr *attr)
 	if (attr->mask & (ATTR_MTIME | ATTR_MTIME_NOW))
 		st->st_mtim = attr->mask & ATTR_MTIME_NOW ? now : attr->mtime;
 	st->st_ctim = now;
+	pthread_mutex_unlock(&inode->lock);
 	return 0;
 }
 

@@ -137,9 +137,7 @@ int file_stat(struct file *file, struct stat *st)
 		r = inode->ops->refresh(inode);
 	if (r < 0)
 		return r;
-	pthread_mutex_lock(&inode->lock);
-	*st = inode->attr;
-	pthread_mutex_unlock(&inode->lock);
+	*st = inode_attr(inode);
 	st->st_dev = inode->super ? inode->super->dev : 0;
 	return 0;
 }

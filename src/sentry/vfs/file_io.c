@@ -251,7 +251,7 @@ static void file_signal(struct task *task, int sig)
 static size_t file_write_max(const struct file_io *io, size_t want)
 {
 	uint64_t limit = task_limit(io->task, RLIMIT_FSIZE);
-	uint64_t at = (uint64_t)(io->append ? io->file->inode->attr.st_size : io->offset);
+	uint64_t at = (uint64_t)(io->append ? inode_attr(io->file->inode).st_size : io->offset);
 
 	if (limit > INT64_MAX)
 		limit = INT64_MAX;
@@ -269,7 +269,7 @@ static int file_write_place(struct file_io *io)
 		r = inode->ops->refresh ? inode->ops->refresh(inode) : 0;
 		if (r < 0)
 			return r;
-		io->offset = inode->attr.st_size;
+		io->offset = inode_attr(inode).st_size;
 	}
 	if ((uint64_t)io->offset < limit && io->offset < INT64_MAX)
 		return 0;
@@ -336,8 +336,10 @@ static void file_write_strip(struct task *task, struct inode *inode)
 
 	if (!drop || cred_capable(task->cred, CAP_FSETID) || !inode->ops->setattr)
 		return;
+	pthread_mutex_lock(&inode->write_lock);
 	attr.mode = inode->attr.st_mode & 07777 & ~drop;
 	inode->ops->setattr(inode, &attr);
+	pthread_mutex_unlock(&inode->write_lock);
 }
 
 long file_write(struct task *task, struct file *file, const struct iovec *iov, size_t niov,
@@ -407,7 +409,7 @@ long file_write_kernel(struct file *file, const void *buf, size_t len, int64_t o
 	if (regular)
 		pthread_mutex_lock(&inode->write_lock);
 	if (regular && (file->flags & O_APPEND))
-		io.offset = inode->attr.st_size;
+		io.offset = inode_attr(inode).st_size;
 	n = file->ops->write(file, &user, io.offset);
 	if (regular)
 		pthread_mutex_unlock(&inode->write_lock);

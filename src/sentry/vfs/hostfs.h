@@ -21,6 +21,7 @@ struct hostfs_inode {
 	dev_t dev;	/* the host's */
 	ino_t ino;
 	struct hostfs_inode *next; /* super's lock */
+	_Atomic unsigned fills;	/* inode.lock to change: of attr by what the host said, or we wrote */
 
 	/* Where it was seen last; not of directories. A hint: what is opened by it is compared. */
 	struct hostfs_inode *parent; /* inode.lock; a reference */

@@ -138,6 +138,7 @@ static long hostfs_file_write(struct file *file, struct user_io *io, int64_t off
 	pthread_mutex_lock(&inode->lock);
 	if (inode->attr.st_size < offset + n)
 		inode->attr.st_size = offset + n;
+	atomic_fetch_add_explicit(&hostfs_of(inode)->fills, 1, memory_order_relaxed);
 	pthread_mutex_unlock(&inode->lock);
 	return n;
 }

@@ -49,6 +49,7 @@ static void hostfs_fill(struct hostfs_inode *h, const struct stat *st)
 	attr.st_dev = 0;
 	attr.st_ino = hostfs_ino(hostfs_super(&h->inode), st->st_dev, st->st_ino);
 	h->inode.attr = attr;
+	atomic_fetch_add_explicit(&h->fills, 1, memory_order_relaxed);
 }
 
 static unsigned hostfs_bucket(dev_t dev, ino_t ino)
@@ -196,13 +197,10 @@ int hostfs_inode_take(struct hostfs *fs, int fd, const struct stat *st,
 		close(fd);
 	if (!h)
 		return -ENOMEM;
-	if (known) {
-		pthread_mutex_lock(&h->inode.lock);
-		hostfs_fill(h, st);
-		pthread_mutex_unlock(&h->inode.lock);
-	} else {
+	if (known)
+		hostfs_refresh(&h->inode); /* it may have been written to since @st */
+	else
 		hostfs_count(fs);
-	}
 	if (parent)
 		hostfs_inode_place(h, parent, name);
 	*out = &h->inode;
@@ -271,6 +269,7 @@ static int hostfs_stat_name(struct hostfs_inode *dir, const char *name, struct s
 bool hostfs_revalidate(struct inode *dir, const char *name, struct inode *inode)
 {
 	struct hostfs_inode *h = inode ? hostfs_of(inode) : NULL;
+	unsigned fills = h ? atomic_load_explicit(&h->fills, memory_order_acquire) : 0;
 	struct stat st;
 	int r;
 
@@ -279,8 +278,10 @@ bool hostfs_revalidate(struct inode *dir, const char *name, struct inode *inode)
 		return !h && r == -ENOENT;
 	if (!h || h->ino != st.st_ino || h->dev != st.st_dev)
 		return false;
+	/* Many pass here at once, so no lock is held over the question; what is newer stays. */
 	pthread_mutex_lock(&inode->lock);
-	hostfs_fill(h, &st);
+	if (atomic_load_explicit(&h->fills, memory_order_relaxed) == fills)
+		hostfs_fill(h, &st);
 	pthread_mutex_unlock(&inode->lock);
 	return true;
 }
@@ -289,13 +290,16 @@ int hostfs_refresh(struct inode *inode)
 {
 	struct hostfs_inode *h = hostfs_of(inode);
 	struct stat st;
+	int r = 0;
 
-	if (fstatat(h->fd, "", &st, AT_EMPTY_PATH) < 0)
-		return -errno;
+	/* One step: of two that ask, the later one has what is newer. */
 	pthread_mutex_lock(&inode->lock);
-	hostfs_fill(h, &st);
+	if (fstatat(h->fd, "", &st, AT_EMPTY_PATH) < 0)
+		r = -errno;
+	else
+		hostfs_fill(h, &st);
 	pthread_mutex_unlock(&inode->lock);
-	return 0;
+	return r;
 }
 
 int hostfs_readlink(struct inode *inode, char *buf, size_t size)

@@ -103,6 +103,16 @@ void inode_fini(struct inode *inode)
 	pthread_mutex_destroy(&inode->write_lock);
 }
 
+struct stat inode_attr(struct inode *inode)
+{
+	struct stat st;
+
+	pthread_mutex_lock(&inode->lock);
+	st = inode->attr;
+	pthread_mutex_unlock(&inode->lock);
+	return st;
+}
+
 struct inode *inode_get(struct inode *inode)
 {
 	atomic_fetch_add_explicit(&inode->refs, 1, memory_order_relaxed);

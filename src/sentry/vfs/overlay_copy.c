@@ -24,13 +24,6 @@
 
 #define OVERLAY_BLOCK 65536
 
-static void overlay_stat(struct inode *inode, struct stat *st)
-{
-	pthread_mutex_lock(&inode->lock);
-	*st = inode->attr;
-	pthread_mutex_unlock(&inode->lock);
-}
-
 static bool overlay_is_zero(const char *data, size_t n)
 {
 	return n == 0 || (data[0] == 0 && memcmp(data, data + 1, n - 1) == 0);
@@ -121,7 +114,7 @@ static int overlay_copy_named(struct inode *from, struct inode *dir, const char 
 	struct stat st;
 	int r;
 
-	overlay_stat(from, &st);
+	st = inode_attr(from);
 	overlay_create_args(&st, &args);
 	if (S_ISLNK(st.st_mode)) {
 		target = malloc(PATH_MAX);
@@ -164,7 +157,7 @@ static int overlay_raise_named(struct overlay_inode *o, uint64_t limit)
 
 	if (dir->ops->refresh)
 		dir->ops->refresh(dir);
-	overlay_stat(dir, &st);
+	st = inode_attr(dir);
 	r = overlay_copy_named(o->lower[0], dir, o->name, limit, &copy);
 	if (r < 0)
 		return r;
@@ -219,7 +212,7 @@ static int overlay_copy_unnamed(struct overlay_inode *o, struct inode *dir, uint
 	struct stat st;
 	int r;
 
-	overlay_stat(from, &st);
+	st = inode_attr(from);
 	overlay_create_args(&st, &args);
 	r = layer_tmpfile(dir, &args, out);
 	if (r < 0)
@@ -240,7 +233,7 @@ static int overlay_commit(struct overlay_inode *o, struct inode *copy)
 	int r = overlay_upper(o) ? 0 : overlay_copy_place(o, &dir);
 
 	if (r == 0 && dir && o->parent) {
-		overlay_stat(dir, &st);
+		st = inode_attr(dir);
 		r = layer_link(dir, o->name, copy);
 		if (r == 0)
 			overlay_keep_times(dir, &st);

@@ -91,10 +91,8 @@ static long overlay_file_write(struct file *file, struct user_io *io, int64_t of
 	pthread_mutex_lock(&real->inode->write_lock);
 	n = real->ops->write(real, io, offset);
 	pthread_mutex_unlock(&real->inode->write_lock);
-	pthread_mutex_lock(&real->inode->lock);
-	st = real->inode->attr;
-	pthread_mutex_unlock(&real->inode->lock);
 	pthread_mutex_lock(&inode->lock);
+	st = inode_attr(real->inode);
 	inode->attr.st_size = st.st_size;
 	inode->attr.st_blocks = st.st_blocks;
 	inode->attr.st_mtim = st.st_mtim;

@@ -77,14 +77,15 @@ static void overlay_put_layers(struct inode *upper, struct inode **lower, unsign
 void overlay_fill(struct overlay_inode *o)
 {
 	struct overlay *fs = overlay_super(o);
-	struct inode *upper = overlay_upper(o), *real = upper ? upper : o->lower[0];
+	struct inode *upper;
 	struct stat st;
-	nlink_t lower_links = o->nlower ? o->lower[0]->attr.st_nlink : 0;
+	nlink_t lower_links = o->nlower ? inode_attr(o->lower[0]).st_nlink : 0;
 	long links;
 
-	pthread_mutex_lock(&real->lock);
-	st = real->attr;
-	pthread_mutex_unlock(&real->lock);
+	/* One step: of two that fill, the later one has what is newer. */
+	pthread_mutex_lock(&o->inode.lock);
+	upper = overlay_upper(o);
+	st = inode_attr(upper ? upper : o->lower[0]);
 	pthread_mutex_lock(&fs->lock);
 	links = (long)lower_links + o->links;
 	if (S_ISDIR(st.st_mode))
@@ -94,7 +95,6 @@ void overlay_fill(struct overlay_inode *o)
 	pthread_mutex_unlock(&fs->lock);
 	st.st_dev = 0;
 	st.st_ino = o->ino;
-	pthread_mutex_lock(&o->inode.lock);
 	o->inode.attr = st;
 	pthread_mutex_unlock(&o->inode.lock);
 }

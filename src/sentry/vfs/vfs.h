@@ -17,8 +17,13 @@
  * below around its operations on directories, while its own is held; nobody else holds two.
  * lookup() and revalidate() of procfs take kernel.tasks_lock below the tree lock, so nobody who
  * holds that one walks. Mounts have one lock, below tree locks. An inode's lock guards its
- * attributes and size; its write_lock is held over a write to a regular file and a change of its
- * size, so that appends find the end. Outermost of all is a file's offset_lock.
+ * attributes and size (of an inode on top of another: outside the other's); its write_lock is held
+ * over a write to a regular file and a change of attributes with its checks, so that appends find
+ * the end and nobody changes what has got another owner. Outermost of all is a file's offset_lock.
+ *
+ * Of the attributes, type, number and rdev stay what they are, and may be read without the lock; so
+ * may mode and ids by checks of permission, which come before or after a chmod(2) as they like: each
+ * is one word that is written whole. Sizes, times, and several that have to agree: inode_attr().
  */
 #ifndef SENTRY_VFS_VFS_H
 #define SENTRY_VFS_VFS_H
@@ -161,10 +166,10 @@ struct super {
 	bool own_devices;	/* its open() takes device nodes too (devpts) */
 	bool no_negative;	/* that a name is not there is not remembered (procfs) */
 	bool no_exec, no_dev;	/* nothing in it is a program, or a device */
-	unsigned dentries_max;	/* about how many names the cache keeps */
+	_Atomic unsigned dentries_max; /* about how many names the cache keeps */
 	/* vfs/dentry.c's: */
 	struct dentry *_Atomic *buckets; /* tree lock for writing to replace */
-	unsigned nbuckets;
+	_Atomic unsigned nbuckets;
 	_Atomic unsigned ndentries;
 	unsigned hand;		/* where the next trim begins */
 	pthread_mutex_t insert;	/* what a walk found goes in under this and tree for reading */
@@ -210,6 +215,8 @@ void inode_put(struct inode *inode);
 /* inode_fini() - What inode_init() made, for free() */
 void inode_fini(struct inode *inode);
 uint64_t inode_next_ino(void);
+/* inode_attr() - All of its attributes as they are together. Takes its lock. */
+struct stat inode_attr(struct inode *inode);
 /* inode_deny_write() - It is being executed: nobody may open it for writing until
  * inode_allow_write(). Return: 0 or -ETXTBSY */
 int inode_deny_write(struct inode *inode);
