@@ -5,10 +5,10 @@
 #ifndef BASE_SANITIZED_H
 #define BASE_SANITIZED_H
 
-#ifdef __SANITIZE_ADDRESS__ /* gcc */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) /* gcc */
 #define COFFER_SANITIZED
 #elif defined(__has_feature) /* clang */
-#if __has_feature(address_sanitizer)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 #define COFFER_SANITIZED
 #endif
 #endif

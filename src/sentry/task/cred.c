@@ -34,7 +34,10 @@ struct cred *cred_copy(const struct cred *cred, size_t ngroups)
 	copy = malloc(sizeof(*copy) + ngroups * sizeof(copy->groups[0]));
 	if (!copy)
 		return NULL;
-	memcpy(copy, cred, sizeof(*copy));
+	/* All but the count, which others change */
+	memcpy((char *)copy + offsetof(struct cred, uid),
+	       (const char *)cred + offsetof(struct cred, uid),
+	       sizeof(*copy) - offsetof(struct cred, uid));
 	memcpy(copy->groups, cred->groups, keep * sizeof(copy->groups[0]));
 	memset(copy->groups + keep, 0, (ngroups - keep) * sizeof(copy->groups[0]));
 	copy->ngroups = ngroups;

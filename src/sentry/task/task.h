@@ -66,7 +66,8 @@ struct process {
 	struct process *children, *children_last; /* [tasks] the eldest first, by sibling_next */
 	struct process *sibling_prev, *sibling_next; /* [tasks] */
 	struct task *tasks;		     /* [tasks] by task->next, leader while it lives first */
-	unsigned ntasks, nleaving;	     /* [tasks] all; those that are about to be gone */
+	_Atomic unsigned ntasks;	     /* [tasks] to change; one thread alone sees that it is */
+	unsigned nleaving;		     /* [tasks] those that are about to be gone */
 	struct pgrp *pgrp;		     /* [tasks] */
 	struct process *pgrp_prev, *pgrp_next; /* [tasks] */
 	struct signal_process signals;	     /* [tasks] actions and what is pending for all */

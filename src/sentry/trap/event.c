@@ -154,7 +154,7 @@ int trap_event_receive(struct trap_thread *thread, struct trap_event *event)
 		if (r < 0)
 			return r;
 		thread->id = notif.id;
-		thread->tid = (pid_t)notif.pid;
+		atomic_store_explicit(&thread->tid, (pid_t)notif.pid, memory_order_relaxed);
 		if (!event_is_ours(thread, &notif.data)) {
 			trap_stub_kill(thread->stub);
 			return -ESRCH;

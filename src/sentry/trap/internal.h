@@ -33,7 +33,7 @@
 #define TRAP_SPARE_MAX	 8u /* kept of those that were used */
 
 struct trap_pool {
-	enum trap_how how;
+	_Atomic enum trap_how how; /* becomes slower once, if it must */
 	bool poll_first; /* the host's kernel does not end a wait for a listener that has died */
 	int memory_fd;	 /* borrowed */
 	int control_fd;	 /* control pages and slots of all stubs; area 0 is the zygote's */
@@ -98,12 +98,13 @@ struct trap_thread {
 	struct trap_slot *slot;
 	uint64_t slot_addr;	/* the same in the stub */
 	int listener;
-	pid_t tid;
+	_Atomic pid_t tid;	/* kicks read it while an event says it again */
 	bool used;		/* stub->lock */
 	bool started;		/* since it was made or found clean */
 	bool lost;		/* where it goes from its event, or what its frame says, is the guest's */
 
-	/* The owner's, or of who answers in its place: see trap_event_fd(). */
+	/* The owner's, or of who answers in its place: see trap_event_fd(). Who answers leaves them
+	 * alone from then on, and the owner's next event comes after the answer. */
 	unsigned serial;	/* of the last event, even */
 	uint64_t id;		/* of the notification to answer */
 	bool in_frame;		/* the event is a frame's; else a call's */
