@@ -186,6 +186,9 @@ static void case_status(void)
 	};
 	sigset_t set;
 
+	prctl(PR_SET_NAME, "a\nUid:\t0\\b", 0, 0, 0);
+	slurp("/proc/self/status");
+	printf("name in one line %d\n", has_line("Name:\ta\\nUid:\t0\\\\b\n"));
 	sigemptyset(&set);
 	sigaddset(&set, SIGUSR2);
 	sigprocmask(SIG_SETMASK, &set, NULL);

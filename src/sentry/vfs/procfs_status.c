@@ -277,13 +277,25 @@ static const char *procfs_state_word(char state)
 	}
 }
 
+/* A name is what the program wants: it does not begin a line of its own. */
+static int procfs_status_name(const struct procfs_status *st, struct buf *out)
+{
+	int r = buf_printf(out, "Name:\t");
+
+	for (const char *p = st->name; *p && !r; p++)
+		r = *p == '\n' ? buf_printf(out, "\\n") :
+		    *p == '\\' ? buf_printf(out, "\\\\") :
+				 buf_append(out, p, 1);
+	return r ? r : buf_append(out, "\n", 1);
+}
+
 static int procfs_status_who(const struct procfs_status *st, struct buf *out)
 {
 	const uint32_t *u = st->uids, *g = st->gids;
-	int r = buf_printf(out, "Name:\t%s\nUmask:\t%04o\nState:\t%s\nTgid:\t%d\nNgid:\t0\nPid:\t%d\n"
+	int r = buf_printf(out, "Umask:\t%04o\nState:\t%s\nTgid:\t%d\nNgid:\t0\nPid:\t%d\n"
 				"PPid:\t%d\nTracerPid:\t0\nUid:\t%u\t%u\t%u\t%u\n"
 				"Gid:\t%u\t%u\t%u\t%u\nFDSize:\t%d\nGroups:\t",
-			   st->name, st->umask, procfs_state_word(st->state), st->tgid, st->pid,
+			   st->umask, procfs_state_word(st->state), st->tgid, st->pid,
 			   st->ppid, u[0], u[1], u[2], u[3], g[0], g[1], g[2], g[3], st->fd_size);
 
 	for (size_t i = 0; i < st->ngroups && !r; i++)
@@ -314,6 +326,8 @@ int procfs_show_status(struct textfs_node *node, struct buf *out)
 	autofree struct procfs_status *st = malloc(sizeof(*st));
 	int r = st ? procfs_status_get(node, st, true) : -ENOMEM;
 
+	if (!r)
+		r = procfs_status_name(st, out);
 	if (!r)
 		r = procfs_status_who(st, out);
 	if (!r && st->has_memory)
