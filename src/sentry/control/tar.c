@@ -339,6 +339,8 @@ static int tar_extra(struct tar *t, uint64_t size, struct coffer_error *err)
 
 	if (!type || !strchr("xgLK", type))
 		return 0;
+	if (!size) /* it says nothing */
+		return 1;
 	r = tar_read_extra(t, size, err);
 	if (r < 0)
 		return r;
@@ -573,10 +575,11 @@ long tar_data(struct tar *t, const void **data, uint64_t *offset, struct coffer_
 bool tar_xattr(const struct tar_entry *e, size_t *pos, const char **name, const void **value,
 	       size_t *len)
 {
-	const uint8_t *p = buf_data(e->xattrs) + *pos;
+	const uint8_t *p;
 
 	if (*pos >= e->xattrs->len)
 		return false;
+	p = buf_data(e->xattrs) + *pos;
 	*name = (const char *)p;
 	p += strlen(*name) + 1;
 	memcpy(len, p, sizeof(*len));
