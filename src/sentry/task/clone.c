@@ -130,7 +130,9 @@ static int clone_resources(struct task *child, struct task *from, uint64_t flags
 		child->mm = mm_get(from->mm);
 	else
 		r = mm_fork(from->mm, &child->mm);
-	return r ? r : trap_thread_get(mm_stub(child->mm), &child->thread);
+	if (!r)
+		r = trap_thread_get(mm_stub(child->mm), &child->thread);
+	return r == -ESRCH ? -EAGAIN : r; /* its stub was killed by somebody */
 }
 
 /* Numbers and relatives. tasks_lock held */
