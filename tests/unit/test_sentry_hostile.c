@@ -24,17 +24,9 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
-#include "sentry/kernel.h"
-#include "sentry/mm/memfile.h"
-#include "sentry/trap/trap.h"
+#include "sentry_stub.h"
 
-#define CODE 0x400000ul
-#define DATA 0x500000ul
-#define SIZE (4 * PAGE_SIZE)
-
-#define GUEST(name, text)                                                                         \
-	extern const uint8_t guest_##name[], guest_##name##_end[];                                \
-	__asm__(".pushsection .rodata\n.balign 64\nguest_" #name ":\n" text "\nguest_" #name "_end:\n.popsection")
+#define SIZE (4 * PAGE_SIZE) /* of DATA */
 
 /* Calls of all kinds, and faults, for ever. rbx: DATA. */
 GUEST(busy, "1: mov $0x123, %eax\n"
@@ -105,17 +97,6 @@ GUEST(pkey, "xor %ecx, %ecx\n"
 	    "mov (%rbx), %rax\n"
 	    "jmp 1b");
 
-static enum trap_how how;
-
-struct guest {
-	struct memfile *memory;
-	struct trap_pool *pool;
-	struct trap_stub *stub;
-	struct trap_thread *thread;
-	uint64_t code, data;
-	struct trap_event event;
-};
-
 static bool guest_enter(struct guest *g)
 {
 	const struct trap_map maps[] = {
@@ -128,13 +109,6 @@ static bool guest_enter(struct guest *g)
 	assert_int_equal(trap_stub_get(g->pool, &g->stub), 0);
 	return !trap_thread_get(g->stub, &g->thread) &&
 	       !trap_stub_map(g->stub, maps, ARRAY_SIZE(maps));
-}
-
-static void guest_leave(struct guest *g)
-{
-	trap_thread_put(g->thread);
-	trap_stub_put(g->stub);
-	g->stub = NULL;
 }
 
 static void guest_code(struct guest *g, const uint8_t *code, const uint8_t *end)
@@ -265,25 +239,13 @@ static bool serve(struct guest *g)
 
 static int setup(void **state)
 {
-	struct coffer_error err = COFFER_ERROR_INIT;
-	struct guest *g = calloc(1, sizeof(*g));
-
-	assert_int_equal(memfile_new(0, &g->memory, &err), 0);
-	assert_int_equal(memfile_alloc(g->memory, PAGE_SIZE, &g->code), 0);
-	assert_int_equal(memfile_alloc(g->memory, SIZE, &g->data), 0);
-	if (trap_pool_new(g->memory, how, &g->pool, &err) < 0)
-		fail_msg("%s", err.message);
-	*state = g;
+	*state = guest_new(SIZE);
 	return 0;
 }
 
 static int teardown(void **state)
 {
-	struct guest *g = *state;
-
-	trap_pool_free(g->pool);
-	memfile_free(g->memory);
-	free(g);
+	guest_free(*state);
 	return 0;
 }
 

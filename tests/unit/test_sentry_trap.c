@@ -23,18 +23,9 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
-#include "sentry/kernel.h"
-#include "sentry/mm/memfile.h"
-#include "sentry/trap/trap.h"
+#include "sentry_stub.h"
 
-#define CODE   0x400000ul
-#define DATA   0x500000ul
 #define ABSENT 0x600000ul
-
-/* Pieces of guest code, position-independent, each at its name. */
-#define GUEST(name, text)                                                                         \
-	extern const uint8_t guest_##name[], guest_##name##_end[];                                \
-	__asm__(".pushsection .rodata\nguest_" #name ":\n" text "\nguest_" #name "_end:\n.popsection")
 
 GUEST(calls, "1: mov $0x123, %eax\n"
 	     "syscall\n"
@@ -93,17 +84,6 @@ GUEST(foreign, "mov $20, %eax\n"
 	       "syscall\n"
 	       "ud2");
 
-static enum trap_how how;
-
-struct guest {
-	struct memfile *memory;
-	struct trap_pool *pool;
-	struct trap_stub *stub;
-	struct trap_thread *thread;
-	uint64_t code, data; /* in the memory file */
-	struct trap_event event;
-};
-
 static void guest_map(struct guest *g, uint64_t addr, uint64_t offset, int prot)
 {
 	const struct trap_map map = { .kind = TRAP_MAP_MEMORY, .addr = addr, .len = PAGE_SIZE,
@@ -129,14 +109,6 @@ static void guest_enter(struct guest *g)
 	guest_map(g, DATA, g->data, PROT_READ | PROT_WRITE);
 }
 
-static void guest_leave(struct guest *g)
-{
-	trap_thread_put(g->thread);
-	trap_stub_put(g->stub);
-	g->thread = NULL;
-	g->stub = NULL;
-}
-
 static void wait_call(struct guest *g, int nr)
 {
 	trap_wait(g->thread, &g->event);
@@ -158,14 +130,8 @@ static void *data_of(struct guest *g)
 
 static int setup(void **state)
 {
-	struct coffer_error err = COFFER_ERROR_INIT;
-	struct guest *g = calloc(1, sizeof(*g));
+	struct guest *g = guest_new(PAGE_SIZE);
 
-	assert_int_equal(memfile_new(0, &g->memory, &err), 0);
-	assert_int_equal(memfile_alloc(g->memory, PAGE_SIZE, &g->code), 0);
-	assert_int_equal(memfile_alloc(g->memory, PAGE_SIZE, &g->data), 0);
-	if (trap_pool_new(g->memory, how, &g->pool, &err) < 0)
-		fail_msg("%s", err.message);
 	assert_int_equal(trap_pool_how(g->pool), how);
 	guest_enter(g);
 	*state = g;
@@ -178,9 +144,7 @@ static int teardown(void **state)
 
 	if (g->stub)
 		guest_leave(g);
-	trap_pool_free(g->pool);
-	memfile_free(g->memory);
-	free(g);
+	guest_free(g);
 	return 0;
 }
 
