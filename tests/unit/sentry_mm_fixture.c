@@ -304,6 +304,14 @@ void guest_check(struct mm *mm)
 	assert_int_equal(n, guest_mapped(mm));
 }
 
+struct mm *guest_new(void)
+{
+	struct mm *mm;
+
+	assert_int_equal(mm_new(&mm), 0);
+	return mm;
+}
+
 uint64_t guest_map(struct mm *mm, uint64_t addr, uint64_t len, int prot, int flags,
 		   struct fake_file *file, uint64_t offset)
 {
@@ -518,20 +526,24 @@ uint64_t clock_nanoseconds(clockid_t clock)
 
 /* --- begin and end --- */
 
-void fake_setup(void)
+int fake_setup(void **state)
 {
+	(void)state;
 	for (size_t i = 0; i < RLIM_NLIMITS; i++)
 		fake.limits[i] = RLIM_INFINITY;
 	assert_int_equal(memfile_new(0, &kernel.memory, NULL), 0);
+	return 0;
 }
 
-void fake_teardown(void)
+int fake_teardown(void **state)
 {
 	struct memfile_usage usage;
 
+	(void)state;
 	memfile_usage(kernel.memory, &usage);
 	assert_int_equal(usage.allocated, 0);
 	assert_int_equal(fake.stubs, 0);
 	assert_int_equal(fake.files, 0);
 	memfile_free(steal_ptr(kernel.memory));
+	return 0;
 }

@@ -19,6 +19,10 @@
 #include "sentry/vfs/file.h"
 #include "sentry/vfs/vfs.h"
 
+#define RW   (PROT_READ | PROT_WRITE)
+#define ANON (MAP_PRIVATE | MAP_ANONYMOUS)
+#define BASE UINT64_C(0x200000000) /* nothing is here that a test did not put there */
+
 struct fake_file {
 	struct file file;
 	struct inode inode;
@@ -28,10 +32,10 @@ struct fake_file {
 	uint64_t *pages;     /* their offsets, 0: none yet */
 };
 
-/* fake_setup() - Memory file and nothing else */
-void fake_setup(void);
-/* fake_teardown() - Everything must be given back by now: asserts it */
-void fake_teardown(void);
+/* fake_setup() - Before a test: memory file and nothing else. Return: 0 */
+int fake_setup(void **state);
+/* fake_teardown() - After it: everything must be given back by now, asserts it. Return: 0 */
+int fake_teardown(void **state);
 /* fake_limit() - RLIMIT_* for all; UINT64_MAX: none */
 void fake_limit(unsigned resource, uint64_t value);
 
@@ -39,6 +43,9 @@ void fake_limit(unsigned resource, uint64_t value);
 struct fake_file *fake_file_new(const void *data, uint64_t size, bool host);
 /* fake_file_truncate() - Shorter, and mappings told */
 void fake_file_truncate(struct fake_file *f, uint64_t size);
+
+/* guest_new() - An address space with nothing in it */
+struct mm *guest_new(void);
 
 /* One access as the processor does it, faults served by mm_fault(). Return: 0 or the signal */
 int guest_load(struct mm *mm, uint64_t addr, uint8_t *value);

@@ -92,20 +92,17 @@ static int open_name(void *data, const char *path, struct file **out)
 
 static int setup(void **state)
 {
-	(void)state;
-	fake_setup();
+	fake_setup(state);
 	nnames = opened = 0;
 	return mm_new(&mm);
 }
 
 static int teardown(void **state)
 {
-	(void)state;
 	mm_put(mm);
 	for (unsigned i = 0; i < nnames; i++)
 		file_put(&names[i].file->file);
-	fake_teardown();
-	return 0;
+	return fake_teardown(state);
 }
 
 static const char *const no_words[] = { NULL };

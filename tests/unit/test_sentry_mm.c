@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Address spaces: random operations against a simple model, and the corners one by one. */
+/*
+ * Corners of address spaces, one by one: places, limits, files, fork, moves, advice, the stack. All
+ * of it in random order is test_sentry_mm_model.c.
+ */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 
@@ -13,32 +15,6 @@
 #include "sentry/mm/user.h"
 #include "sentry/task/task.h"
 #include "sentry_mm_fixture.h"
-
-#define RW   (PROT_READ | PROT_WRITE)
-#define ANON (MAP_PRIVATE | MAP_ANONYMOUS)
-#define BASE UINT64_C(0x200000000)
-
-static int setup(void **state)
-{
-	(void)state;
-	fake_setup();
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	fake_teardown();
-	return 0;
-}
-
-static struct mm *new_mm(void)
-{
-	struct mm *mm;
-
-	assert_int_equal(mm_new(&mm), 0);
-	return mm;
-}
 
 static uint8_t load(struct mm *mm, uint64_t addr)
 {
@@ -66,254 +42,11 @@ static uint64_t allocated(void)
 	return usage.allocated;
 }
 
-/* --- the model --- */
-
-#define WINDOW 96u
-#define SPACES 3u
-#define FILE_PAGES 64u
-
-struct model_page {
-	bool mapped, shared, keeps; /* keeps: MADV_DONTNEED brings @first back */
-	int prot;
-	uint8_t value, first;
-	uint8_t *cell; /* shared */
-};
-
-static struct {
-	struct mm *mm;
-	struct model_page pages[WINDOW];
-} spaces[SPACES];
-
-static uint8_t model_cells[1u << 20];
-static size_t model_cells_used;
-static struct fake_file *model_files[4]; /* private: memory, host; shared: memory, host */
-static uint8_t model_file_cells[4][FILE_PAGES];
-
-static uint8_t *model_value(struct model_page *page)
-{
-	return page->shared ? page->cell : &page->value;
-}
-
-static void model_check(unsigned s)
-{
-	for (unsigned i = 0; i < WINDOW; i++) {
-		struct model_page *page = &spaces[s].pages[i];
-		uint64_t addr = BASE + i * PAGE_SIZE;
-		uint8_t value = 0;
-		int r = user_read(spaces[s].mm, &value, addr + 8, 1);
-
-		if (!page->mapped || page->prot == PROT_NONE) {
-			assert_int_equal(r, -EFAULT);
-			continue;
-		}
-		assert_int_equal(r, 0);
-		assert_int_equal(value, *model_value(page));
-	}
-	guest_check(spaces[s].mm);
-}
-
-static int random_prot(void)
-{
-	static const int prots[] = { PROT_NONE, PROT_READ, RW, RW, RW, PROT_READ | PROT_EXEC };
-
-	return prots[rand() % 6];
-}
-
-static void model_map(unsigned s, unsigned from, unsigned n)
-{
-	int which = rand() % 8; /* 0..3 a file, 4..6 private, 7 shared memory */
-	bool shared = which == 7 || which == 2 || which == 3;
-	int prot = random_prot();
-	unsigned first = (unsigned)rand() % (FILE_PAGES - WINDOW / 3);
-	int flags = (shared ? MAP_SHARED : MAP_PRIVATE) | (which > 3 ? MAP_ANONYMOUS : 0);
-
-	guest_map(spaces[s].mm, BASE + from * PAGE_SIZE, n * PAGE_SIZE, prot, flags,
-		  which < 4 ? model_files[which] : NULL, which < 4 ? first * PAGE_SIZE : 0);
-	for (unsigned i = 0; i < n; i++) {
-		struct model_page *page = &spaces[s].pages[from + i];
-
-		*page = (struct model_page){ .mapped = true, .prot = prot, .shared = shared };
-		if (which < 2) {
-			page->keeps = true;
-			page->value = page->first = model_file_cells[which][first + i];
-		} else if (which < 4) {
-			page->cell = &model_file_cells[which][first + i];
-		} else if (shared) {
-			page->cell = &model_cells[model_cells_used++];
-			assert_true(model_cells_used < sizeof(model_cells));
-		}
-	}
-}
-
-static void model_protect(unsigned s, unsigned from, unsigned n)
-{
-	int prot = random_prot();
-	bool whole = true;
-	int r = mm_protect(spaces[s].mm, BASE + from * PAGE_SIZE, n * PAGE_SIZE, prot);
-
-	for (unsigned i = 0; i < n; i++)
-		whole = whole && spaces[s].pages[from + i].mapped;
-	assert_int_equal(r, whole ? 0 : -ENOMEM);
-	for (unsigned i = 0; i < n && whole; i++)
-		spaces[s].pages[from + i].prot = prot;
-}
-
-static void model_unmap(unsigned s, unsigned from, unsigned n)
-{
-	assert_int_equal(mm_unmap(spaces[s].mm, BASE + from * PAGE_SIZE, n * PAGE_SIZE), 0);
-	for (unsigned i = 0; i < n; i++)
-		spaces[s].pages[from + i].mapped = false;
-}
-
-static void model_dontneed(unsigned s, unsigned from, unsigned n)
-{
-	bool whole = true;
-	int r = mm_advise(spaces[s].mm, BASE + from * PAGE_SIZE, n * PAGE_SIZE, MADV_DONTNEED);
-
-	for (unsigned i = 0; i < n; i++) {
-		struct model_page *page = &spaces[s].pages[from + i];
-
-		whole = whole && page->mapped;
-		page->value = page->keeps ? page->first : 0;
-	}
-	assert_int_equal(r, whole ? 0 : -ENOMEM);
-}
-
-static void model_store(unsigned s, unsigned i)
-{
-	struct model_page *page = &spaces[s].pages[i];
-	uint8_t value = (uint8_t)rand();
-	uint64_t addr = BASE + i * PAGE_SIZE + 8;
-	bool may = page->mapped && (page->prot & PROT_WRITE);
-	int r;
-
-	if (rand() % 2) {
-		r = user_write(spaces[s].mm, addr, &value, 1);
-		assert_int_equal(r, may ? 0 : -EFAULT);
-	} else {
-		r = guest_store(spaces[s].mm, addr, value);
-		assert_int_equal(r, may ? 0 : SIGSEGV);
-	}
-	if (may)
-		*model_value(page) = value;
-}
-
-static void model_load(unsigned s, unsigned i)
-{
-	struct model_page *page = &spaces[s].pages[i];
-	bool may = page->mapped && page->prot != PROT_NONE;
-	uint8_t value = 0;
-	int r = guest_load(spaces[s].mm, BASE + i * PAGE_SIZE + 8, &value);
-
-	assert_int_equal(r, may ? 0 : SIGSEGV);
-	if (may)
-		assert_int_equal(value, *model_value(page));
-	r = guest_fetch(spaces[s].mm, BASE + i * PAGE_SIZE);
-	assert_int_equal(r, may && (page->prot & PROT_EXEC) ? 0 : SIGSEGV);
-}
-
-/* A move into some other place of the window. */
-static void model_remap(unsigned s, unsigned from, unsigned n)
-{
-	struct mm *mm = spaces[s].mm;
-	unsigned to = (unsigned)rand() % (WINDOW - n);
-	const struct vma *vma = vma_at(mm, BASE + from * PAGE_SIZE);
-	bool one = vma && vma->r.end >= BASE + (from + n) * PAGE_SIZE;
-	bool overlaps = from < to + n && to < from + n;
-	uint64_t out;
-	int r = mm_remap(mm, NULL, BASE + from * PAGE_SIZE, n * PAGE_SIZE, n * PAGE_SIZE,
-			 MREMAP_MAYMOVE | MREMAP_FIXED, BASE + to * PAGE_SIZE, &out);
-
-	assert_int_equal(r, overlaps ? -EINVAL : one ? 0 : -EFAULT);
-	if (r)
-		return;
-	for (unsigned i = 0; i < n; i++) {
-		spaces[s].pages[to + i] = spaces[s].pages[from + i];
-		spaces[s].pages[from + i].mapped = false;
-	}
-}
-
-static void model_fork(unsigned s)
-{
-	unsigned to = (unsigned)rand() % SPACES;
-
-	if (to == s)
-		return;
-	mm_put(spaces[to].mm);
-	assert_int_equal(mm_fork(spaces[s].mm, &spaces[to].mm), 0);
-	memcpy(spaces[to].pages, spaces[s].pages, sizeof(spaces[s].pages));
-}
-
-static void model_step(void)
-{
-	unsigned s = (unsigned)rand() % SPACES;
-	unsigned n = 1 + (unsigned)rand() % (WINDOW / 3 - 1);
-	unsigned from = (unsigned)rand() % (WINDOW - n);
-
-	switch (rand() % 24) {
-	case 0:
-	case 1:
-		model_map(s, from, n);
-		break;
-	case 2:
-		model_unmap(s, from, n);
-		break;
-	case 3:
-	case 4:
-		model_protect(s, from, n);
-		break;
-	case 5:
-		model_dontneed(s, from, n);
-		break;
-	case 6:
-		model_remap(s, from, 1 + n / 4);
-		break;
-	case 7:
-		model_fork(s);
-		break;
-	case 8:
-	case 9:
-	case 10:
-		model_load(s, from);
-		break;
-	default:
-		model_store(s, from);
-	}
-}
-
-static void test_random(void **state)
-{
-	static uint8_t data[FILE_PAGES * PAGE_SIZE];
-
-	(void)state;
-	srand(23);
-	for (unsigned f = 0; f < 4; f++) {
-		for (unsigned i = 0; i < FILE_PAGES; i++) {
-			model_file_cells[f][i] = (uint8_t)(rand());
-			memset(data + i * PAGE_SIZE, model_file_cells[f][i], PAGE_SIZE);
-		}
-		model_files[f] = fake_file_new(data, sizeof(data), f % 2);
-	}
-	for (unsigned s = 0; s < SPACES; s++)
-		spaces[s].mm = new_mm();
-	for (unsigned i = 0; i < 30000; i++) {
-		model_step();
-		if (i % 100 == 0)
-			model_check((unsigned)rand() % SPACES);
-	}
-	for (unsigned s = 0; s < SPACES; s++) {
-		model_check(s);
-		mm_put(spaces[s].mm);
-	}
-	for (unsigned f = 0; f < 4; f++)
-		file_put(&model_files[f]->file);
-}
-
 /* --- mmap --- */
 
 static void test_map_errors(void **state)
 {
-	struct mm *mm = new_mm();
+	struct mm *mm = guest_new();
 	struct fake_file *f = fake_file_new("x", 1, false);
 	uint64_t out;
 	const struct {
@@ -359,7 +92,7 @@ static void test_map_errors(void **state)
 
 static void test_map_places(void **state)
 {
-	struct mm *mm = new_mm();
+	struct mm *mm = guest_new();
 	uint64_t a = anon(mm, 1);
 	uint64_t b = anon(mm, 1);
 	struct mm_map map = { BASE, 2 * PAGE_SIZE, RW, ANON };
@@ -389,7 +122,7 @@ static void test_map_places(void **state)
 
 static void test_one_trip(void **state)
 {
-	struct mm *mm = new_mm();
+	struct mm *mm = guest_new();
 	unsigned before = guest_trips();
 	uint64_t at = anon(mm, 100);
 
@@ -409,7 +142,7 @@ static void test_one_trip(void **state)
 /* More than can be had at once comes as it is touched; it costs nothing before. */
 static void test_huge(void **state)
 {
-	struct mm *mm = new_mm();
+	struct mm *mm = guest_new();
 	uint64_t at = guest_map(mm, 0, UINT64_C(1) << 44, RW, ANON | MAP_NORESERVE, NULL, 0);
 
 	(void)state;
@@ -427,7 +160,7 @@ static void test_huge(void **state)
 
 static void test_limits(void **state)
 {
-	struct mm *mm = new_mm();
+	struct mm *mm = guest_new();
 	struct mm_map map = { 0, 16 * PAGE_SIZE, RW, ANON };
 	uint64_t out;
 	struct task *task = (struct task *)mm; /* looked at by the fixture only */
@@ -455,7 +188,7 @@ static void test_limits(void **state)
 
 static void test_many_vmas(void **state)
 {
-	struct mm *mm = new_mm();
+	struct mm *mm = guest_new();
 	uint64_t at = guest_map(mm, 0, 70000 * PAGE_SIZE, PROT_NONE, ANON, NULL, 0);
 	int r = 0;
 	unsigned n = 0;
@@ -474,7 +207,7 @@ static void test_file_end(void **state)
 {
 	char data[PAGE_SIZE + 100];
 	uint64_t at;
-	struct mm *mm = new_mm();
+	struct mm *mm = guest_new();
 
 	(void)state;
 	memset(data, 'x', sizeof(data));
@@ -505,8 +238,8 @@ static void test_file_end(void **state)
 static void test_truncate(void **state)
 {
 	static char data[8 * PAGE_SIZE];
-	struct mm *a = new_mm();
-	struct mm *b = new_mm();
+	struct mm *a = guest_new();
+	struct mm *b = guest_new();
 
 	(void)state;
 	memset(data, 'x', sizeof(data));
@@ -540,7 +273,7 @@ static void test_truncate(void **state)
 
 static void test_cow(void **state)
 {
-	struct mm *parent = new_mm();
+	struct mm *parent = guest_new();
 	struct mm *child;
 	uint64_t at = anon(parent, 64);
 	uint64_t before;
@@ -571,7 +304,7 @@ static void test_cow(void **state)
 
 static void test_fork_trips(void **state)
 {
-	struct mm *parent = new_mm();
+	struct mm *parent = guest_new();
 	struct mm *child;
 	unsigned before;
 
@@ -598,7 +331,7 @@ static void test_fork_trips(void **state)
 /* One thread: what it is sure to write to is its own at once, on both sides. */
 static void test_fork_alone(void **state)
 {
-	struct mm *parent = new_mm();
+	struct mm *parent = guest_new();
 	uint64_t variables = guest_map(parent, BASE, 3 * PAGE_SIZE, RW, ANON, NULL, 0);
 	uint64_t stack = guest_map(parent, BASE + 64 * PAGE_SIZE, 32 * PAGE_SIZE, RW, ANON, NULL,
 				   0);
@@ -648,7 +381,7 @@ static void test_fork_alone(void **state)
 
 static void test_fork_advice(void **state)
 {
-	struct mm *parent = new_mm();
+	struct mm *parent = guest_new();
 	struct mm *child;
 	uint64_t at = anon(parent, 3);
 	uint8_t value;
@@ -675,7 +408,7 @@ static void test_fork_advice(void **state)
 
 static void test_remap(void **state)
 {
-	struct mm *mm = new_mm();
+	struct mm *mm = guest_new();
 	uint64_t at = guest_map(mm, BASE, 4 * PAGE_SIZE, RW, ANON, NULL, 0);
 	uint64_t out;
 
@@ -713,7 +446,7 @@ static void test_remap(void **state)
 
 static void test_remap_shared(void **state)
 {
-	struct mm *mm = new_mm();
+	struct mm *mm = guest_new();
 	uint64_t at = guest_map(mm, 0, 2 * PAGE_SIZE, RW, MAP_SHARED | MAP_ANONYMOUS, NULL, 0);
 	uint64_t out;
 	uint8_t value;
@@ -737,7 +470,7 @@ static void test_remap_shared(void **state)
 
 static void test_remap_keeps_old(void **state)
 {
-	struct mm *mm = new_mm();
+	struct mm *mm = guest_new();
 	uint64_t at = anon(mm, 2);
 	uint64_t out;
 
@@ -754,7 +487,7 @@ static void test_remap_keeps_old(void **state)
 
 static void test_brk(void **state)
 {
-	struct mm *mm = new_mm();
+	struct mm *mm = guest_new();
 
 	(void)state;
 	mm->info.start_brk = mm->info.brk = BASE;
@@ -776,7 +509,7 @@ static void test_brk(void **state)
 
 static void test_dontneed_gives_back(void **state)
 {
-	struct mm *mm = new_mm();
+	struct mm *mm = guest_new();
 	uint64_t at = anon(mm, 4096);
 	struct memfile_usage before;
 	struct memfile_usage after;
@@ -799,7 +532,7 @@ static void test_dontneed_gives_back(void **state)
 
 static void test_advice_errors(void **state)
 {
-	struct mm *mm = new_mm();
+	struct mm *mm = guest_new();
 	uint64_t at = anon(mm, 2);
 	uint64_t shared = guest_map(mm, 0, PAGE_SIZE, RW, MAP_SHARED | MAP_ANONYMOUS, NULL, 0);
 
@@ -828,7 +561,7 @@ static void test_advice_errors(void **state)
 
 static void test_stack_grows(void **state)
 {
-	struct mm *mm = new_mm();
+	struct mm *mm = guest_new();
 	uint64_t top = BASE + 1024 * PAGE_SIZE;
 
 	(void)state;
@@ -852,7 +585,7 @@ static void test_stack_grows(void **state)
 
 static void test_broken_stub(void **state)
 {
-	struct mm *mm = new_mm();
+	struct mm *mm = guest_new();
 	struct mm_map map = { 0, PAGE_SIZE, RW, ANON };
 	uint64_t out = anon(mm, 4);
 	struct mm *child;
@@ -864,37 +597,38 @@ static void test_broken_stub(void **state)
 	assert_int_not_equal(mm_map(mm, NULL, &map, &out), 0);
 	assert_int_not_equal(mm_fork(mm, &child), 0);
 	mm_put(mm);
-	mm = new_mm();
+	mm = guest_new();
 	anon(mm, 4);
 	guest_fail(ESRCH);
 	assert_int_not_equal(mm_fork(mm, &child), 0);
 	mm_put(mm);
 }
 
+#define T(name) cmocka_unit_test_setup_teardown(test_##name, fake_setup, fake_teardown)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_random, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_map_errors, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_map_places, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_one_trip, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_huge, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_limits, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_many_vmas, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_file_end, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_truncate, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_cow, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_fork_trips, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_fork_alone, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_fork_advice, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_remap, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_remap_shared, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_remap_keeps_old, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_brk, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_dontneed_gives_back, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_advice_errors, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_stack_grows, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_broken_stub, setup, teardown),
+		T(map_errors),
+		T(map_places),
+		T(one_trip),
+		T(huge),
+		T(limits),
+		T(many_vmas),
+		T(file_end),
+		T(truncate),
+		T(cow),
+		T(fork_trips),
+		T(fork_alone),
+		T(fork_advice),
+		T(remap),
+		T(remap_shared),
+		T(remap_keeps_old),
+		T(brk),
+		T(dontneed_gives_back),
+		T(advice_errors),
+		T(stack_grows),
+		T(broken_stub),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,25 +13,18 @@
 #include "sentry/mm/user.h"
 #include "sentry_mm_fixture.h"
 
-#define RW   (PROT_READ | PROT_WRITE)
-#define ANON (MAP_PRIVATE | MAP_ANONYMOUS)
-#define BASE UINT64_C(0x200000000)
-
 static struct mm *mm;
 
 static int setup(void **state)
 {
-	(void)state;
-	fake_setup();
+	fake_setup(state);
 	return mm_new(&mm);
 }
 
 static int teardown(void **state)
 {
-	(void)state;
 	mm_put(mm);
-	fake_teardown();
-	return 0;
+	return fake_teardown(state);
 }
 
 static void map(uint64_t page, uint64_t pages, int prot)
