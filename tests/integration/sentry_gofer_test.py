@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every call that the gofer's filter lets pass is one that it makes.
 
-  sentry_gofer_test.py TEST SOURCE
+  sentry_gofer_test.py TEST... SOURCE
 
-TEST, the unit test of trees of the host, runs under strace; what its gofer has called after it put the
-filter in place is compared with the lists in the sources.
+Each TEST, the unit tests of gofers and of the trees they hold, runs under strace; what its gofers have
+called after they put the filter in place is compared with the lists in the sources.
 """
 
 import os
@@ -51,18 +51,22 @@ def calls(trace):
     return set().union(*(gofer_calls(lines, begin) for begin in filters))
 
 
-def main():
-    test, source = sys.argv[1:3]
-    if os.geteuid() != 0:
-        skip("needs root")
-    if not shutil.which("strace"):
-        skip("needs strace")
+def trace_test(test):
     with tempfile.NamedTemporaryFile("r") as trace:
         r = subprocess.run(["strace", "-f", "-o", trace.name, test], stdout=subprocess.PIPE,
                            stderr=subprocess.STDOUT, text=True, timeout=300)
         if r.returncode != 0:
             sys.exit(r.stdout)
-        made = calls(trace)
+        return calls(trace)
+
+
+def main():
+    *tests, source = sys.argv[1:]
+    if os.geteuid() != 0:
+        skip("needs root")
+    if not shutil.which("strace"):
+        skip("needs strace")
+    made = set().union(*(trace_test(test) for test in tests))
     listed = set()
     for name in ("main", "serve", "ops", "ports"):
         with open(os.path.join(source, "src/sentry/gofer", name + ".c")) as f:

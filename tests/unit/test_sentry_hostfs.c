@@ -10,94 +10,28 @@
 
 #include <cmocka.h>
 
-#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
 #include <sys/sysmacros.h>
-#include <sys/un.h>
 #include <sys/xattr.h>
 #include <time.h>
 
-#include "base/io.h"
-#include "base/sanitized.h"
-#include "sentry/gofer/wire.h"
-#include "sentry_tree.h"
+#include "sentry_gofer.h"
 
-#define TREES 3
-
-static char dir[] = "/tmp/coffer-hostfs-XXXXXX";
-static struct tree shared;
-static struct child gofer_child, spare_child;
-static struct gofer *spare;
-
-static void new_tree(unsigned number, unsigned flags, struct tree *t)
-{
-	struct super *super;
-
-	assert_int_equal(hostfs_new(number, flags, &super), 0);
-	tree_open(t, super);
-}
+static struct child gofer_child;
 
 static int group_setup(void **state)
 {
-	struct gofer_tree trees[TREES] = { 0 };
-	struct gofer_config config = { .trees = trees, .ntrees = TREES, .log_fd = -1 };
-	struct coffer_error err = COFFER_ERROR_INIT;
-	int socket = -1, spare_socket = -1;
+	struct gofer *gofer;
 
-	if (geteuid() != 0) {
-		print_message("needs root for files of several users\n");
-		exit(77);
-	}
-	umask(0);
-	assert_non_null(mkdtemp(dir));
-	host_start();
-	assert_int_equal(host("cd %s && mkdir t ro one ports && echo secret >outside && chmod 600 "
-			      "outside && echo read >ro/file && echo this >one/seen && echo that "
-			      ">one/unseen",
-			      dir), 0);
-	for (size_t i = 0; i < TREES; i++) {
-		static const char *const names[] = { "t", "ro", "one" };
-		char path[64];
-
-		snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
-		trees[i].fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-		assert_true(trees[i].fd >= 0);
-	}
-	trees[1].read_only = true;
-	trees[2].file = "seen";
-	{
-		char path[64];
-
-		snprintf(path, sizeof(path), "%s/ports", dir);
-		config.ports_fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	}
-	if (gofer_start(&config, &gofer_child, &socket, &err) < 0 ||
-	    gofer_start(&config, &spare_child, &spare_socket, &err) < 0)
-		fail_msg("%s", err.message);
-	for (size_t i = 0; i < TREES; i++)
-		close(trees[i].fd);
-	close(config.ports_fd);
-	drop_capabilities();
-	if (gofer_attach(socket, &kernel.gofer, &err) < 0 ||
-	    gofer_attach(spare_socket, &spare, &err) < 0)
-		fail_msg("%s", err.message);
-	new_tree(0, 0, &shared);
+	gofers_begin(&gofer_child, &gofer, 1);
 	return 0;
 }
 
 static int group_teardown(void **state)
 {
-	siginfo_t si;
-
-	tree_close(&shared);
-	gofer_free(kernel.gofer);
-	kernel.gofer = NULL;
-	assert_int_equal(child_wait(&gofer_child, deadline_in(10 * USEC_PER_SEC), &si), 0);
-	assert_int_equal(si.si_code, CLD_EXITED);
-	assert_int_equal(si.si_status, 0);
-	host("rm -rf %s", dir);
+	gofers_end(&gofer_child);
 	return 0;
 }
 
@@ -277,62 +211,6 @@ static void test_specials_are_not_the_hosts(void **state)
 			.op = GOFER_OPEN, .fd = fd, .fd2 = -1, .name = i ? "null" : "pipe" }),
 			-ENOENT);
 		close(fd);
-	}
-}
-
-/* ---- the gofer against requests that ours never makes ---- */
-
-static void test_gofer_takes_one_component(void **state)
-{
-	static const char *const names[] = { "..", ".", "", "r/deep", "/", "/etc/passwd", "../ro" };
-	int fd = (int)gofer_call(kernel.gofer, &(struct gofer_call){ .op = GOFER_TREE, .fd = -1,
-								     .fd2 = -1 });
-
-	assert_true(fd >= 0);
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-		for (unsigned op = GOFER_OPEN; op <= GOFER_RENAME; op++) {
-			const struct gofer_call call = { .op = op, .fd = fd, .fd2 = fd,
-							 .name = names[i], .name2 = op == GOFER_RENAME ?
-							 "x" : NULL, .args = { O_RDONLY } };
-
-			assert_int_equal(gofer_call(kernel.gofer, &call), -EINVAL);
-		}
-	assert_int_equal(gofer_call(kernel.gofer, &(struct gofer_call){
-		.op = GOFER_OPEN, .fd = -1, .fd2 = -1, .name = "x" }), -EBADF);
-	assert_int_equal(gofer_call(kernel.gofer, &(struct gofer_call){
-		.op = GOFER_TREE, .fd = -1, .fd2 = -1, .args = { 99 } }), -ENOENT);
-	assert_int_equal(gofer_call(kernel.gofer, &(struct gofer_call){
-		.op = GOFER_OP_COUNT, .fd = -1, .fd2 = -1 }), -EINVAL);
-	/* A link is not followed, even though O_NOFOLLOW was not asked for */
-	assert_int_equal(t_symlink(&shared, "/etc/passwd", "/gl"), 0);
-	assert_int_equal(gofer_call(kernel.gofer, &(struct gofer_call){
-		.op = GOFER_OPEN, .fd = fd, .fd2 = -1, .name = "gl" }), -ENXIO);
-	close(fd);
-}
-
-/* What a gofer may call is enough for all of these tests; a call that is not among it is its end. */
-static void test_filter_kills(void **state)
-{
-	const struct jail_list lists[] = { gofer_serve_calls, gofer_ops_calls, gofer_ports_calls };
-	int calls[] = { SYS_getppid, SYS_execve, SYS_ptrace, SYS_clone, SYS_socket }, status;
-
-#ifdef COFFER_SANITIZED
-	skip();
-#endif
-	for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
-		pid_t pid = fork();
-
-		if (pid == 0) {
-			prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-			if (jail_filter(lists, ARRAY_SIZE(lists), NULL) < 0)
-				_exit(1);
-			/* The last one with a family other than the one that may be */
-			syscall(calls[i], AF_INET, SOCK_STREAM, 0, 0, 0);
-			_exit(2);
-		}
-		assert_int_equal(waitpid(pid, &status, 0), pid);
-		assert_true(WIFSIGNALED(status));
-		assert_int_equal(WTERMSIG(status), SIGSYS);
 	}
 }
 
@@ -606,13 +484,13 @@ static void test_read_only_tree(void **state)
 	struct super *super;
 	struct tree t;
 
-	new_tree(1, HOSTFS_READ_ONLY, &t);
+	gofer_tree_open(TREE_READ_ONLY, HOSTFS_READ_ONLY, &t);
 	assert_content(&t, "/file", "read\n");
 	assert_int_equal(t_put(&t, "/file", "x"), -EROFS);
 	assert_int_equal(t_mkdir(&t, "/d", 0755), -EROFS);
 	tree_close(&t);
 	/* The mount itself is: whatever the kernel's own idea is */
-	new_tree(1, 0, &t);
+	gofer_tree_open(TREE_READ_ONLY, 0, &t);
 	assert_int_equal(t_put(&t, "/file", "x"), -EROFS);
 	assert_int_equal(t_chmod(&t, "/file", 0600), -EROFS);
 	assert_int_equal(t_mkdir(&t, "/d", 0755), -EROFS);
@@ -624,7 +502,7 @@ static void test_single_file(void **state)
 {
 	struct tree t;
 
-	new_tree(2, 0, &t);
+	gofer_tree_open(TREE_FILE, 0, &t);
 	assert_string_equal(t_list(&t, "/", NULL, NULL), "seen");
 	assert_content(&t, "/seen", "this\n");
 	assert_int_equal(t_exists(&t, "/unseen"), -ENOENT);
@@ -677,7 +555,7 @@ static void test_descriptors_are_bounded(void **state)
 
 	host("cd %s/t && mkdir -p fds && cd fds && seq 1 6000 | xargs touch", dir);
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
-	new_tree(0, 0, &t);
+	gofer_tree_open(TREE_SHARED, 0, &t);
 	for (int i = 1; i <= 6000; i++) {
 		char path[32];
 
@@ -729,13 +607,9 @@ static void test_without_a_gofer(void **state)
 	struct super *super;
 	struct stat st;
 	struct tree t;
-	char path[64];
-	int fd;
 
 	kernel.gofer = NULL;
-	snprintf(path, sizeof(path), "%s/t", dir);
-	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	assert_int_equal(hostfs_new_fd(fd, 0, &super), 0);
+	assert_int_equal(hostfs_new_fd(gofer_path_open("t"), 0, &super), 0);
 	tree_open(&t, super);
 	assert_int_equal(t_mkdir(&t, "/ng", 0755), 0);
 	assert_int_equal(t_put(&t, "/ng/f", "text"), 0);
@@ -753,124 +627,6 @@ static void test_without_a_gofer(void **state)
 	assert_string_equal(t_list(&t, "/ng", NULL, NULL), "f h");
 	tree_close(&t);
 	kernel.gofer = gofer;
-}
-
-/* ---- sockets and ports ---- */
-
-static void test_sockets_with_names(void **state)
-{
-	int tree = (int)gofer_call(kernel.gofer, &(struct gofer_call){ .op = GOFER_TREE, .fd = -1,
-								       .fd2 = -1 });
-	int server, client, peer;
-	char c = 0;
-
-	assert_true(tree >= 0);
-	server = (int)gofer_call(kernel.gofer, &(struct gofer_call){
-		.op = GOFER_BIND, .fd = tree, .fd2 = -1, .name = "sock",
-		.args = { SOCK_STREAM, 44, 45, 0700 } });
-	assert_true(server >= 0);
-	assert_int_equal(gofer_call(kernel.gofer, &(struct gofer_call){
-		.op = GOFER_BIND, .fd = tree, .fd2 = -1, .name = "sock",
-		.args = { SOCK_STREAM, 44, 45, 0700 } }), -EADDRINUSE);
-	assert_int_equal(host("test \"$(stat -c %%a:%%u:%%g:%%F %s/t/sock)\" = '700:44:45:socket'",
-			      dir), 0);
-	assert_int_equal(gofer_call(kernel.gofer, &(struct gofer_call){
-		.op = GOFER_CONNECT, .fd = tree, .fd2 = -1, .name = "sock",
-		.args = { SOCK_STREAM } }), -ECONNREFUSED);
-	assert_int_equal(listen(server, 1), 0);
-	client = (int)gofer_call(kernel.gofer, &(struct gofer_call){
-		.op = GOFER_CONNECT, .fd = tree, .fd2 = -1, .name = "sock", .args = { SOCK_STREAM } });
-	assert_true(client >= 0);
-	peer = accept(server, NULL, NULL);
-	assert_true(peer >= 0);
-	assert_int_equal(write(client, "x", 1), 1);
-	assert_int_equal(read(peer, &c, 1), 1);
-	assert_int_equal(c, 'x');
-	assert_int_equal(gofer_call(kernel.gofer, &(struct gofer_call){
-		.op = GOFER_CONNECT, .fd = tree, .fd2 = -1, .name = "inside",
-		.args = { SOCK_STREAM } }), -ECONNREFUSED);
-	close(peer);
-	close(client);
-	close(server);
-	close(tree);
-}
-
-static void test_ports(void **state)
-{
-	char path[64];
-	int server, client, fd;
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	struct coffer_error err = COFFER_ERROR_INIT;
-
-	assert_int_equal(gofer_call(kernel.gofer, &(struct gofer_call){
-		.op = GOFER_DIAL, .fd = -1, .fd2 = -1, .args = { 80 } }), -ECONNREFUSED);
-	snprintf(path, sizeof(path), "%s/ports/vsock.sock_80", dir);
-	server = io_unix_listen(AT_FDCWD, path, SOCK_STREAM, 0600, &err);
-	assert_true(server >= 0);
-	client = (int)gofer_call(kernel.gofer, &(struct gofer_call){
-		.op = GOFER_DIAL, .fd = -1, .fd2 = -1, .args = { 80 } });
-	assert_true(client >= 0);
-	close(client);
-	close(server);
-	server = (int)gofer_call(kernel.gofer, &(struct gofer_call){
-		.op = GOFER_LISTEN, .fd = -1, .fd2 = -1, .args = { 81 } });
-	assert_true(server >= 0);
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/ports/guest_81", dir);
-	fd = socket(AF_UNIX, SOCK_STREAM, 0);
-	assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
-	close(fd);
-	assert_int_equal(gofer_call(kernel.gofer, &(struct gofer_call){
-		.op = GOFER_UNLISTEN, .fd = -1, .fd2 = -1, .args = { 81 } }), 0);
-	assert_int_equal(access(addr.sun_path, F_OK), -1);
-	close(server);
-}
-
-/* ---- its end ---- */
-
-static void test_gofer_dies(void **state)
-{
-	const struct gofer_call call = { .op = GOFER_TREE, .fd = -1, .fd2 = -1 };
-	struct pollfd broken = { .fd = gofer_broken_fd(spare), .events = POLLIN };
-	siginfo_t si;
-	long fd;
-
-	fd = gofer_call(spare, &call);
-	assert_true(fd >= 0);
-	close((int)fd);
-	assert_int_equal(poll(&broken, 1, 0), 0);
-	assert_int_equal(host("kill -9 %d", (int)spare_child.pid), 0);
-	assert_int_equal(child_wait(&spare_child, deadline_in(10 * USEC_PER_SEC), &si), 0);
-	assert_int_equal(poll(&broken, 1, 10000), 1);
-	assert_true(broken.revents & POLLHUP);
-	for (int i = 0; i < 2 * GOFER_CHANNELS; i++)
-		assert_int_equal(gofer_call(spare, &call), -ESRCH);
-	gofer_free(spare);
-}
-
-/* What is no request ends the channel, and the gofer, rather than that it waits for the rest. */
-static void test_gofer_gets_garbage(void **state)
-{
-	static const char *const packets[] = { "", "x", "0123456789012345678901234567890123456789" };
-	char big[sizeof(struct gofer_request) + 600];
-	int pair[2];
-
-	for (size_t i = 1; i < ARRAY_SIZE(packets); i++) {
-		assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
-		assert_true(send(pair[0], packets[i], strlen(packets[i]), 0) > 0);
-		assert_false(gofer_serve(pair[1]));
-		close(pair[0]);
-	}
-	/* A name longer than what came, or than any */
-	for (uint32_t len = 100; len <= 700; len += 200) {
-		struct gofer_request q = { .op = GOFER_STAT, .name_len = len, .name2_len = UINT32_MAX };
-
-		memset(big, 'n', sizeof(big));
-		memcpy(big, &q, sizeof(q));
-		assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
-		assert_true(send(pair[0], big, sizeof(q) + (len < 600 ? len - 1 : 600), 0) > 0);
-		assert_false(gofer_serve(pair[1]));
-		close(pair[0]);
-	}
 }
 
 /* ---- many at once ---- */
@@ -918,8 +674,6 @@ int main(void)
 		cmocka_unit_test(test_links_do_not_lead_out),
 		cmocka_unit_test(test_race_with_links),
 		cmocka_unit_test(test_specials_are_not_the_hosts),
-		cmocka_unit_test(test_gofer_takes_one_component),
-		cmocka_unit_test(test_filter_kills),
 		cmocka_unit_test(test_makes_and_removes),
 		cmocka_unit_test(test_attributes),
 		cmocka_unit_test(test_foreign_directory),
@@ -935,10 +689,6 @@ int main(void)
 		cmocka_unit_test(test_no_devices),
 		cmocka_unit_test(test_statfs_and_sync),
 		cmocka_unit_test(test_without_a_gofer),
-		cmocka_unit_test(test_sockets_with_names),
-		cmocka_unit_test(test_ports),
-		cmocka_unit_test(test_gofer_dies),
-		cmocka_unit_test(test_gofer_gets_garbage),
 		cmocka_unit_test(test_many_threads),
 	};
 
