@@ -139,9 +139,9 @@ static int main_boot(const struct sentry_config *cfg, struct child *gofer, struc
 	return r ? r : machine_start(cfg, err);
 }
 
-static int main_watch(struct control *control, struct coffer_error *err)
+static int main_watch(struct control *control, const struct sentry_config *cfg,
+		      struct coffer_error *err)
 {
-	const struct sentry_config *cfg = control->config;
 	int r = loop_add_fd(control->loop, control->ended_fd, EPOLLIN, main_ended_handler, NULL,
 			    NULL, err);
 
@@ -157,7 +157,8 @@ static int main_watch(struct control *control, struct coffer_error *err)
 	return r;
 }
 
-static int main_serve(struct control *control, usec_t started, struct coffer_error *err)
+static int main_serve(struct control *control, const struct sentry_config *cfg, usec_t started,
+		      struct coffer_error *err)
 {
 	int r = loop_new(&control->loop, err);
 
@@ -166,18 +167,18 @@ static int main_serve(struct control *control, usec_t started, struct coffer_err
 	control->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (control->ended_fd < 0)
 		return err_sys(err, "eventfd");
-	r = main_watch(control, err);
+	r = main_watch(control, cfg, err);
 	if (r == 0)
 		r = rpc_start(control, err);
 	if (r == 0)
 		r = jail_enter(err);
 	if (r == 0)
 		/* Without a network of the host's, the loopback device is still one. */
-		r = jail_shut(control->config->ntrees > 0, true, err);
+		r = jail_shut(cfg->ntrees > 0, true, err);
 	if (r < 0)
 		return r;
 	log_debug("%d system calls of the host are left", r);
-	main_greet(control->config, started);
+	main_greet(cfg, started);
 	return loop_run(control->loop, err);
 }
 
@@ -195,7 +196,7 @@ static int main_run(int fd, usec_t started)
 		r = main_boot(&cfg, &gofer, &err);
 	}
 	if (r == 0)
-		r = main_serve(&main_control, started, &err);
+		r = main_serve(&main_control, &cfg, started, &err);
 	if (r < 0) {
 		char line[sizeof(err.message) + 2];
 
