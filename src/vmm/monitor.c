@@ -464,20 +464,21 @@ static int monitor_start(struct monitor *mon, struct coffer_error *err)
 	return 0;
 }
 
-/* The machine first: what waits for it is told, and its devices come to rest. */
+/* The machine first: what waits for it is told, and its devices come to rest. What takes time, as
+ * giving back its memory does, is done while who wants to see our end still finds our socket. */
 static void monitor_free(struct monitor *mon)
 {
 	machine_free(mon->machine);
 	shares_free(mon->shares);
-	control_free(mon->control);
 	vsock_free(mon->vsock);
+	close_fd(&mon->memory_fd);
+	control_free(mon->control);
 	monitor_remove_files(mon);
 	close_fd(&mon->dirfd);
 	console_close(&mon->console);
 	close_fd(&mon->vsock_fd);
 	close_fd(&mon->control_fd);
 	close_fd(&mon->jail.self_pidfd);
-	close_fd(&mon->memory_fd);
 	loop_free(mon->loop);
 	close_fd(&mon->status_fd);
 }

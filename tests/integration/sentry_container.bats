@@ -93,6 +93,7 @@ box" ]
 
 @test "stop asks first" {
 	container sh -c 'trap "echo asked; exit 3" TERM; while :; do sleep 0.1; done'
+	inside sh -c 'until grep -q "^SigCgt:.*4...$" /proc/1/status; do sleep 0.02; done'
 	coffer stop c
 	[ "$status" -eq 0 ]
 	coffer logs c
