@@ -113,26 +113,9 @@ static ssize_t unpack_read(struct archive *a, void *data, const void **block)
 /* @name without doubled slashes and dots. Return: 0, or why it is refused */
 static const char *unpack_clean(const char *name, bool absolute, char out[PATH_MAX])
 {
-	size_t len = 0, n;
-
 	if (name[0] == '/' && !absolute)
 		return "its name is absolute";
-	for (const char *p = name; *p; p += n) {
-		p += strspn(p, "/");
-		n = strcspn(p, "/");
-		if (n == 0 || (n == 1 && p[0] == '.'))
-			continue;
-		if (n == 2 && p[0] == '.' && p[1] == '.')
-			return "its name leads up";
-		if (n > NAME_MAX || len + n + 2 > PATH_MAX)
-			return "its name is too long";
-		if (len)
-			out[len++] = '/';
-		memcpy(out + len, p, n);
-		len += n;
-	}
-	out[len] = '\0';
-	return NULL;
+	return path_clean(name, PATH_MAX, out);
 }
 
 /* What all names have in common is replaced in @name. Return: 0, or why it is refused */

@@ -20,13 +20,16 @@
 
 #define IO_FDS_MAX 64
 
-ssize_t io_read_full(int fd, void *buf, size_t n)
+/* @offset: NULL reads where the descriptor is */
+static ssize_t io_read_all(int fd, char *buf, size_t n, const uint64_t *offset)
 {
 	size_t done = 0;
-	ssize_t r;
 
 	while (done < n) {
-		r = read(fd, (char *)buf + done, n - done);
+		struct iovec iov = { .iov_base = buf + done, .iov_len = n - done };
+		ssize_t r = offset ? preadv2(fd, &iov, 1, (off_t)(*offset + done), 0) :
+				     read(fd, buf + done, n - done);
+
 		if (r < 0 && errno == EINTR)
 			continue;
 		if (r < 0)
@@ -38,23 +41,14 @@ ssize_t io_read_full(int fd, void *buf, size_t n)
 	return (ssize_t)done;
 }
 
+ssize_t io_read_full(int fd, void *buf, size_t n)
+{
+	return io_read_all(fd, buf, n, NULL);
+}
+
 ssize_t io_read_at(int fd, void *buf, size_t n, uint64_t offset)
 {
-	size_t done = 0;
-
-	while (done < n) {
-		struct iovec iov = { .iov_base = (char *)buf + done, .iov_len = n - done };
-		ssize_t r = preadv2(fd, &iov, 1, (off_t)(offset + done), 0);
-
-		if (r < 0 && errno == EINTR)
-			continue;
-		if (r < 0)
-			return -errno;
-		if (r == 0)
-			break;
-		done += (size_t)r;
-	}
-	return (ssize_t)done;
+	return io_read_all(fd, buf, n, &offset);
 }
 
 int io_write_full(int fd, const void *buf, size_t n)

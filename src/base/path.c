@@ -337,6 +337,28 @@ int path_remove_tree(int dirfd, const char *name, struct coffer_error *err)
 	return path_remove_at(dirfd, name, st.st_dev, 0, err);
 }
 
+const char *path_clean(const char *name, size_t max, char out[PATH_MAX])
+{
+	size_t len = 0, n;
+
+	for (const char *p = name; *p; p += n) {
+		p += strspn(p, "/");
+		n = strcspn(p, "/");
+		if (n == 0 || (n == 1 && p[0] == '.'))
+			continue;
+		if (n == 2 && p[0] == '.' && p[1] == '.')
+			return "its name leads up";
+		if (n > NAME_MAX || len + n + 1 > max || len + n + 2 > PATH_MAX)
+			return "its name is too long";
+		if (len)
+			out[len++] = '/';
+		memcpy(out + len, p, n);
+		len += n;
+	}
+	out[len] = '\0';
+	return NULL;
+}
+
 char *path_join(const char *a, const char *b)
 {
 	char *s;

@@ -9,6 +9,7 @@
 #ifndef BASE_PATH_H
 #define BASE_PATH_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -51,6 +52,14 @@ int path_mkdirs(const char *path, mode_t mode, struct coffer_error *err);
 /* path_remove_tree() - rm -rf of @name in @dirfd; never follows a link, never crosses a mount.
  * A missing tree is fine. */
 int path_remove_tree(int dirfd, const char *name, struct coffer_error *err);
+
+/**
+ * path_clean() - A foreign name without doubled slashes and dots, and without a leading slash
+ * @max:	At most so many bytes with the end; PATH_MAX is always a limit
+ *
+ * Return: NULL, or why it is refused: it leads up, or is too long
+ */
+const char *path_clean(const char *name, size_t max, char out[PATH_MAX]);
 
 /* path_join() - "a/b" as a malloc'd string, NULL without memory */
 char *path_join(const char *a, const char *b);

@@ -65,4 +65,11 @@ void rpc_answer(struct grpc_call *call, int r, const struct coffer_error *err);
 /* rpc_refuse() - A field of the request is bad: INVALID_ARGUMENT, before anything was done */
 void rpc_refuse(struct grpc_call *call, const struct coffer_error *err);
 
+/* ---- statistics; stats.c ---- */
+
+/* rpc_stats_check() - *@out: the categories asked for, a set of 1U << Sc__StatCategory; all when none
+ * is named */
+int rpc_stats_check(const Sc__ContainerStatisticsRequest *req, unsigned *out,
+		    struct coffer_error *err);
+
 #endif /* CONTRACT_CONTRACT_H */

@@ -20,6 +20,7 @@
 #include <sys/sysmacros.h>
 
 #include "archive/xattrs.h"
+#include "base/path.h"
 
 #define ENTRY_WHITEOUT	   ".wh."
 #define ENTRY_AUFS	   ".wh..wh."
@@ -39,27 +40,10 @@ static bool entry_starts(const char *s, const char *with)
 /* @name without what says nothing. Return: NULL, or why it is refused */
 static const char *entry_clean(const char *name, uint32_t max, char out[PATH_MAX])
 {
-	size_t len = 0, n;
-
 	/* What some builders call the root. */
 	if (name[0] == '/' && name[1] != '\0')
 		return "its name is absolute";
-	for (const char *p = name; *p; p += n) {
-		p += strspn(p, "/");
-		n = strcspn(p, "/");
-		if (n == 0 || (n == 1 && p[0] == '.'))
-			continue;
-		if (n == 2 && p[0] == '.' && p[1] == '.')
-			return "its name leads up";
-		if (n > LAYER_NAME_MAX || len + n + 1 > max || len + n + 2 > PATH_MAX)
-			return "its name is too long";
-		if (len)
-			out[len++] = '/';
-		memcpy(out + len, p, n);
-		len += n;
-	}
-	out[len] = '\0';
-	return NULL;
+	return path_clean(name, max, out);
 }
 
 /* Whether a component says that all this is aufs' own; *@whiteout: a directory seems to be one. */

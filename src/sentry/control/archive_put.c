@@ -19,6 +19,7 @@
 
 #include "archive/xattrs.h"
 #include "base/cleanup.h"
+#include "base/path.h"
 #include "sentry/control/archive.h"
 #include "sentry/control/machine.h"
 #include "sentry/control/tar.h"
@@ -42,30 +43,6 @@ struct put {
 };
 
 /* ---- names ---- */
-
-/* @name without doubled slashes and dots; a leading slash means the destination. Return: NULL, or why
- * it is refused */
-static const char *put_clean(const char *name, char out[PATH_MAX])
-{
-	size_t len = 0, n;
-
-	for (const char *p = name; *p; p += n) {
-		p += strspn(p, "/");
-		n = strcspn(p, "/");
-		if (n == 0 || (n == 1 && p[0] == '.'))
-			continue;
-		if (n == 2 && p[0] == '.' && p[1] == '.')
-			return "its name leads up";
-		if (n > NAME_MAX || len + n + 2 > PATH_MAX)
-			return "its name is too long";
-		if (len)
-			out[len++] = '/';
-		memcpy(out + len, p, n);
-		len += n;
-	}
-	out[len] = '\0';
-	return NULL;
-}
 
 static unsigned put_confined(const struct put *p)
 {
@@ -336,7 +313,7 @@ static int put_node(struct put *p, const struct vfs_path *dir, const char *name)
 /* A hard link's target is a name of the archive like any other; it is not followed. */
 static int put_link(struct put *p, const struct vfs_path *dir, const char *name)
 {
-	const char *why = put_clean(p->e->link, p->other);
+	const char *why = path_clean(p->e->link, PATH_MAX, p->other);
 	char last[NAME_MAX + 1];
 	struct vfs_path from;
 	struct walk walk, to;
@@ -435,7 +412,7 @@ static int put_destination(struct put *p)
 static int put_entry(struct put *p)
 {
 	const char *why = p->e->path[0] == '/' && !p->work->absolute
-				  ? "its name is absolute" : put_clean(p->e->path, p->name);
+				  ? "its name is absolute" : path_clean(p->e->path, PATH_MAX, p->name);
 	struct vfs_path dir = { NULL, NULL };
 	char last[NAME_MAX + 1];
 	int r;

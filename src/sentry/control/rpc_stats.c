@@ -17,7 +17,6 @@
 #include "sentry/vfs/facts.h"
 
 #define RPC_STATS_LINKS_MAX 16
-#define RPC_STATS_IDS_MAX   4096
 
 struct rpc_stats_one {
 	Sc__ContainerStats stats;
@@ -48,22 +47,6 @@ static void rpc_stats_free(struct rpc_stats *s)
 static bool rpc_stats_wants(const struct rpc_stats *s, Sc__StatCategory category)
 {
 	return s->categories & 1U << category;
-}
-
-static int rpc_stats_check(const Sc__ContainerStatisticsRequest *req, unsigned *out,
-			   struct coffer_error *err)
-{
-	if (req->n_container_ids > RPC_STATS_IDS_MAX)
-		return err_invalid(err, "container_ids: more than %d", RPC_STATS_IDS_MAX);
-	*out = req->n_categories == 0 ? ~0U : 0;
-	for (size_t i = 0; i < req->n_categories; i++) {
-		if (req->categories[i] <= SC__STAT_CATEGORY__STAT_CATEGORY_UNSPECIFIED ||
-		    req->categories[i] > SC__STAT_CATEGORY__STAT_CATEGORY_MEMORY_EVENTS)
-			return err_invalid(err, "category %d is not known",
-					   (int)req->categories[i]);
-		*out |= 1U << req->categories[i];
-	}
-	return 0;
 }
 
 /* ---- network ---- */
