@@ -32,7 +32,8 @@ static int remote_unreachable(const struct coffer_container *c, int r, struct co
 		return err_wrap(err, "container %s", c->id);
 	if (!rundir_is_live(c->remote->dir))
 		return remote_lost(c, err);
-	return err_state(err, "container %s: is being created or has just ended", c->id);
+	return err_set(err, COFFER_ERR_INVALID_STATE, EAGAIN,
+		       "container %s: is being created or has just ended", c->id);
 }
 
 static int remote_connect(const struct coffer_container *c, struct coffer_error *err)

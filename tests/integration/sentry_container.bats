@@ -91,6 +91,17 @@ box" ]
 	[ -z "$(ls -A "$COFFER_RUN")" ]
 }
 
+@test "who waits while a container is cleared away is told its code" {
+	for _ in $(seq 10); do
+		container sleep 1000
+		inside true
+		coffer kill -s KILL c
+		coffer wait c
+		[ "$output" = 137 ]
+		coffer rm -f c
+	done
+}
+
 @test "stop asks first" {
 	container sh -c 'trap "echo asked; exit 3" TERM; while :; do sleep 0.1; done'
 	inside sh -c 'until grep -q "^SigCgt:.*4...$" /proc/1/status; do sleep 0.02; done'
