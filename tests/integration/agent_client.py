@@ -204,6 +204,10 @@ class Process:
         self.streams = {name: agent.stream() for name in streams}
         for stream in self.streams.values():
             agent_closing.append(stream)
+        # Agents side by side on one host would take one another's groups, and kill what is in them.
+        if exec_id == container and isinstance(agent, Agent) and not spec.get("linux", {}).get("cgroupsPath"):
+            path = f"/container/{os.path.basename(agent.dir)}-{container}"
+            spec = {**spec, "linux": {**spec["linux"], "cgroupsPath": path}}
         agent.call(
             "CreateProcess", configuration=json.dumps(spec).encode(),
             **self.ids, **{name: s.port for name, s in self.streams.items()},
