@@ -116,7 +116,7 @@ class Machine:
         self.close()
         return RuntimeError(f"the machine {why}; its console says:\n{said}")
 
-    def run(self, script, seconds=60):
+    def run(self, script, seconds=240):
         """What a shell in the machine makes of @script."""
         data = script.encode()
         self.port.settimeout(seconds)

@@ -104,13 +104,13 @@ cd /b
 ip=/usr/sbin/ip # not the shell's own
 number() { echo $((10#$(cat $1 2>/dev/null || echo 0))); }
 grows() { # FILE ABOVE: its number does, and is above the other
-	for i in $(seq 200); do
+	for i in $(seq 1200); do
 		[ $(number $1) -gt $2 ] && break
 		sleep 0.05
 	done
 	before=$(number $1)
 	[ $before -gt $2 ] || { echo "$1: $before is not above $2"; exit 1; }
-	for i in $(seq 100); do
+	for i in $(seq 600); do
 		[ $(number $1) -gt $before ] && return
 		sleep 0.05
 	done
