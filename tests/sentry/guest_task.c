@@ -353,6 +353,26 @@ static void pidfds(void)
 	show("no pidfd", syscall(SYS_pidfd_send_signal, 1, 0, NULL, 0));
 }
 
+/* What pidfds were before there was a call to open them. */
+static void pidfd_directory(void)
+{
+	pid_t pid = idle_child();
+	char path[64];
+	int fd, self;
+
+	snprintf(path, sizeof(path), "/proc/%d", pid);
+	fd = open(path, O_RDONLY | O_DIRECTORY);
+	self = open("/proc/self/task", O_RDONLY | O_DIRECTORY);
+	show("probe", syscall(SYS_pidfd_send_signal, fd, 0, NULL, 0));
+	show("other flags", syscall(SYS_pidfd_send_signal, fd, 0, NULL, 1 << 16));
+	show("not a process's", syscall(SYS_pidfd_send_signal, self, 0, NULL, 0));
+	show("signal", syscall(SYS_pidfd_send_signal, fd, SIGUSR1, NULL, 0));
+	await("signalled", pid);
+	show("gone", syscall(SYS_pidfd_send_signal, fd, 0, NULL, 0));
+	close(fd);
+	close(self);
+}
+
 static void clone_refused(void)
 {
 	struct clone_args args = { .exit_signal = SIGCHLD };
@@ -741,6 +761,7 @@ int main(int argc, char **argv)
 		{ "groups", groups },
 		{ "vforks", vforks },
 		{ "pidfds", pidfds },
+		{ "pidfd directory", pidfd_directory },
 		{ "clone_refused", clone_refused },
 		{ "threads", threads },
 		{ "thread_ends", thread_ends },

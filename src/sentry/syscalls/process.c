@@ -486,18 +486,13 @@ static long process_pidfd_open(struct task *task, const uint64_t args[6])
 	return r ? r : fd_install(task, file, true, 0);
 }
 
-static long process_pidfd_send_signal(struct task *task, const uint64_t args[6])
+static long process_pidfd_signal(struct task *task, struct process *process,
+				 const uint64_t args[6])
 {
-	autofile struct file *file = fd_get(task, (int)args[0]);
-	struct process *process = file ? pidfd_process(file) : NULL;
 	struct signal_info info;
 	int sig = (int)args[1];
 	long r;
 
-	if ((uint32_t)args[3])
-		return -EINVAL;
-	if (!process)
-		return -EBADF;
 	if (sig < 0 || sig > SIGNAL_MAX || process->container != task->process->container)
 		return -EINVAL;
 	if (args[2]) {
@@ -515,6 +510,26 @@ static long process_pidfd_send_signal(struct task *task, const uint64_t args[6])
 	if (!r)
 		r = signal_process_send(process, sig, &info);
 	pthread_mutex_unlock(&kernel.tasks_lock);
+	return r;
+}
+
+/* A process's directory in /proc is good for this call, too: there was none but those at first. */
+static long process_pidfd_send_signal(struct task *task, const uint64_t args[6])
+{
+	autofile struct file *file = fd_get(task, (int)args[0]);
+	struct process *process = file ? pidfd_process(file) : NULL;
+	long r;
+
+	if ((uint32_t)args[3])
+		return -EINVAL;
+	if (!file)
+		return -EBADF;
+	if (process)
+		return process_pidfd_signal(task, process, args);
+	r = procfs_process_get(file, &process);
+	if (!r)
+		r = process_pidfd_signal(task, process, args);
+	process_put(process);
 	return r;
 }
 

@@ -250,3 +250,18 @@ int procfs_new(struct sandbox_container *container, struct super **out)
 {
 	return textfs_new(&procfs_type, container, out);
 }
+
+int procfs_process_get(const struct file *file, struct process **out)
+{
+	const struct textfs_node *node = container_of(file->inode, struct textfs_node, inode);
+
+	if (!file->inode || file->inode->super->ops != &procfs_type.ops ||
+	    node->entry != &procfs_pid_entry)
+		return -EBADF;
+	*out = procfs_process_lock(node);
+	if (!*out)
+		return -ESRCH;
+	process_get(*out);
+	procfs_unlock();
+	return 0;
+}

@@ -46,6 +46,7 @@ struct file_lock_list;
 struct inode;
 struct mount;
 struct mount_table;
+struct process;
 struct super;
 struct task;
 
@@ -338,6 +339,9 @@ int tmpfs_new(uint64_t max_bytes, uint32_t mode, struct super **out);
 int devfs_new(struct super **out);	     /* null, zero, full, random, urandom, tty, ptmx; pts/, shm/ dirs */
 int devpts_new(uint32_t ptmx_mode, uint32_t gid, struct super **out);
 int procfs_new(struct sandbox_container *container, struct super **out);
+/* procfs_process_get() - Whose directory @file is, with a reference. Return: 0; -EBADF: it is none of a
+ * process; -ESRCH: it has gone */
+int procfs_process_get(const struct file *file, struct process **out);
 int sysfs_new(struct super **out);
 int cgroupfs_new(struct sandbox_container *container, struct super **out);
 enum { HOSTFS_READ_ONLY = 1 };
