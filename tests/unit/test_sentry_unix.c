@@ -437,9 +437,29 @@ static void test_threads(void **state)
 	assert_int_equal(living(), 0);
 }
 
+/* Who sends without a name gets one, but not while another thread's bind(2) is under way. */
+static void test_one_name(void **state)
+{
+	struct unix_socket *u;
+
+	assert_int_equal(unix_new(&container, SOCK_DGRAM, 0, &u), 0);
+	u->binding = true;
+	assert_int_equal(unix_autobind(u), 0);
+	assert_null(u->name);
+	assert_false(u->abstract);
+	u->binding = false;
+	assert_int_equal(unix_autobind(u), 0);
+	assert_non_null(u->name);
+	assert_true(u->abstract);
+	assert_false(u->binding);
+	assert_int_equal(unix_autobind(u), 0);
+	file_put(&u->socket.file);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_one_name, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_same, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_itself, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_graphs, setup, teardown),

@@ -89,7 +89,7 @@ struct unix_socket {
 	unsigned nbacklog, backlog_max;
 	uint32_t send_max, receive_max;
 	bool dead;		/* its file is gone */
-	bool binding;		/* a bind(2) is under way */
+	bool binding;		/* a name is on its way */
 	bool pass_cred;
 	bool unaccepted;	/* ended in a backlog */
 	struct unix_address *name;
@@ -148,7 +148,8 @@ struct unix_address *unix_address_get(struct unix_address *a);
 void unix_address_put(struct unix_address *a); /* NULL is fine */
 void unix_address_tell(const struct unix_address *a, struct socket_addr *out);
 int unix_bind(struct socket *s, struct task *task, const struct socket_addr *addr);
-int unix_autobind(struct unix_socket *u, struct task *task);
+/* unix_autobind() - A name that nobody has, if it has none and none is on its way */
+int unix_autobind(struct unix_socket *u);
 /* unix_bind_node() - To a new node of @args at @path, whose directory and last name are then in @dir.
  * Takes @a's reference (NULL: no address) when it succeeds */
 int unix_bind_node(struct unix_socket *u, struct walk *dir, const char *path,

@@ -72,7 +72,7 @@ static int unix_connect_packets(struct unix_socket *u, struct task *task,
 	pthread_mutex_lock(&u->lock);
 	autobind = u->pass_cred && !u->name;
 	pthread_mutex_unlock(&u->lock);
-	r = autobind ? unix_autobind(u, task) : 0;
+	r = autobind ? unix_autobind(u) : 0;
 	if (!r)
 		r = unix_find(task, addr, u->socket.type, &peer);
 	if (r)

@@ -155,7 +155,7 @@ static int unix_bind_abstract(struct unix_socket *u, const char *name, size_t le
 	return r;
 }
 
-int unix_autobind(struct unix_socket *u, struct task *task)
+static int unix_bind_free(struct unix_socket *u)
 {
 	static _Atomic unsigned next = 1;
 
@@ -166,7 +166,7 @@ int unix_autobind(struct unix_socket *u, struct task *task)
 		snprintf(name + 1, sizeof(name) - 1, "%05x", next++ & 0xfffff);
 		r = unix_bind_abstract(u, name, 6);
 		if (r != -EADDRINUSE)
-			return r == -EINVAL ? 0 : r; /* somebody else was faster */
+			return r;
 	}
 	return -ENOSPC;
 }
@@ -249,7 +249,7 @@ static int unix_bind_path(struct unix_socket *u, struct task *task, const struct
 	return r;
 }
 
-/* One bind(2) at a time, and one in a life. */
+/* One at a time, whoever asks for a name, and one in a life. */
 static int unix_bind_begin(struct unix_socket *u)
 {
 	int r = 0;
@@ -260,6 +260,24 @@ static int unix_bind_begin(struct unix_socket *u)
 	else
 		u->binding = true;
 	pthread_mutex_unlock(&u->lock);
+	return r;
+}
+
+static void unix_bind_end(struct unix_socket *u)
+{
+	pthread_mutex_lock(&u->lock);
+	u->binding = false;
+	pthread_mutex_unlock(&u->lock);
+}
+
+int unix_autobind(struct unix_socket *u)
+{
+	int r;
+
+	if (unix_bind_begin(u))
+		return 0; /* somebody else was faster */
+	r = unix_bind_free(u);
+	unix_bind_end(u);
 	return r;
 }
 
@@ -274,14 +292,12 @@ int unix_bind(struct socket *s, struct task *task, const struct socket_addr *add
 	if (r)
 		return r;
 	if (!name.len && addr->len == sizeof(sa_family_t))
-		r = unix_autobind(u, task);
+		r = unix_bind_free(u);
 	else if (name.abstract)
 		r = unix_bind_abstract(u, name.bytes, name.len);
 	else
 		r = unix_bind_path(u, task, &name);
-	pthread_mutex_lock(&u->lock);
-	u->binding = false;
-	pthread_mutex_unlock(&u->lock);
+	unix_bind_end(u);
 	return r;
 }
 

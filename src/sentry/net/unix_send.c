@@ -243,7 +243,7 @@ static int unix_packet_peer(struct unix_socket *u, struct task *task, const stru
 	*out = to || r ? NULL : unix_hold(u->peer);
 	pthread_mutex_unlock(&u->lock);
 	if (!r && autobind)
-		r = unix_autobind(u, task);
+		r = unix_autobind(u);
 	if (!r && to)
 		r = unix_find(task, to, u->socket.type, out);
 	if (r) {
