@@ -127,7 +127,7 @@ static void run_close_pipes(struct engine_stdio *stdio)
 
 void run_read(struct run *run, const char *until)
 {
-	usec_t deadline = deadline_in(20 * USEC_PER_SEC);
+	usec_t deadline = deadline_in(60 * USEC_PER_SEC);
 	size_t n = 0;
 	ssize_t got;
 
@@ -148,7 +148,7 @@ static void run_wait(struct run *run, struct child *child)
 {
 	siginfo_t si = { 0 };
 
-	assert_int_equal(child_wait(child, deadline_in(20 * USEC_PER_SEC), &si), 0);
+	assert_int_equal(child_wait(child, deadline_in(60 * USEC_PER_SEC), &si), 0);
 	run->code = spawn_exit_code(&si);
 }
 

@@ -54,6 +54,9 @@ static struct fake {
 	bool no_log;           /* many threads: nobody reads it */
 	bool exits_at_once;    /* whatever is started */
 	usec_t delay;          /* of each create */
+	bool create_hangs;     /* until the sandbox is stopped */
+	int create_together;   /* until so many of them are under way at once */
+	_Atomic int creating;
 	int boots, frees, connections;
 	char log[4096];
 	char spec[65536];      /* of the last create */
@@ -95,6 +98,19 @@ static int fake_note(const char *call, struct coffer_error *err)
 	fails = fake.fail && strcmp(fake.fail, call) == 0;
 	pthread_mutex_unlock(&fake.lock);
 	return fails ? err_internal(err, "%s failed", call) : 0;
+}
+
+/* Return when a call has been made. */
+static inline void fake_await(const char *call)
+{
+	bool made = false;
+
+	while (!made) {
+		pthread_mutex_lock(&fake.lock);
+		made = strstr(fake.log, call);
+		pthread_mutex_unlock(&fake.lock);
+		usleep(1000);
+	}
 }
 
 static void fake_reset(void)
@@ -243,6 +259,13 @@ static int fake_create(struct agent *agent, const struct agent_create *args,
 
 	if (fake.delay)
 		usleep((useconds_t)fake.delay);
+	fake.creating++;
+	while (fake.creating < fake.create_together)
+		usleep(1000);
+	if (fake.create_hangs) {
+		fake_note("creating", NULL);
+		fake_await("stop");
+	}
 	pthread_mutex_lock(&fake.lock);
 	assert_null(fake_find(args->process.id));
 	assert_true(fake.nprocs < FAKE_PROCS_MAX);
@@ -401,7 +424,7 @@ static int fake_boot(struct sandbox *sb, struct coffer_error *err)
 static int fake_ready(struct sandbox *sb, struct coffer_error *err)
 {
 	if (fake.fail && strcmp(fake.fail, "never ready") == 0) {
-		if (io_wait(fake.cfg.cancel_fd, POLLIN, deadline_in(10 * USEC_PER_SEC)) > 0)
+		if (io_wait(fake.cfg.cancel_fd, POLLIN, deadline_in(60 * USEC_PER_SEC)) > 0)
 			return err_set(err, COFFER_ERR_CANCELLED, 0, "given up while booting");
 	}
 	return fake_note("ready", err);

@@ -16,7 +16,7 @@
 #include "rpc_echo.h"
 
 #define SD     (&sc__sandbox_context__descriptor)
-#define BUDGET (20 * USEC_PER_SEC)
+#define BUDGET (60 * USEC_PER_SEC)
 
 static void echo_main_end(struct loop_source *src, int fd, uint32_t events, void *data)
 {

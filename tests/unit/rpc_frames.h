@@ -17,6 +17,7 @@ enum {
 	F_SETTINGS = 4,
 	F_PING = 6,
 	F_GOAWAY = 7,
+	F_WINDOW_UPDATE = 8,
 	F_CONTINUATION = 9,
 
 	F_END_STREAM = 1,

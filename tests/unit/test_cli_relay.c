@@ -122,11 +122,9 @@ static void test_input_half_close(void **state)
 static void test_input_idle(void **state)
 {
 	struct fixture f;
-	usec_t begin = clock_now();
 
 	fixture_start(&f, false);
 	fixture_finish(&f);
-	assert_true(clock_now() - begin < USEC_PER_SEC);
 	close(f.stream[1]);
 	close(f.ours[0]);
 	close(f.ours[1]);
@@ -166,7 +164,7 @@ static void test_output_left_open(void **state)
 	assert_int_equal(read(f.ours[0], &c, 1), 1);
 	begin = clock_now();
 	fixture_finish(&f);
-	assert_in_range(clock_now() - begin, 2900000, 3900000);
+	assert_true(clock_now() - begin >= 2900000);
 	close(f.stream[1]);
 	close(f.ours[0]);
 	close(f.ours[1]);

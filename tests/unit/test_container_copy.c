@@ -46,7 +46,7 @@ static int guest_fail(struct coffer_error *err)
 static int guest_hang(struct agent *agent, struct coffer_error *err)
 {
 	io_wait(((struct fake_agent *)agent)->cancel_fd, POLLIN,
-		deadline_in(20 * USEC_PER_SEC));
+		deadline_in(60 * USEC_PER_SEC));
 	return err_set(err, COFFER_ERR_CANCELLED, 0, "hung up");
 }
 
@@ -406,16 +406,13 @@ static void test_faults(void **state)
 		{ GUEST_ESCAPES, COFFER_ERR_INVALID_ARGUMENT, "../escaped", COFFER_ERR_NONE, "" },
 	};
 
-	copy_run_idle = USEC_PER_SEC / 5;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		usec_t begin = clock_now();
-
 		fault = rows[i].fault;
+		copy_run_idle = fault == GUEST_STANDS_STILL ? USEC_PER_SEC / 5 : 30 * USEC_PER_SEC;
 		assert_error(copy_out("/big", at("here/big")), rows[i].out, rows[i].out_text);
 		assert_int_not_equal(access(at("here/big"), F_OK), 0);
 		if (rows[i].in != COFFER_ERR_NONE)
 			assert_error(copy_in(at("big"), "/in"), rows[i].in, rows[i].in_text);
-		assert_true(clock_now() - begin < 5 * USEC_PER_SEC);
 	}
 	copy_run_idle = 30 * USEC_PER_SEC;
 	assert_int_not_equal(access(at("escaped"), F_OK), 0);
@@ -440,8 +437,6 @@ static void test_cancel(void **state)
 	pthread_t thread;
 
 	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
-		usec_t begin = clock_now();
-
 		fault = ways[i];
 		o.cancel_fd = eventfd(0, EFD_CLOEXEC);
 		pthread_create(&thread, NULL, cancel_soon, (void *)(intptr_t)o.cancel_fd);
@@ -453,7 +448,6 @@ static void test_cancel(void **state)
 			     COFFER_ERR_CANCELLED, "given up");
 		pthread_join(thread, NULL);
 		close(o.cancel_fd);
-		assert_true(clock_now() - begin < 5 * USEC_PER_SEC);
 	}
 }
 
@@ -465,7 +459,6 @@ static void *copy_out_thread(void *data)
 /* A copy that hangs holds up nothing; the container's end is its end. */
 static void test_meanwhile(void **state)
 {
-	usec_t begin = clock_now();
 	pthread_t thread;
 	void *r;
 
@@ -475,7 +468,7 @@ static void test_meanwhile(void **state)
 	usleep(100000);
 	assert_int_equal(coffer_process_kill(coffer_container_process(box), SIGTERM, NULL), 0);
 	assert_int_equal(coffer_container_state(box), COFFER_STATE_STARTED);
-	assert_true(clock_now() - begin < USEC_PER_SEC);
+	assert_int_equal(pthread_tryjoin_np(thread, &r), EBUSY);
 	pthread_join(thread, &r);
 	assert_int_equal((intptr_t)r, -ETIMEDOUT);
 	copy_run_idle = 30 * USEC_PER_SEC;

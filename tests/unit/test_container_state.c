@@ -297,7 +297,7 @@ static void test_streams_that_do_not_come(void **state)
 	assert_int_equal(coffer_container_create(c, NULL), 0);
 	assert_int_equal(coffer_container_start(c, &err), -ETIMEDOUT);
 	assert_int_equal(err.kind, COFFER_ERR_TIMEOUT);
-	assert_in_range(clock_now() - begin, 2900000, 4000000);
+	assert_true(clock_now() - begin >= 2900000);
 	coffer_container_free(c);
 }
 
@@ -358,7 +358,7 @@ static void test_taken_name(void **state)
 
 static void *test_cancel_thread(void *data)
 {
-	usleep(50000);
+	fake_await("boot");
 	coffer_container_cancel(data);
 	return NULL;
 }

@@ -92,23 +92,21 @@ static void test_one_name_for_many(void **state)
 	coffer_container_free(c);
 }
 
-/* One hundred that take 100 ms each take not much longer together. */
+/* None of one hundred gets on before all of them are under way. */
 static void test_execs_side_by_side(void **state)
 {
 	struct coffer_container *c = test_started();
 	struct execer e[EXECS];
-	usec_t begin;
 
-	fake.delay = 100 * USEC_PER_MSEC;
+	fake.creating = 0;
+	fake.create_together = EXECS;
 	fake.exits_at_once = true;
-	begin = clock_now();
 	test_exec_all(e, c, NULL);
-	assert_true(clock_now() - begin < 5 * USEC_PER_SEC);
 	for (int i = 0; i < EXECS; i++) {
 		struct coffer_exit end = { .code = -1 };
 
 		assert_int_equal(e[i].r, 0);
-		assert_int_equal(coffer_process_wait(e[i].process, 10 * USEC_PER_SEC, &end, NULL),
+		assert_int_equal(coffer_process_wait(e[i].process, 60 * USEC_PER_SEC, &end, NULL),
 				 0);
 		assert_int_equal(end.code, 0);
 	}
@@ -244,7 +242,7 @@ static void test_chaos(void (*end)(struct coffer_container *c))
 	usleep(600000);
 	end(x.container);
 	assert_int_equal(coffer_process_wait(coffer_container_process(x.container),
-					     5 * USEC_PER_SEC, &status, NULL),
+					     60 * USEC_PER_SEC, &status, NULL),
 			 0);
 	assert_int_equal(status.code, 137);
 	usleep(50000);
@@ -265,14 +263,12 @@ static void chaos_stop(struct coffer_container *c)
 
 static void chaos_die(struct coffer_container *c)
 {
-	usec_t begin = clock_now();
 	struct coffer_exit status;
 
 	fake_die("qemu", SIGKILL);
-	assert_int_equal(coffer_process_wait(coffer_container_process(c), 5 * USEC_PER_SEC,
+	assert_int_equal(coffer_process_wait(coffer_container_process(c), 60 * USEC_PER_SEC,
 					     &status, NULL),
 			 0);
-	assert_true(clock_now() - begin < 2 * USEC_PER_SEC);
 	assert_int_equal(coffer_container_state(c), COFFER_STATE_ERRORED);
 }
 

@@ -224,26 +224,25 @@ static void test_finish_waits_for_silence(void **state)
 	usec_t start = clock_now();
 	char buf[16];
 
-	relay_finish_quiet(p->relay, 100 * USEC_PER_MSEC);
+	relay_finish_quiet(p->relay, 500 * USEC_PER_MSEC);
 	turn(p, 1);
 	assert_int_equal(write(p->input, "late", 4), 4);
 	turn(p, 2);
 	assert_int_equal(read(p->output, buf, sizeof(buf)), 4);
 	while (!at_eof(p->output))
 		turn(p, 1);
-	assert_in_range(clock_now() - start, 90 * USEC_PER_MSEC, 5 * USEC_PER_SEC);
+	assert_true(clock_now() - start >= 490 * USEC_PER_MSEC);
 }
 
 static void test_finish_does_not_wait_for_an_ended_source(void **state)
 {
 	struct pair *p = *state;
-	usec_t start = clock_now();
 
-	relay_finish_quiet(p->relay, 10 * USEC_PER_SEC);
+	/* An hour nobody would wait for. */
+	relay_finish_quiet(p->relay, 3600 * USEC_PER_SEC);
 	close_fd(&p->input);
 	while (!at_eof(p->output))
 		turn(p, 1);
-	assert_true(clock_now() - start < 5 * USEC_PER_SEC);
 }
 
 int main(void)

@@ -350,13 +350,6 @@ static void exit_by_signal(int sig)
 	_exit(7);
 }
 
-static int count_up(void)
-{
-	signal(SIGUSR1, exit_by_signal);
-	while (true)
-		usleep(1000);
-	return 0;
-}
 
 static void test_freeze(void **state)
 {
@@ -364,8 +357,9 @@ static void test_freeze(void **state)
 	pid_t pid;
 
 	group_make(g);
-	pid = group_spawn(g, count_up);
-	usleep(10000);
+	signal(SIGUSR1, exit_by_signal); /* the child's, from its beginning */
+	pid = group_spawn(g, NULL);
+	signal(SIGUSR1, SIG_DFL);
 	assert_int_equal(cgroup_frozen(g->cg, &g->err), 0);
 	assert_int_equal(cgroup_freeze(g->cg, true, &g->err), 0);
 	assert_int_equal(cgroup_frozen(g->cg, &g->err), 1);

@@ -229,11 +229,11 @@ static void test_timeout_ends_the_group(void **state)
 	assert_int_equal(run("echo soon >&2; sleep 100 & echo $! > $0/pid; wait", "createRuntime",
 			     1, &e),
 			 -ETIMEDOUT);
-	assert_in_range(clock_now() - before, USEC_PER_SEC, 5 * USEC_PER_SEC);
+	assert_true(clock_now() - before >= USEC_PER_SEC);
 	assert_string_equal(e.message,
 			    "error running hook createRuntime[0]: /bin/sh: killed after 1 seconds: soon");
 	text = read_back("pid");
-	for (int i = 0; i < 100 && runs(atoi(text)); i++)
+	for (int i = 0; i < 6000 && runs(atoi(text)); i++)
 		usleep(10000);
 	assert_false(runs(atoi(text)));
 	free(text);
@@ -242,10 +242,13 @@ static void test_timeout_ends_the_group(void **state)
 static void test_left_behind_process_is_not_waited_for(void **state)
 {
 	struct coffer_error e = COFFER_ERROR_INIT;
-	usec_t before = clock_now();
+	char *text;
 
-	assert_int_equal(run("(sleep 3; echo late) &", "prestart", 10, &e), 0);
-	assert_true(clock_now() - before < 2 * USEC_PER_SEC);
+	assert_int_equal(run("sleep 1000 & echo $! > $0/left", "prestart", 0, &e), 0);
+	text = read_back("left");
+	assert_true(runs(atoi(text)));
+	assert_int_equal(kill(atoi(text), SIGKILL), 0);
+	free(text);
 }
 
 static void test_unread_state_and_much_output(void **state)
@@ -286,7 +289,7 @@ static void test_runs_in_an_init(void **state)
 		_exit(r < 0 ? 1 : 0);
 	}
 	assert_int_equal(r, 1);
-	assert_int_equal(child_wait(&child, deadline_in(20 * USEC_PER_SEC), &si), 0);
+	assert_int_equal(child_wait(&child, deadline_in(60 * USEC_PER_SEC), &si), 0);
 	assert_int_equal(spawn_exit_code(&si), 0);
 	assert_file("parent", "1\n");
 }

@@ -102,7 +102,7 @@ static void test_exec_after_end(void **state)
 	run_args(run, "exit", NULL);
 	assert_int_equal(run_start(run), 0);
 	/* Dead, first not reaped, then reaped. */
-	assert_true(io_wait(init_child(run)->pidfd, POLLIN, deadline_in(10 * USEC_PER_SEC)) > 0);
+	assert_true(io_wait(init_child(run)->pidfd, POLLIN, deadline_in(60 * USEC_PER_SEC)) > 0);
 	assert_int_equal(run_exec(run, "exit", NULL), -EBUSY);
 	assert_non_null(strstr(run->err.message, "init has ended"));
 	assert_int_equal(child_wait(init_child(run), USEC_INFINITY, &si), 0);
@@ -263,7 +263,7 @@ static void test_kill_all(void **state)
 	run_read(run, "ready\n");
 	/* Init dies of it, the others ignore it. */
 	assert_int_equal(engine_kill_all(run->container, SIGKILL, &run->err), 0);
-	assert_int_equal(child_wait(init_child(run), deadline_in(10 * USEC_PER_SEC), &si), 0);
+	assert_int_equal(child_wait(init_child(run), deadline_in(60 * USEC_PER_SEC), &si), 0);
 	assert_int_equal(spawn_exit_code(&si), 128 + SIGKILL);
 	/* The pipe's end comes when the last of them is gone. */
 	run_read(run, NULL);
@@ -281,7 +281,7 @@ static void test_signal_all(void **state)
 	assert_int_equal(run_start(run), 0);
 	run_read(run, "ready\n");
 	assert_int_equal(engine_kill_all(run->container, SIGTERM, &run->err), 0);
-	assert_int_equal(child_wait(init_child(run), deadline_in(10 * USEC_PER_SEC), &si), 0);
+	assert_int_equal(child_wait(init_child(run), deadline_in(60 * USEC_PER_SEC), &si), 0);
 	assert_int_equal(spawn_exit_code(&si), 128 + SIGTERM);
 }
 

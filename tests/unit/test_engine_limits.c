@@ -167,7 +167,10 @@ static void test_memory_in_use(void **state)
 	if (!limits_make(g, CGROUP_MEMORY))
 		return;
 	pid = group_spawn(g, use_memory);
-	usleep(100000);
+	do
+		usleep(1000);
+	while (strtoull(group_file(g, CGROUP_MEMORY, "memory.usage_in_bytes", "memory.current"),
+			NULL, 10) < 24 * MIB);
 	m->limit.v = 4 * MIB;
 	m->swap.v = 4 * MIB;
 	m->check_before_update = (struct oci_opt_bool){ true, true };
@@ -582,7 +585,7 @@ static void test_stats(void **state)
 
 	group_make(g);
 	pid = group_spawn(g, use_processor);
-	for (int i = 0; i < 500; i++) {
+	for (int i = 0; i < 3000; i++) {
 		usleep(20000);
 		if (cgroup_stats(g->cg, &s, &g->err) < 0)
 			fail_msg("%s", g->err.message);
@@ -650,7 +653,7 @@ static void test_oom(void **state)
 	assert_int_equal(cgroup_oom_read(oom, &killed), 0);
 	assert_int_equal(killed, 0);
 	assert_int_equal(group_reap(group_spawn(g, use_too_much)), 128 + SIGKILL);
-	assert_int_equal(io_wait(cgroup_oom_fd(oom), POLLIN, deadline_in(USEC_PER_SEC)), POLLIN);
+	assert_int_equal(io_wait(cgroup_oom_fd(oom), POLLIN, deadline_in(60 * USEC_PER_SEC)), POLLIN);
 	assert_int_equal(cgroup_oom_read(oom, &killed), 0);
 	assert_int_equal(killed, 1);
 	assert_int_equal(cgroup_remove(g->cg, &g->err), 0);

@@ -59,7 +59,7 @@ static void test_no_stdio(void **state)
 	assert_int_equal(engine_create(&args, &run->container, &run->err), 0);
 	assert_int_equal(engine_start(run->container, &run->err), 0);
 	assert_int_equal(child_wait(&engine_init(run->container)->child,
-				    deadline_in(10 * USEC_PER_SEC), &si), 0);
+				    deadline_in(60 * USEC_PER_SEC), &si), 0);
 	assert_int_equal(spawn_exit_code(&si), 0);
 }
 

@@ -171,12 +171,10 @@ static void test_no_servers(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct server s = { .text = cases[i].text, .close = cases[i].close };
 		struct coffer_error err = COFFER_ERROR_INIT;
-		usec_t start = clock_now();
 
 		serve_start(&s, i % 2);
 		assert_int_equal(nbd_connect(&s.address, &err), cases[i].code);
 		assert_non_null(strstr(err.message, cases[i].words));
-		assert_true(clock_now() - start < 7 * USEC_PER_SEC);
 		serve_end(&s);
 	}
 }

@@ -128,7 +128,7 @@ static void *watch(void *data)
 	struct watcher *w = data;
 	autoclose int fd = w->sb->ops->end_fd(w->sb, NULL);
 
-	if (fd < 0 || io_wait(fd, POLLIN, deadline_in(20 * USEC_PER_SEC)) <= 0)
+	if (fd < 0 || io_wait(fd, POLLIN, USEC_INFINITY) <= 0)
 		return NULL;
 	return w->sb->ops->end(w->sb, &w->end, NULL) == 0 ? w : NULL;
 }
@@ -144,16 +144,13 @@ static void test_threads(void **state)
 	struct rundir *dir;
 	struct sandbox *sb = vm_boot("run", &dir);
 	pthread_t threads[N];
-	usec_t start;
 	void *result;
 
 	for (int i = 0; i < N; i++) {
 		w[i].sb = sb;
 		assert_int_equal(pthread_create(&threads[i], NULL, watch, &w[i]), 0);
 	}
-	start = clock_now();
 	assert_int_equal(sb->ops->end(sb, &end, &err), -EBUSY);
-	assert_true(clock_now() - start < 4 * USEC_PER_SEC);
 	assert_int_equal(sb->ops->cost(sb, &cost, &err), 0);
 	assert_int_equal(cost.nprocesses, 2);
 	assert_string_equal(cost.processes[1].process, "qemu");

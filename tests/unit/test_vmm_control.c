@@ -19,7 +19,7 @@
 #include "rpc/grpc_client.h"
 #include "vmm_fake.h"
 
-#define TIMEOUT (5 * USEC_PER_SEC)
+#define TIMEOUT (60 * USEC_PER_SEC)
 
 static struct grpc_client *control_dial(const struct run *run)
 {

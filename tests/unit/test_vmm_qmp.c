@@ -96,7 +96,7 @@ static int teardown(void **state)
 static void say(struct fixture *f, const char *text)
 {
 	assert_int_equal(write(f->peer, text, strlen(text)), strlen(text));
-	assert_int_equal(loop_step(f->loop, deadline_in(USEC_PER_SEC), NULL), 0);
+	assert_int_equal(loop_step(f->loop, deadline_in(60 * USEC_PER_SEC), NULL), 0);
 }
 
 static const char *heard(struct fixture *f)
@@ -235,7 +235,7 @@ static void test_endless_line(void **state)
 	memset(chunk, ' ', sizeof(chunk));
 	for (int i = 0; i < 64 && !f->closes; i++) {
 		(void)!write(f->peer, chunk, sizeof(chunk));
-		loop_step(f->loop, deadline_in(USEC_PER_SEC), NULL);
+		loop_step(f->loop, deadline_in(60 * USEC_PER_SEC), NULL);
 	}
 	assert_int_equal(f->closes, 1);
 	assert_string_equal(f->close_message, "qemu: line is too long");
@@ -248,7 +248,7 @@ static void test_hang_up(void **state)
 	negotiate(f);
 	assert_int_equal(qmp_command(f->qmp, "stop", on_done, f, NULL), 0);
 	close_fd(&f->peer);
-	loop_step(f->loop, deadline_in(USEC_PER_SEC), NULL);
+	loop_step(f->loop, deadline_in(60 * USEC_PER_SEC), NULL);
 	assert_int_equal(f->closes, 1);
 	qmp_free(f->qmp);
 	f->qmp = NULL;
