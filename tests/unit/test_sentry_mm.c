@@ -444,6 +444,79 @@ static void test_remap(void **state)
 	mm_put(mm);
 }
 
+/* What does not go along is gone, and nothing lands behind the new end. */
+static void test_remap_shorter(void **state)
+{
+	struct mm *mm = guest_new();
+	uint64_t at = guest_map(mm, BASE, 4 * PAGE_SIZE, RW, ANON, NULL, 0);
+	uint64_t to = BASE + 16 * PAGE_SIZE;
+	uint64_t out;
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++)
+		store(mm, at + i * PAGE_SIZE, (uint8_t)(i + 1));
+	guest_map(mm, to + 2 * PAGE_SIZE, PAGE_SIZE, RW, ANON, NULL, 0);
+	store(mm, to + 2 * PAGE_SIZE, 9);
+	assert_int_equal(mm_remap(mm, NULL, at, 4 * PAGE_SIZE, 2 * PAGE_SIZE,
+				  MREMAP_MAYMOVE | MREMAP_FIXED, to, &out),
+			 0);
+	assert_int_equal(out, to);
+	assert_int_equal(load(mm, to), 1);
+	assert_int_equal(load(mm, to + PAGE_SIZE), 2);
+	assert_int_equal(load(mm, to + 2 * PAGE_SIZE), 9);
+	assert_int_equal(guest_store(mm, to + 3 * PAGE_SIZE, 1), SIGSEGV);
+	assert_int_equal(guest_store(mm, at, 1), SIGSEGV);
+	assert_int_equal(guest_store(mm, at + 3 * PAGE_SIZE, 1), SIGSEGV);
+	guest_check(mm);
+	mm_put(mm);
+}
+
+/* However it is cut up, there is an end to how many there are. */
+static void test_remap_many(void **state)
+{
+	struct fake_file *f = fake_file_new(NULL, 4 * PAGE_SIZE, false);
+	struct mm *mm = guest_new();
+	uint64_t at = guest_map(mm, BASE, SPACE_VMAS_MAX * 3 * PAGE_SIZE, PROT_NONE, ANON, NULL, 0);
+	uint64_t file = guest_map(mm, BASE / 2, 4 * PAGE_SIZE, PROT_READ, MAP_SHARED, f, 0);
+	unsigned n = 0;
+	uint64_t out;
+	int r;
+
+	(void)state;
+	do
+		r = mm_remap(mm, NULL, at + n * 3 * PAGE_SIZE, 2 * PAGE_SIZE, PAGE_SIZE, 0, 0, &out);
+	while (!r && ++n < SPACE_VMAS_MAX);
+	assert_int_equal(r, -ENOMEM);
+	assert_in_range(mm->vmas.count, SPACE_VMAS_MAX, SPACE_VMAS_MAX + 2);
+	at += (n + 1) * 3 * PAGE_SIZE;
+	assert_int_equal(mm_remap(mm, NULL, at, PAGE_SIZE, PAGE_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED,
+				  at + 3 * PAGE_SIZE, &out),
+			 -ENOMEM);
+	assert_int_equal(mm_remap_pages(mm, file, PAGE_SIZE, 2), -ENOMEM);
+	mm_put(mm);
+	file_put(&f->file);
+}
+
+/* A file's offset does not grow into what is none. */
+static void test_remap_far(void **state)
+{
+	struct fake_file *f = fake_file_new(NULL, PAGE_SIZE, false);
+	struct mm *mm = guest_new();
+	uint64_t far = ((uint64_t)INT64_MAX & ~(PAGE_SIZE - 1)) - PAGE_SIZE;
+	uint64_t at = guest_map(mm, BASE, PAGE_SIZE, PROT_READ, MAP_SHARED, f, far);
+	uint64_t out;
+
+	(void)state;
+	assert_int_equal(mm_remap(mm, NULL, at, PAGE_SIZE, 2 * PAGE_SIZE, 0, 0, &out), -EINVAL);
+	assert_int_equal(mm_remap(mm, NULL, at, PAGE_SIZE, 2 * PAGE_SIZE, MREMAP_MAYMOVE, 0, &out),
+			 -EINVAL);
+	assert_int_equal(mm_remap(mm, NULL, at, 0, 2 * PAGE_SIZE, MREMAP_MAYMOVE, 0, &out),
+			 -EINVAL);
+	assert_int_equal(mm_remap(mm, NULL, at, PAGE_SIZE, PAGE_SIZE, MREMAP_MAYMOVE, 0, &out), 0);
+	mm_put(mm);
+	file_put(&f->file);
+}
+
 static void test_remap_shared(void **state)
 {
 	struct mm *mm = guest_new();
@@ -622,6 +695,9 @@ int main(void)
 		T(fork_alone),
 		T(fork_advice),
 		T(remap),
+		T(remap_shorter),
+		T(remap_many),
+		T(remap_far),
 		T(remap_shared),
 		T(remap_keeps_old),
 		T(brk),

@@ -159,23 +159,25 @@ static void model_load(unsigned s, unsigned i)
 	assert_int_equal(r, may && (page->prot & PROT_EXEC) ? 0 : SIGSEGV);
 }
 
-/* A move into some other place of the window. */
+/* A move into some other place of the window, of all or the first part. */
 static void model_remap(unsigned s, unsigned from, unsigned n)
 {
 	struct mm *mm = spaces[s].mm;
 	unsigned to = (unsigned)rand() % (WINDOW - n);
+	unsigned keep = rand() % 2 ? n : 1 + (unsigned)rand() % n;
 	const struct vma *vma = vma_at(mm, BASE + from * PAGE_SIZE);
 	bool one = vma && vma->r.end >= BASE + (from + n) * PAGE_SIZE;
-	bool overlaps = from < to + n && to < from + n;
+	bool overlaps = from < to + keep && to < from + n;
 	uint64_t out;
-	int r = mm_remap(mm, NULL, BASE + from * PAGE_SIZE, n * PAGE_SIZE, n * PAGE_SIZE,
+	int r = mm_remap(mm, NULL, BASE + from * PAGE_SIZE, n * PAGE_SIZE, keep * PAGE_SIZE,
 			 MREMAP_MAYMOVE | MREMAP_FIXED, BASE + to * PAGE_SIZE, &out);
 
 	assert_int_equal(r, overlaps ? -EINVAL : one ? 0 : -EFAULT);
 	if (r)
 		return;
 	for (unsigned i = 0; i < n; i++) {
-		spaces[s].pages[to + i] = spaces[s].pages[from + i];
+		if (i < keep)
+			spaces[s].pages[to + i] = spaces[s].pages[from + i];
 		spaces[s].pages[from + i].mapped = false;
 	}
 }

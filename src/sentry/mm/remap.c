@@ -95,15 +95,19 @@ static int remap_move(struct mm *mm, const struct remap *a, uint64_t to)
 	uint64_t keep = a->old_len < a->new_len ? a->old_len : a->new_len;
 	const struct vma *found;
 	struct vma vma;
-	/* Nothing may fail half-way: see ranges_insert() for how much it needs. */
-	int r = ranges_reserve(&mm->pieces, mm->pieces.count / 16 + 4);
+	/* From the middle of one to the middle of another makes more of them, however short it is. */
+	int r = map_limits(mm, NULL, 0, PROT_NONE, 0);
 
+	/* Nothing may fail half-way: see ranges_insert() for how much it needs. */
+	if (!r)
+		r = ranges_reserve(&mm->pieces, mm->pieces.count / 16 + 4);
 	if (!r)
 		r = ranges_reserve(&mm->vmas, 6);
 	if (r)
 		return r;
 	if (a->old_len) {
 		vma_cut(mm, a->old);
+		vma_cut(mm, a->old + keep);
 		vma_cut(mm, a->old + a->old_len);
 	}
 	if (a->flags & MREMAP_FIXED) {
@@ -140,6 +144,9 @@ static int remap_source(struct mm *mm, const struct remap *a, struct vma *out)
 		return -EINVAL;
 	if (vma->r.end < a->old + a->old_len)
 		return -EFAULT;
+	/* As mmap(2): no file goes on that far. */
+	if (vma->r.offset + (a->old - vma->r.start) + a->new_len > INT64_MAX)
+		return -EINVAL;
 	if ((a->flags & MREMAP_DONTUNMAP) && (vma->flags & VMA_SHARED) && vma->file)
 		return -EINVAL;
 	*out = *vma;
@@ -148,8 +155,10 @@ static int remap_source(struct mm *mm, const struct remap *a, struct vma *out)
 
 static int remap_shrink(struct mm *mm, const struct remap *a)
 {
-	int r = vma_reserve(mm);
+	int r = map_limits(mm, NULL, 0, PROT_NONE, 0);
 
+	if (!r)
+		r = vma_reserve(mm);
 	if (r)
 		return r;
 	vma_cut(mm, a->old + a->new_len);
