@@ -255,7 +255,9 @@ int mm_remap_pages(struct mm *mm, uint64_t addr, uint64_t len, uint64_t pgoff)
 		map.file = file_get(vma->file);
 		map.prot = vma->prot;
 		flags = vma->flags;
-		r = map_place(mm, &map, addr, flags);
+		r = map_limits(mm, NULL, 0, PROT_NONE, 0);
+		if (!r)
+			r = map_place(mm, &map, addr, flags);
 	}
 	if (space_unlock(mm) && !r)
 		r = -ENOMEM;
