@@ -474,7 +474,8 @@ static void test_remap_shorter(void **state)
 /* However it is cut up, there is an end to how many there are. */
 static void test_remap_many(void **state)
 {
-	struct fake_file *f = fake_file_new(NULL, 4 * PAGE_SIZE, false);
+	static const uint8_t bytes[4 * PAGE_SIZE];
+	struct fake_file *f = fake_file_new(bytes, sizeof(bytes), false);
 	struct mm *mm = guest_new();
 	uint64_t at = guest_map(mm, BASE, SPACE_VMAS_MAX * 3 * PAGE_SIZE, PROT_NONE, ANON, NULL, 0);
 	uint64_t file = guest_map(mm, BASE / 2, 4 * PAGE_SIZE, PROT_READ, MAP_SHARED, f, 0);
@@ -500,7 +501,8 @@ static void test_remap_many(void **state)
 /* A file's offset does not grow into what is none. */
 static void test_remap_far(void **state)
 {
-	struct fake_file *f = fake_file_new(NULL, PAGE_SIZE, false);
+	static const uint8_t bytes[PAGE_SIZE];
+	struct fake_file *f = fake_file_new(bytes, sizeof(bytes), false);
 	struct mm *mm = guest_new();
 	uint64_t far = ((uint64_t)INT64_MAX & ~(PAGE_SIZE - 1)) - PAGE_SIZE;
 	uint64_t at = guest_map(mm, BASE, PAGE_SIZE, PROT_READ, MAP_SHARED, f, far);
