@@ -14,6 +14,28 @@
 
 /* --- open --- */
 
+/* What /proc says of how a descriptor is open */
+static void show_descriptor(int fd)
+{
+	unsigned flags = 0;
+	struct stat st = { 0 };
+	int mount = 0;
+	char path[32];
+	FILE *info;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	lstat(path, &st);
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	info = fopen(path, "re");
+	if (!info || fscanf(info, "pos: %*d flags: %o mnt_id: %d", &flags, &mount) != 2)
+		printf(" no information");
+	if (info)
+		fclose(info);
+	printf(" link %o, flags %s, mount %s", st.st_mode,
+	       (int)flags == (fcntl(fd, F_GETFL) | O_CLOEXEC) ? "as they are" : "others",
+	       mount > 0 ? "told" : "none");
+}
+
 static void test_open(void)
 {
 	static const struct {
@@ -31,7 +53,8 @@ static void test_open(void)
 		{ "..", O_RDWR }, { "d", O_TMPFILE | O_RDONLY }, { "f", O_TMPFILE | O_RDWR },
 		{ "d", O_CREAT | O_DIRECTORY }, { "f", O_PATH | O_CREAT | O_EXCL },
 		{ "fifo", O_RDONLY | O_NONBLOCK }, { "fifo", O_WRONLY | O_NONBLOCK },
-		{ "fifo", O_RDWR }, { "f", O_RDONLY | O_ACCMODE }, { "f", O_NOATIME },
+		{ "fifo", O_RDWR }, { "fifo", O_ACCMODE | O_NONBLOCK }, { "f", O_ACCMODE },
+		{ "f", O_NOATIME },
 	};
 
 	close(guest_make("f", "text"));
@@ -44,13 +67,18 @@ static void test_open(void)
 	mkfifo("fifo", 0644);
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		int fd = open(cases[i].name, cases[i].flags | O_CLOEXEC, 0644);
+		char byte;
 
 		printf("\"%s\" %o: %s", cases[i].name, cases[i].flags, guest_answer(fd));
-		if (fd >= 0)
+		if (fd >= 0) {
 			printf(" %o", fcntl(fd, F_GETFL) & ~O_NONBLOCK);
-		printf("\n");
-		if (fd >= 0)
+			show_descriptor(fd);
+			fcntl(fd, F_SETFL, O_NONBLOCK);
+			printf(", read %s", guest_answer(read(fd, &byte, 1)));
+			printf(", write %s", guest_answer(write(fd, "t", 1)));
 			close(fd);
+		}
+		printf("\n");
 	}
 	OK(open(BAD, O_RDONLY));
 	OK(openat(99, "f", O_RDONLY));

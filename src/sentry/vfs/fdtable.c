@@ -284,9 +284,8 @@ int fd_close_range(struct task *task, unsigned first, unsigned last, bool cloexe
 	return 0;
 }
 
-int fd_get_cloexec(struct task *task, int fd)
+int fdtable_get_cloexec(struct fdtable *t, int fd)
 {
-	struct fdtable *t = task->files;
 	int r = -EBADF;
 
 	pthread_mutex_lock(&t->lock);
@@ -294,6 +293,11 @@ int fd_get_cloexec(struct task *task, int fd)
 		r = t->slots[fd] & FDTABLE_CLOEXEC ? 1 : 0;
 	pthread_mutex_unlock(&t->lock);
 	return r;
+}
+
+int fd_get_cloexec(struct task *task, int fd)
+{
+	return fdtable_get_cloexec(task->files, fd);
 }
 
 int fd_set_cloexec(struct task *task, int fd, bool cloexec)

@@ -99,14 +99,16 @@ unsigned file_count(unsigned *max);
 struct file *file_get(struct file *file);
 void file_put(struct file *file);
 
+/* O_RDONLY, O_WRONLY and O_RDWR are one less than bits for reading and writing; 3 is neither, and so
+ * is O_PATH. */
 static inline bool file_readable(const struct file *file)
 {
-	return (file->flags & 3) != 1 && !(file->flags & 010000000); /* O_WRONLY, O_PATH */
+	return ((file->flags + 1) & 1) && !(file->flags & 010000000);
 }
 
 static inline bool file_writable(const struct file *file)
 {
-	return (file->flags & 3) != 0 && !(file->flags & 010000000);
+	return ((file->flags + 1) & 2) && !(file->flags & 010000000);
 }
 
 /* Generic reads and writes of guest memory: access checks, offset, blocking, partial counts, SIGPIPE,
@@ -164,6 +166,7 @@ int fd_get_cloexec(struct task *task, int fd); /* 0, 1, -EBADF */
 int fd_set_cloexec(struct task *task, int fd, bool cloexec);
 /* fdtable_next() - For /proc/PID/fd: the first used number from @fd on with a reference, or -1 */
 int fdtable_next(struct fdtable *t, int fd, struct file **file);
+int fdtable_get_cloexec(struct fdtable *t, int fd); /* as fd_get_cloexec() */
 
 static inline void file_cleanup(struct file **file)
 {

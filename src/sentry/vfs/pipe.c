@@ -352,6 +352,8 @@ int pipe_open_fifo(struct task *task, struct inode *inode, const struct vfs_path
 	struct pipe_file *pf;
 	int r;
 
+	if ((flags & O_ACCMODE) == O_ACCMODE)
+		return -EINVAL;
 	if (hostfd_is(inode))
 		return hostfd_reopen(inode, path, flags, out);
 	pf = pipe_file_new(inode, path, flags);

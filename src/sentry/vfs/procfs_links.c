@@ -21,6 +21,7 @@
 #include "base/cleanup.h"
 #include "sentry/mm/mm.h"
 #include "sentry/vfs/anon.h"
+#include "sentry/vfs/mount.h"
 
 /* --- places --- */
 
@@ -173,124 +174,133 @@ static int procfs_files(const struct textfs_node *node, struct fdtable **out)
 	return r ? r : (*out ? 0 : -ENOENT);
 }
 
+/* An open descriptor. */
+struct procfs_fd {
+	struct file *file; /* reference */
+	int number;
+	bool cloexec;
+};
+
+static void procfs_fd_end(struct procfs_fd *fd)
+{
+	file_put(fd->file);
+}
+#define autofd CLEANUP(procfs_fd_end)
+
 /* The first descriptor from @fd on; @exact: this one. */
-static int procfs_file(const struct textfs_node *node, int fd, bool exact, int *number,
-		       struct file **out)
+static int procfs_file(const struct textfs_node *node, int fd, bool exact, struct procfs_fd *out)
 {
 	struct fdtable *files;
-	struct file *file = NULL;
-	int r = procfs_files(node, &files), got;
+	int r = procfs_files(node, &files);
 
 	if (r)
 		return r;
-	got = fdtable_next(files, fd, &file);
+	out->number = fdtable_next(files, fd, &out->file);
+	out->cloexec = fdtable_get_cloexec(files, out->number) > 0;
 	fdtable_put(files);
-	if (got < 0)
-		return -ENOENT;
-	if (exact && got != fd) {
-		file_put(file);
-		return -ENOENT;
-	}
-	*number = got;
-	*out = file;
-	return 0;
+	return out->number < 0 || (exact && out->number != fd) ? -ENOENT : 0;
 }
 
 static int procfs_link_fd(struct textfs_node *node, char *buf, size_t size)
 {
-	autofile struct file *file = NULL;
-	int number, r = procfs_file(node, node->key.fd, true, &number, &file);
+	autofd struct procfs_fd fd = { .file = NULL };
+	int r = procfs_file(node, node->key.fd, true, &fd);
 
-	return r ? r : procfs_print_file(file, buf, size);
+	return r ? r : procfs_print_file(fd.file, buf, size);
 }
 
 static int procfs_follow_fd(struct textfs_node *node, struct task *task, struct vfs_path *out)
 {
-	autofile struct file *file = NULL;
-	int number, r = procfs_file(node, node->key.fd, true, &number, &file);
+	autofd struct procfs_fd fd = { .file = NULL };
+	int r = procfs_file(node, node->key.fd, true, &fd);
 
-	return r ? r : procfs_follow_file(file, out);
+	return r ? r : procfs_follow_file(fd.file, out);
 }
 
 static int procfs_show_fdinfo(struct textfs_node *node, struct buf *out)
 {
-	autofile struct file *file = NULL;
-	int number, r = procfs_file(node, node->key.fd, true, &number, &file);
+	autofd struct procfs_fd fd = { .file = NULL };
+	int r = procfs_file(node, node->key.fd, true, &fd);
+	const struct file *file = fd.file;
 
 	if (r)
 		return r;
-	return buf_printf(out, "pos:\t%ld\nflags:\t0%o\nmnt_id:\t0\nino:\t%lu\n", (long)file->offset,
-			  (unsigned)atomic_load(&file->flags),
+	return buf_printf(out, "pos:\t%ld\nflags:\t0%o\nmnt_id:\t%d\nino:\t%lu\n", (long)file->offset,
+			  (unsigned)atomic_load(&file->flags) | (fd.cloexec ? O_CLOEXEC : 0u),
+			  file->mount ? file->mount->id : 0,
 			  file->inode ? file->inode->attr.st_ino : 0);
 }
 
-static const struct textfs_entry procfs_fd_entry = {
-	.name = "fd", .mode = S_IFLNK | 0700, .link = procfs_link_fd, .follow = procfs_follow_fd,
+/* A link's mode says how its file is open: an entry for each, so that a number that is used again for
+ * another kind is another link. */
+#define PROCFS_FD(mode_)                                                                       \
+	{ .name = "fd", .mode = S_IFLNK | (mode_), .link = procfs_link_fd, .follow = procfs_follow_fd }
+
+static const struct textfs_entry procfs_fd_entries[] = {
+	PROCFS_FD(0), PROCFS_FD(0500), PROCFS_FD(0300), PROCFS_FD(0700),
 };
 
 static const struct textfs_entry procfs_fdinfo_entry = {
 	.name = "fdinfo", .mode = S_IFREG | 0444, .show = procfs_show_fdinfo,
 };
 
-static void procfs_found_fd(const struct textfs_node *dir, int fd, const struct textfs_entry *entry,
+static void procfs_found_fd(const struct textfs_node *dir, const struct procfs_fd *fd, bool info,
 			    struct textfs_found *out)
 {
-	out->entry = entry;
+	size_t how = (file_readable(fd->file) ? 1u : 0u) | (file_writable(fd->file) ? 2u : 0u);
+
+	out->entry = info ? &procfs_fdinfo_entry : &procfs_fd_entries[how];
 	out->key = dir->key;
-	out->key.fd = fd;
-	snprintf(out->name, sizeof(out->name), "%d", fd);
+	out->key.fd = fd->number;
+	snprintf(out->name, sizeof(out->name), "%d", fd->number);
 }
 
-static int procfs_find_in(struct textfs_node *dir, const char *name,
-			  const struct textfs_entry *entry, struct textfs_found *out)
+static int procfs_find_in(struct textfs_node *dir, const char *name, bool info,
+			  struct textfs_found *out)
 {
-	autofile struct file *file = NULL;
+	autofd struct procfs_fd fd = { .file = NULL };
 	char *end;
-	unsigned long fd = strtoul(name, &end, 10);
-	int number, r;
+	unsigned long number = strtoul(name, &end, 10);
+	int r;
 
-	if (*name < '0' || *name > '9' || *end || (*name == '0' && name[1]) || fd >= FD_MAX)
+	if (*name < '0' || *name > '9' || *end || (*name == '0' && name[1]) || number >= FD_MAX)
 		return -ENOENT;
-	r = procfs_file(dir, (int)fd, true, &number, &file);
+	r = procfs_file(dir, (int)number, true, &fd);
 	if (!r)
-		procfs_found_fd(dir, number, entry, out);
+		procfs_found_fd(dir, &fd, info, out);
 	return r;
 }
 
-static int procfs_next_in(struct textfs_node *dir, uint64_t *cursor,
-			  const struct textfs_entry *entry, struct textfs_found *out)
+static int procfs_next_in(struct textfs_node *dir, uint64_t *cursor, bool info,
+			  struct textfs_found *out)
 {
-	autofile struct file *file = NULL;
-	int number, r;
+	autofd struct procfs_fd fd = { .file = NULL };
 
-	if (*cursor >= FD_MAX)
+	if (*cursor >= FD_MAX || procfs_file(dir, (int)*cursor, false, &fd))
 		return -ENOENT;
-	r = procfs_file(dir, (int)*cursor, false, &number, &file);
-	if (r)
-		return -ENOENT;
-	*cursor = (uint64_t)number + 1;
-	procfs_found_fd(dir, number, entry, out);
+	*cursor = (uint64_t)fd.number + 1;
+	procfs_found_fd(dir, &fd, info, out);
 	return 0;
 }
 
 static int procfs_find_fd(struct textfs_node *dir, const char *name, struct textfs_found *out)
 {
-	return procfs_find_in(dir, name, &procfs_fd_entry, out);
+	return procfs_find_in(dir, name, false, out);
 }
 
 static int procfs_next_fd(struct textfs_node *dir, uint64_t *cursor, struct textfs_found *out)
 {
-	return procfs_next_in(dir, cursor, &procfs_fd_entry, out);
+	return procfs_next_in(dir, cursor, false, out);
 }
 
 static int procfs_find_fdinfo(struct textfs_node *dir, const char *name, struct textfs_found *out)
 {
-	return procfs_find_in(dir, name, &procfs_fdinfo_entry, out);
+	return procfs_find_in(dir, name, true, out);
 }
 
 static int procfs_next_fdinfo(struct textfs_node *dir, uint64_t *cursor, struct textfs_found *out)
 {
-	return procfs_next_in(dir, cursor, &procfs_fdinfo_entry, out);
+	return procfs_next_in(dir, cursor, true, out);
 }
 
 const struct textfs_dir procfs_fd_dir = { .find = procfs_find_fd, .next = procfs_next_fd };
