@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/reboot.h>
@@ -488,6 +489,25 @@ static void case_sys(void)
 	printf("boots differ %d\n", strcmp(first, text) != 0);
 }
 
+/* What a program is told that asks for an older machine */
+static void case_disguise(void)
+{
+	struct utsname name;
+
+	SAY(personality(PER_LINUX32 | UNAME26) >= 0);
+	uname(&name);
+	printf("an old kernel %d, machine %s\n", strncmp(name.release, "2.6.", 4) == 0 &&
+	       atoi(name.release + 4) > 60, name.machine);
+	SAY(personality(PER_LINUX) == (PER_LINUX32 | UNAME26));
+	for (int class = 2; class < 9; class++)
+		SAY(syscall(SYS_ioprio_set, 1, 0, class << 13 | 4));
+	SAY(syscall(SYS_ioprio_set, 1, 0, 4));
+	SAY(syscall(SYS_ioprio_set, 1, 0, 0));
+	SAY(syscall(SYS_ioprio_get, 1, 0));
+	SAY(access("/sys/dev/block", R_OK));
+	SAY(access("/sys/dev/char", R_OK));
+}
+
 static void case_calls(void)
 {
 	char bytes[5000] = { 0 };
@@ -518,6 +538,7 @@ static const struct guest_case cases[] = {
 	{ "stat", case_stat },	   { "status", case_status },	{ "memory", case_memory },
 	{ "words", case_words },   { "limits", case_limits },	{ "descriptors", case_descriptors },
 	{ "threads", case_threads }, { "machine", case_machine }, { "sys", case_sys },
+	{ "disguise", case_disguise },
 	{ "calls", case_calls },
 };
 

@@ -27,7 +27,7 @@
 #include "sentry/task/internal.h"
 #include "sentry/task/pidfd.h"
 #include "sentry/task/reap.h"
-#include "sentry/vfs/file.h"
+#include "sentry/vfs/vfs.h"
 
 #define PROCESS_ARGS_MAX (PATH_MAX * 32ul) /* bytes of one string, as Linux has it */
 
@@ -637,7 +637,7 @@ static const struct syscall_row process_rows[] = {
 	{ SYS_prctl, "prctl", process_prctl, { ARG_INT, ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX },
 	  SYSCALL_PART, "what is about processes and capabilities" },
 	{ SYS_personality, "personality", process_personality, { ARG_HEX }, SYSCALL_PART,
-	  "kept and told, without an effect" },
+	  "kept and told; what uname(2) says is all that it changes" },
 	{ SYS_pidfd_open, "pidfd_open", process_pidfd_open, { ARG_INT, ARG_HEX } },
 	{ SYS_pidfd_send_signal, "pidfd_send_signal", process_pidfd_send_signal,
 	  { ARG_FD, ARG_SIG, ARG_HEX, ARG_HEX } },

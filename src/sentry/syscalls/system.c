@@ -7,7 +7,10 @@
  * errno that a Linux without the part gives, or the one for the missing right.
  */
 #include <linux/capability.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/personality.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
 #include <sys/sysinfo.h>
@@ -20,6 +23,17 @@
 #include "sentry/task/task.h"
 #include "sentry/vfs/facts.h"
 
+/* system_disguise() - What setarch(8) makes old programs believe: 6.1 is 2.6.61, the processor an i686 */
+static void system_disguise(struct utsname *name, uint32_t personality)
+{
+	const char *minor = strchr(FACTS_RELEASE, '.') + 1;
+
+	if (personality & UNAME26)
+		snprintf(name->release, sizeof(name->release), "2.6.%lu", 60 + strtoul(minor, NULL, 10));
+	if ((personality & PER_MASK) == PER_LINUX32)
+		strcpy(name->machine, "i686");
+}
+
 static long system_uname(struct task *task, const uint64_t args[6])
 {
 	struct sandbox_container *container = task->process->container;
@@ -30,10 +44,14 @@ static long system_uname(struct task *task, const uint64_t args[6])
 		.machine = FACTS_MACHINE,
 	};
 
+	uint32_t personality;
+
 	pthread_mutex_lock(&kernel.tasks_lock);
+	personality = task->process->personality;
 	memcpy(name.nodename, container->hostname, sizeof(name.nodename) - 1);
 	memcpy(name.domainname, container->domainname, sizeof(name.domainname) - 1);
 	pthread_mutex_unlock(&kernel.tasks_lock);
+	system_disguise(&name, personality);
 	return user_write(task->mm, args[0], &name, sizeof(name));
 }
 

@@ -553,7 +553,8 @@ static long thread_ioprio_set(struct task *task, const uint64_t args[6])
 				    .value = (int)args[2] };
 	int class = IOPRIO_PRIO_CLASS(each.value);
 
-	if (args[0] - 1 > THREAD_USER || class < IOPRIO_CLASS_NONE || class > IOPRIO_CLASS_IDLE)
+	if (args[0] - 1 > THREAD_USER || class > IOPRIO_CLASS_IDLE ||
+	    (class == IOPRIO_CLASS_NONE && IOPRIO_PRIO_DATA(each.value)))
 		return -EINVAL;
 	if (class == IOPRIO_CLASS_RT && !cred_capable(task->cred, CAP_SYS_ADMIN) &&
 	    !cred_capable(task->cred, CAP_SYS_NICE))

@@ -309,6 +309,12 @@ static const struct textfs_entry sysfs_class[] = {
 };
 static const struct textfs_dir sysfs_class_dir = TEXTFS_DIR(sysfs_class);
 
+static const struct textfs_entry sysfs_dev[] = {
+	SYSFS_DIR("block", &sysfs_empty),
+	SYSFS_DIR("char", &sysfs_empty),
+};
+static const struct textfs_dir sysfs_dev_dir = TEXTFS_DIR(sysfs_dev);
+
 static const struct textfs_entry sysfs_fs[] = {
 	SYSFS_DIR("cgroup", &sysfs_empty),
 };
@@ -318,7 +324,7 @@ static const struct textfs_entry sysfs_root[] = {
 	SYSFS_DIR("block", &sysfs_empty),
 	SYSFS_DIR("bus", &sysfs_empty),
 	SYSFS_DIR("class", &sysfs_class_dir),
-	SYSFS_DIR("dev", &sysfs_empty),
+	SYSFS_DIR("dev", &sysfs_dev_dir),
 	SYSFS_DIR("devices", &sysfs_devices_dir),
 	SYSFS_DIR("firmware", &sysfs_empty),
 	SYSFS_DIR("fs", &sysfs_fs_dir),
