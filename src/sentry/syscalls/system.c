@@ -23,13 +23,13 @@
 #include "sentry/task/task.h"
 #include "sentry/vfs/facts.h"
 
-/* system_disguise() - What setarch(8) makes old programs believe: 6.1 is 2.6.61, the processor an i686 */
+/* system_disguise() - What setarch(8) makes programs believe: 6.1 is 2.6.61, the machine an i686 */
 static void system_disguise(struct utsname *name, uint32_t personality)
 {
-	const char *minor = strchr(FACTS_RELEASE, '.') + 1;
+	unsigned long minor = strtoul(strchr(FACTS_RELEASE, '.') + 1, NULL, 10);
 
 	if (personality & UNAME26)
-		snprintf(name->release, sizeof(name->release), "2.6.%lu", 60 + strtoul(minor, NULL, 10));
+		snprintf(name->release, sizeof(name->release), "2.6.%lu", 60 + minor);
 	if ((personality & PER_MASK) == PER_LINUX32)
 		strcpy(name->machine, "i686");
 }

@@ -3,7 +3,7 @@
  * sentry/vfs/procfs_links.c - where a process is, and what it has open
  *
  *	exe, cwd, root, fd/N	links to objects: followed without asking their names
- *	fdinfo/N		offset and flags
+ *	fdinfo/N		offset, flags, mount
  *	ns/X			names only; namespaces of ours cannot be entered
  *	mounts, mountinfo	as its root sees them
  *
@@ -225,16 +225,18 @@ static int procfs_show_fdinfo(struct textfs_node *node, struct buf *out)
 
 	if (r)
 		return r;
-	return buf_printf(out, "pos:\t%ld\nflags:\t0%o\nmnt_id:\t%d\nino:\t%lu\n", (long)file->offset,
+	return buf_printf(out, "pos:\t%ld\nflags:\t0%o\nmnt_id:\t%d\nino:\t%lu\n",
+			  (long)file->offset,
 			  (unsigned)atomic_load(&file->flags) | (fd.cloexec ? O_CLOEXEC : 0u),
 			  file->mount ? file->mount->id : 0,
 			  file->inode ? file->inode->attr.st_ino : 0);
 }
 
-/* A link's mode says how its file is open: an entry for each, so that a number that is used again for
- * another kind is another link. */
-#define PROCFS_FD(mode_)                                                                       \
-	{ .name = "fd", .mode = S_IFLNK | (mode_), .link = procfs_link_fd, .follow = procfs_follow_fd }
+/* A link's mode says how its file is open: an entry for each, so that a number that is used again
+ * for another kind is another link. */
+#define PROCFS_FD(mode_)                                                                  \
+	{ .name = "fd", .mode = S_IFLNK | (mode_), .link = procfs_link_fd,                \
+	  .follow = procfs_follow_fd }
 
 static const struct textfs_entry procfs_fd_entries[] = {
 	PROCFS_FD(0), PROCFS_FD(0500), PROCFS_FD(0300), PROCFS_FD(0700),
