@@ -9,6 +9,7 @@
  *	vfs/       path walk, mounts, descriptors; a folder for each file system
  *	net/       sockets and their backends
  *	tty/       line discipline, pseudo terminals
+ *	ipc/       System V shared memory, semaphores, message queues
  *	syscalls/  one table; a file for each family of calls
  *	gofer/     the process that holds what the sentry may not reach itself
  *	control/   the agent contract, served to the host
@@ -19,8 +20,8 @@
  *
  * Locks, from the outside in; nobody takes one to the left of what it holds:
  *
- *	kernel.tasks_lock > mm->lock > fdtable->lock > mount and dentry locks > inode->lock >
- *	memory file > wait queues
+ *	kernel.tasks_lock > mm->lock > fdtable->lock > ipc_lock() > mount and dentry locks >
+ *	inode->lock > memory file > wait queues
  *
  * and while holding any: no sleep that a guest decides the length of, no access to guest memory
  * by address (what user_pin() gave is fine). mm->lock is held over trips into a stub, so a stub

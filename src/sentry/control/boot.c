@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "sentry/control/container.h"
 #include "sentry/gofer/gofer.h"
+#include "sentry/ipc/ipc.h"
 #include "sentry/kernel.h"
 #include "sentry/mm/memfile.h"
 #include "sentry/syscalls/syscalls.h"
@@ -79,6 +80,7 @@ void container_put(struct sandbox_container *c)
 	if (!c || atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) != 1)
 		return;
 	pid_table_free(c->pids);
+	ipc_space_free(c->ipc);
 	waitq_destroy(&c->events);
 	free(c->id);
 	free(c);

@@ -15,6 +15,7 @@
 #include "sentry/kernel.h"
 #include "sentry/net/socket.h"
 
+struct ipc_space;
 struct mount_table;
 struct pid_table;
 struct process;
@@ -31,6 +32,7 @@ struct sandbox_container {
 	struct process *init;		/* a reference; NULL: not started, or gone */
 	struct super *devpts;		/* a reference: its /dev/pts */
 	const struct socket_backend *network; /* NULL: no inet sockets */
+	struct ipc_space *ipc;		/* owned; ipc/ids.c, ipc_lock(); NULL: nothing was made */
 	uint64_t cpu_usec;		/* tasks_lock: of tasks that have ended */
 	uint64_t memory_max;		/* 0: as the sandbox's */
 	unsigned pids_max, npids;	/* tasks_lock */

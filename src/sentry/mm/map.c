@@ -236,6 +236,35 @@ int mm_unmap(struct mm *mm, uint64_t addr, uint64_t len)
 	return space_unlock(mm) ? -ENOMEM : r;
 }
 
+int mm_unmap_file(struct mm *mm, uint64_t addr, bool (*is)(const struct file *file))
+{
+	const struct file *file = NULL;
+	struct ranges_pos pos;
+	const struct vma *vma;
+	int r = -EINVAL;
+
+	space_lock(mm);
+	if (vma_reserve(mm) < 0) {
+		space_unlock(mm);
+		return -ENOMEM;
+	}
+	vma = ranges_find(&mm->vmas, addr, &pos);
+	while (vma) {
+		uint64_t start = vma->r.start, end = vma->r.end;
+
+		if (vma->file && (!file || vma->file == file) && is(vma->file) &&
+		    start - addr == vma->r.offset) {
+			file = vma->file;
+			r = 0;
+			vma_remove(mm, start, end, true);
+			vma = ranges_find(&mm->vmas, end, &pos);
+		} else {
+			vma = ranges_next(&mm->vmas, &pos);
+		}
+	}
+	return space_unlock(mm) ? -ENOMEM : r;
+}
+
 int mm_remap_pages(struct mm *mm, uint64_t addr, uint64_t len, uint64_t pgoff)
 {
 	struct mm_map map = { .addr = addr,

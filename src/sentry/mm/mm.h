@@ -73,6 +73,9 @@ struct trap_stub *mm_stub(struct mm *mm);
 /* Return: the address or 0, or negative errno. @task for limits (RLIMIT_AS, DATA, MEMLOCK). */
 int mm_map(struct mm *mm, struct task *task, const struct mm_map *map, uint64_t *addr);
 int mm_unmap(struct mm *mm, uint64_t addr, uint64_t len);
+/* mm_unmap_file() - What one mmap(2) at @addr of a file that @is the kind made, from its first page on
+ * and as far as it is still there. Return: 0, -EINVAL: there is no such */
+int mm_unmap_file(struct mm *mm, uint64_t addr, bool (*is)(const struct file *file));
 int mm_protect(struct mm *mm, uint64_t addr, uint64_t len, int prot);
 int mm_remap(struct mm *mm, struct task *task, uint64_t old, uint64_t old_len, uint64_t new_len,
 	     int flags, uint64_t new_addr, uint64_t *out);

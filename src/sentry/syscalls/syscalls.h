@@ -69,7 +69,7 @@ struct syscall_family {
 extern const struct syscall_family syscalls_file, syscalls_path, syscalls_io, syscalls_poll,
 	syscalls_event, syscalls_mm, syscalls_process, syscalls_thread, syscalls_cred,
 	syscalls_signal, syscalls_time, syscalls_socket, syscalls_system, syscalls_xattr,
-	syscalls_mount, syscalls_inotify;
+	syscalls_mount, syscalls_inotify, syscalls_ipc;
 
 /* All of them, NULL-terminated. */
 extern const struct syscall_family *const syscalls_families[];

@@ -22,7 +22,7 @@ const struct syscall_family *const syscalls_families[] = {
 	&syscalls_event,  &syscalls_mm,	    &syscalls_process, &syscalls_thread,
 	&syscalls_cred,	  &syscalls_signal, &syscalls_time,    &syscalls_socket,
 	&syscalls_system, &syscalls_xattr,  &syscalls_mount,   &syscalls_inotify,
-	NULL,
+	&syscalls_ipc,	  NULL,
 };
 
 static const struct syscall_row *table_rows[SENTRY_SYSCALL_MAX];

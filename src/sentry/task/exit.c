@@ -12,6 +12,7 @@
 #include <signal.h>
 
 #include "sentry/control/container.h"
+#include "sentry/ipc/ipc.h"
 #include "sentry/mm/mm.h"
 #include "sentry/mm/user.h"
 #include "sentry/signal/signal.h"
@@ -267,6 +268,7 @@ void task_exit(struct task *task)
 	pthread_mutex_unlock(&kernel.tasks_lock);
 	if (last) {
 		timer_set_free(process);
+		sem_exit(process);
 		if (process->container->init == process)
 			exit_zap(process);
 	}

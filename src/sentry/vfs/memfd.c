@@ -61,28 +61,40 @@ static int memfd_inode(struct task *task, struct super *super, unsigned flags,
 	return 0;
 }
 
+int memfd_create_path(struct task *task, const char *name, unsigned flags, struct vfs_path *out)
+{
+	struct vfs_path path = { .mount = memfd_mount() };
+	struct inode *inode;
+	int r;
+
+	if (!path.mount)
+		return -ENOMEM;
+	r = memfd_inode(task, path.mount->super, flags, &inode);
+	if (r < 0)
+		return r;
+	path.dentry = dentry_new(path.mount->super, path.mount->root, name, inode);
+	inode_put(inode);
+	if (!path.dentry)
+		return -ENOMEM;
+	path.dentry->unlinked = true;
+	*out = path;
+	return 0;
+}
+
 int memfd_create_file(struct task *task, const char *name, unsigned flags, struct file **out)
 {
 	char full[MEMFD_NAME_MAX + 8];
-	struct vfs_path path = { .mount = memfd_mount() };
-	struct inode *inode;
+	struct vfs_path path;
 	int r;
 
 	if (flags & ~(MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | MFD_EXEC))
 		return -EINVAL;
 	if ((flags & MFD_EXEC) && (flags & MFD_NOEXEC_SEAL))
 		return -EINVAL;
-	if (!path.mount)
-		return -ENOMEM;
-	r = memfd_inode(task, path.mount->super, flags, &inode);
+	snprintf(full, sizeof(full), "memfd:%s", name);
+	r = memfd_create_path(task, full, flags, &path);
 	if (r < 0)
 		return r;
-	snprintf(full, sizeof(full), "memfd:%s", name);
-	path.dentry = dentry_new(path.mount->super, path.mount->root, full, inode);
-	inode_put(inode);
-	if (!path.dentry)
-		return -ENOMEM;
-	path.dentry->unlinked = true;
 	r = open_inode(&path, task->cred, task, O_RDWR, out);
 	if (r == 0) {
 		/* It may be executed while it is open, as fexecve(3) of one has it */
