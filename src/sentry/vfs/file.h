@@ -178,7 +178,7 @@ static inline void file_cleanup(struct file **file)
 /* --- kinds that other rooms make (vfs/pipe.c, event.c, hostfd.c ...) --- */
 int pipe_open(uint32_t flags, struct file **reader, struct file **writer);
 /* hostfd_open() - Around a descriptor of the host that is taken over (non-blocking from now on): a
- * container's stdio. Looks like a pipe to the guest, a socket if it is one. */
+ * container's stdio. Looks like a pipe to the guest. */
 int hostfd_open(int fd, uint32_t flags, struct file **out);
 
 #endif /* SENTRY_VFS_FILE_H */

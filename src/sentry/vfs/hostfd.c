@@ -2,8 +2,9 @@
 /*
  * sentry/vfs/hostfd.c - a descriptor of the host as a guest's file: a container's stdio
  *
- * Whatever it is, the guest sees a pipe, or a socket if it is one, so nothing but bytes goes through
- * it: no terminal's settings, no offset, no mapping. It is opened once more by /dev/stdout and its
+ * Whatever it is, the guest sees a pipe, so nothing but bytes goes through it: no terminal's
+ * settings, no offset, no mapping, and none of what a socket would be asked for: who finds a
+ * descriptor to be one that has no name takes it for nothing he can write to. It is opened once more by /dev/stdout and its
  * like, by whichever user the container's program has become; then both share the descriptor.
  */
 #include <errno.h>
@@ -134,16 +135,11 @@ int hostfd_open(int fd, uint32_t flags, struct file **out)
 	autoclose int own = fd;
 	struct hostfd_inode *hi;
 	struct inode *inode;
-	struct stat st;
-	int r;
+	int r = io_set_nonblock(own, true);
 
-	if (fstat(own, &st) < 0)
-		return -errno;
-	r = io_set_nonblock(own, true);
 	if (r)
 		return r;
-	inode = anon_inode_new(&hostfd_inode_ops, sizeof(*hi),
-			       S_ISSOCK(st.st_mode) ? S_IFSOCK | 0777 : S_IFIFO | 0666);
+	inode = anon_inode_new(&hostfd_inode_ops, sizeof(*hi), S_IFIFO | 0666);
 	if (!inode)
 		return -ENOMEM;
 	hi = container_of(inode, struct hostfd_inode, inode);
