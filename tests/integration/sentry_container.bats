@@ -53,6 +53,22 @@ wait_for() {
 	[ "$stderr" = err ]
 }
 
+@test "standard streams are pipes that can be opened again" {
+	# shellcheck disable=SC2016
+	run --separate-stderr timeout 60 "$COFFER" run --sandbox sentry -i --rootfs / -- sh -c '
+		for fd in 0 1 2; do test -p /proc/self/fd/$fd && echo pipe; done
+		echo again >/dev/stdout; cat /dev/stdin' <<<"in" 3>&-
+	[ "$output" = "$(printf '%s\n' pipe pipe pipe again in)" ]
+}
+
+@test "who logged in is told once, and handed on" {
+	# shellcheck disable=SC2016
+	coffer run --sandbox sentry --rootfs / -- sh -c 'cat /proc/self/loginuid; echo
+		echo 5 >/proc/$$/loginuid; cat /proc/self/loginuid; echo
+		echo 6 >/proc/$$/loginuid || echo no; echo 7 >/proc/1/loginuid || cat /proc/1/loginuid'
+	[ "$output" = "$(printf '4294967295\n5\nno\n5')" ]
+}
+
 @test "a program that is not there is 127, one that cannot run 126, one killed 128 and more" {
 	# A code that bats would warn of is told on the output.
 	code() { timeout 60 "$COFFER" run --sandbox sentry --rootfs / -- "$@" 2>&1 3>&- || echo "code $?"; }

@@ -86,6 +86,7 @@ static void clone_inherit_process(struct process *child, const struct process *f
 	child->personality = from->personality;
 	child->dumpable = from->dumpable;
 	child->oom_score_adj = from->oom_score_adj;
+	child->loginuid = from->loginuid;
 }
 
 static void clone_inherit_task(struct task *child, const struct task *from,

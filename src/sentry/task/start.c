@@ -136,6 +136,7 @@ static int start_link(struct task *task, const struct process_start *args)
 		tty_associate(args->tty, process);
 	process->execed = true;
 	process->oom_score_adj = container->oom_score_adj;
+	process->loginuid = UINT32_MAX;
 	cpu_limit_changed(process);
 	if (args->tty)
 		tty_associate(args->tty, process);

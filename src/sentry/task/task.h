@@ -85,6 +85,7 @@ struct process {
 	bool subreaper, dumpable, execed;    /* [tasks] */
 	uint32_t personality;		     /* [tasks] */
 	int oom_score_adj;		     /* [tasks] */
+	uint32_t loginuid;		     /* [tasks] who logged in; UINT32_MAX: nobody */
 
 	struct rlimit limits[RLIM_NLIMITS];  /* [tasks] */
 	struct rusage usage, children_usage; /* [tasks] of what has ended; process_usage() for all */

@@ -148,6 +148,41 @@ static int procfs_store_oom_score_adj(struct textfs_node *node, const char *text
 	return r;
 }
 
+static int procfs_show_loginuid(struct textfs_node *node, struct buf *out)
+{
+	struct process *process = procfs_process_lock(node);
+	uint32_t value;
+
+	if (!process)
+		return -ESRCH;
+	value = process->loginuid;
+	procfs_unlock();
+	return buf_printf(out, "%u", value);
+}
+
+/* A login's modules of PAM set it, for the session and all that it begins: once, by itself. */
+static int procfs_store_loginuid(struct textfs_node *node, const char *text, size_t len)
+{
+	char *end;
+	unsigned long value = strtoul(text, &end, 10);
+	struct process *process;
+	int r = 0;
+
+	if (end == text || (*end && *end != '\n') || value > UINT32_MAX)
+		return -EINVAL;
+	process = procfs_process_lock(node);
+	if (!process)
+		return -ESRCH;
+	if (!task_current || task_current->process != process ||
+	    (process->loginuid != UINT32_MAX &&
+	     !cred_capable(task_current->cred, CAP_AUDIT_CONTROL)))
+		r = -EPERM;
+	else
+		process->loginuid = (uint32_t)value;
+	procfs_unlock();
+	return r;
+}
+
 static int procfs_show_personality(struct textfs_node *node, struct buf *out)
 {
 	struct process *process = procfs_process_lock(node);
@@ -285,7 +320,8 @@ static const char procfs_id_map[] = "         0          0 4294967295\n";
 	{ .name = "oom_score_adj", .mode = S_IFREG | 0644, .show = procfs_show_oom_score_adj, \
 	  .store = procfs_store_oom_score_adj }, \
 	TEXTFS_SHOW("oom_adj", procfs_show_oom_adj), \
-	PROCFS_STORE("loginuid", "4294967295"), \
+	{ .name = "loginuid", .mode = S_IFREG | 0644, .show = procfs_show_loginuid, \
+	  .store = procfs_store_loginuid }, \
 	TEXTFS_TEXT("sessionid", "4294967295"), \
 	PROCFS_STORE("uid_map", procfs_id_map), \
 	PROCFS_STORE("gid_map", procfs_id_map), \
