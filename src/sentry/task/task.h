@@ -83,6 +83,7 @@ struct process {
 	int exit_signal;		     /* [tasks] to the parent; 0: none */
 	int parent_death_signal;	     /* [tasks] */
 	bool subreaper, dumpable, execed;    /* [tasks] */
+	_Atomic bool undoes;		     /* semaphores have something of it: sem_exit() */
 	uint32_t personality;		     /* [tasks] */
 	int oom_score_adj;		     /* [tasks] */
 	uint32_t loginuid;		     /* [tasks] who logged in; UINT32_MAX: nobody */
@@ -91,7 +92,6 @@ struct process {
 	struct rusage usage, children_usage; /* [tasks] of what has ended; process_usage() for all */
 	uint64_t guest_time, our_time;	     /* [tasks] nanoseconds of ended tasks, not in usage */
 	usec_t started;			     /* [const] CLOCK_MONOTONIC */
-	_Atomic bool undoes;		     /* semaphores have something of it: sem_exit() */
 	struct timer_set *timers;	     /* task/timer.h; itimers and timer_create */
 	bool no_timers;			     /* [tasks] it ends: nobody would free them */
 	struct waitq exited;		     /* woken at the end, for pidfds and control */
