@@ -56,20 +56,20 @@ class Caller:
 
     channel = None
 
-    def call(self, method, timeout=30, **fields):
+    def call(self, method, timeout=60, **fields):
         return self.future(method, timeout, **fields).result()
 
-    def future(self, method, timeout=30, **fields):
+    def future(self, method, timeout=60, **fields):
         return self._send(SERVICE, pb, method, timeout, fields)
 
     def status(self, method, **fields):
         """The status code's name and message of a call, "OK" when it succeeds."""
         return self._status(self.future, method, fields)
 
-    def extra(self, method, timeout=30, **fields):
+    def extra(self, method, timeout=60, **fields):
         return self.extra_future(method, timeout, **fields).result()
 
-    def extra_future(self, method, timeout=30, **fields):
+    def extra_future(self, method, timeout=60, **fields):
         return self._send(EXTRAS, ax, method, timeout, fields)
 
     def extra_status(self, method, **fields):
@@ -112,13 +112,13 @@ class Stream:
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(self.path)
         self.listener.listen(1)
-        self.listener.settimeout(20)
+        self.listener.settimeout(60)
         self.conn = None
 
     def accept(self):
         if self.conn is None:
             self.conn = self.listener.accept()[0]
-            self.conn.settimeout(20)
+            self.conn.settimeout(60)
         return self.conn
 
     def read_all(self):
@@ -185,7 +185,7 @@ class Agent(Caller):
         self.channel.close()
         self.process.terminate()
         try:
-            code = self.process.wait(20)
+            code = self.process.wait(60)
         finally:
             self.process.kill()
             self.process.wait()
@@ -243,7 +243,7 @@ class Process:
             t.start()
         code = self.wait()
         for t in threads:
-            t.join(20)
+            t.join(60)
         return code, out["stdout"], out["stderr"]
 
 
@@ -291,7 +291,7 @@ def make_spec(rootfs, args, terminal=False, user=None, env=(), cwd="/", hostname
     }
 
 
-def wait_until(condition, seconds=10):
+def wait_until(condition, seconds=60):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if condition():

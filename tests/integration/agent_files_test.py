@@ -185,9 +185,8 @@ class CopyTest(FilesTest):
         for thread in threads:
             thread.start()
         # The loop turns meanwhile.
-        start = time.monotonic()
         self.agent.call("Getenv", key="PATH")
-        self.assertLess(time.monotonic() - start, 2)
+        self.assertTrue(any(thread.is_alive() for thread in threads))
         for thread in threads:
             thread.join()
         for path, (into, out) in results.items():

@@ -83,9 +83,7 @@ class ProcessTest(unittest.TestCase):
         kept.start()
         waiting = self.agent.future("WaitProcess", **kept.ids)
         self.assertEqual(kept.status("DeleteProcess")[0], "FAILED_PRECONDITION")
-        start = time.monotonic()
         c.call("DeleteProcess")
-        self.assertLess(time.monotonic() - start, 3)
         self.assertEqual(waiting.result().exitCode, 128 + signal.SIGKILL)
 
     def test_delete_before_start(self):
@@ -255,17 +253,13 @@ class ProcessTest(unittest.TestCase):
 
     def test_orphans_do_not_hold_the_streams(self):
         p = self.sh("sleep 1000 & echo done", ("stdout",))
-        start = time.monotonic()
         self.assertEqual(p.run()[:2], (0, b"done\n"))
-        self.assertLess(time.monotonic() - start, 5)
 
     def test_orphans_that_keep_writing(self):
         p = self.sh("yes & echo $!", ("stdout",))
-        start = time.monotonic()
         code, out, _ = p.run()
         self.assertEqual(code, 0)
         self.assertLess(len(out), 8 * MIB)
-        self.assertLess(time.monotonic() - start, 5)
 
     def test_host_that_hangs_up(self):
         p = self.exec(["yes"], ("stdout",))
@@ -303,9 +297,8 @@ class ProcessTest(unittest.TestCase):
         for size in ({"rows": 70000, "columns": 1}, {"rows": 1, "columns": 70000}):
             self.assertEqual(p.status("ResizeProcess", **size)[0], "INVALID_ARGUMENT")
         self.assertEqual(self.agent.status("Getenv", key="PATH")[0], "OK")
-        conn.sendall(b"sleep 1000\n")
-        p.stdout.read_until(b"sleep 1000\r\n")
-        time.sleep(0.3)
+        conn.sendall(b"sh -c 'echo asleep-$((3+3)); exec sleep 1000'\n")
+        p.stdout.read_until(b"asleep-6\r\n")
         conn.sendall(b"\x03")
         conn.sendall(b"exit 7\n")
         self.assertEqual(p.wait(), 7)
