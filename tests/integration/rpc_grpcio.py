@@ -90,7 +90,7 @@ class ClientOfUs(unittest.TestCase):
         return unary(self.channel, "Stat")(pb.StatRequest()).stat
 
     def until(self, condition):
-        end = time.time() + 20
+        end = time.time() + 60
         while time.time() < end:
             stat = self.stat()
             if condition(stat):
@@ -186,11 +186,11 @@ class ClientOfUs(unittest.TestCase):
 
     def test_stream_cancelled(self):
         for path in (b"stall", b"x"):
-            before = self.stat().blocks
+            before = self.stat()
             call = self.copy_in(path, (time.sleep(0.01) or bytes(100) for _ in itertools.count()))
-            time.sleep(0.1)
+            self.until(lambda s: s.ino == before.ino + 1)
             call.cancel()
-            self.until(lambda s: s.blocks == before + 1)
+            self.until(lambda s: s.blocks == before.blocks + 1)
 
     def test_sizes(self):
         write = unary(self.channel, "WriteFile")

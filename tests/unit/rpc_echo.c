@@ -94,6 +94,7 @@ static void echo_copy_in(struct grpc_call *call, const ProtobufCMessage *m, void
 	struct rpc_echo *echo = data;
 
 	echo->written = 0;
+	echo->copies++;
 	grpc_call_on_cancel(call, echo_copy_gone, echo);
 	if (!strcmp(path, "fail"))
 		grpc_call_finish(call, GRPC_NOT_FOUND, "no");
@@ -168,6 +169,7 @@ static void echo_stat(struct grpc_call *call, const ProtobufCMessage *m, void *d
 	stat.size = (int64_t)echo->written;
 	stat.nlink = echo->held;
 	stat.blocks = echo->cancelled;
+	stat.ino = echo->copies;
 	resp.stat = &stat;
 	grpc_call_reply(call, &resp.base);
 }

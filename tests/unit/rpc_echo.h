@@ -10,7 +10,8 @@
  *		id "deaf": without a cancel callback, answered by KillProcess too
  *	CopyIn	Stat().size is then the bytes of all data; path "stall":
  *		takes nothing more until KillProcess names it; "fail": NOT_FOUND at once
- *	Stat	size: see above; nlink: WaitProcess calls held; blocks: cancelled so far
+ *	Stat	size: see above; nlink: WaitProcess calls held; blocks: cancelled so far;
+ *		ino: CopyIn calls that have begun
  */
 #ifndef RPC_ECHO_H
 #define RPC_ECHO_H
@@ -26,7 +27,7 @@
 struct rpc_echo {
 	struct grpc_call *waiters[RPC_ECHO_WAITERS];
 	char *ids[RPC_ECHO_WAITERS];
-	unsigned held, cancelled;
+	unsigned held, cancelled, copies;
 	size_t written;
 	struct grpc_call *stalled;
 	struct grpc_service services[2]; /* today's contract, and what it had before */

@@ -87,7 +87,7 @@ static inline void gofers_end(struct child *child)
 	tree_close(&shared);
 	gofer_free(kernel.gofer);
 	kernel.gofer = NULL;
-	assert_int_equal(child_wait(child, deadline_in(10 * USEC_PER_SEC), &si), 0);
+	assert_int_equal(child_wait(child, deadline_in(60 * USEC_PER_SEC), &si), 0);
 	assert_int_equal(si.si_code, CLD_EXITED);
 	assert_int_equal(si.si_status, 0);
 	host("rm -rf %s", dir);

@@ -200,8 +200,8 @@ static void test_gofer_dies(void **state)
 	close((int)fd);
 	assert_int_equal(poll(&broken, 1, 0), 0);
 	assert_int_equal(host("kill -9 %d", (int)children[1].pid), 0);
-	assert_int_equal(child_wait(&children[1], deadline_in(10 * USEC_PER_SEC), &si), 0);
-	assert_int_equal(poll(&broken, 1, 10000), 1);
+	assert_int_equal(child_wait(&children[1], deadline_in(60 * USEC_PER_SEC), &si), 0);
+	assert_int_equal(poll(&broken, 1, 60000), 1);
 	assert_true(broken.revents & POLLHUP);
 	for (int i = 0; i < 2 * GOFER_CHANNELS; i++)
 		assert_int_equal(gofer_call(gofers[1], &call), -ESRCH);

@@ -693,7 +693,7 @@ static void test_zygote_killed(void **state)
 	assert_int_equal(poll(&p, 1, 0), 0);
 	check_next(g);
 	assert_int_equal(syscall(SYS_pidfd_send_signal, p.fd, SIGKILL, NULL, 0), 0);
-	assert_int_equal(poll(&p, 1, 10000), 1);
+	assert_int_equal(poll(&p, 1, 60000), 1);
 	for (int i = 0; i < 20; i++) {
 		r = trap_stub_get(g->pool, &stub);
 		if (r < 0)
@@ -736,7 +736,7 @@ static void test_orphans(void **state)
 			waitpid(child, NULL, 0);
 		}
 		p.fd = fd;
-		assert_int_equal(poll(&p, 1, 10000), 1);
+		assert_int_equal(poll(&p, 1, 60000), 1);
 		close(fd);
 		if (i == 0 && syscall(SYS_pidfd_open, pids[1], 0) < 0)
 			break; /* that one is gone, and reaped */

@@ -113,10 +113,11 @@ static void *other_run(void *data)
 	return NULL;
 }
 
+/* Return when it waits for its lock. */
 static void other_start(struct other *o)
 {
 	assert_int_equal(pthread_create(&o->thread, NULL, other_run, o), 0);
-	while (!atomic_load(&o->state))
+	while (!atomic_load(&o->state) || !atomic_load(&o->task->sleeping))
 		usleep(100);
 }
 
@@ -130,7 +131,6 @@ static void waiting(void **state)
 	o.files = fdtable_new();
 	assert_int_equal(lock_set(&w->task, o.file, LOCK_POSIX, &all, false), 0);
 	other_start(&o);
-	usleep(20000);
 	assert_int_equal(atomic_load(&o.state), 1);
 	assert_int_equal(lock_set(&w->task, o.file, LOCK_POSIX, &none, false), 0);
 	pthread_join(o.thread, NULL);
@@ -162,19 +162,11 @@ static void deadlock(void **state)
 	assert_int_equal(lock_set(&w->task, o.file, LOCK_POSIX, &first, false), 0);
 	assert_int_equal(lock_set(&theirs, o.file, LOCK_POSIX, &second, false), 0);
 	other_start(&o);
-	/* Not before it really waits. */
-	int r = -EAGAIN;
+	struct lock_range probe = second;
 
-	for (int i = 0; i < 1000 && r != -EDEADLK; i++) {
-		struct lock_range probe = second;
-
-		lock_test(&w->task, o.file, LOCK_POSIX, &probe);
-		assert_int_equal(probe.type, F_WRLCK);
-		usleep(1000);
-		if (i > 20)
-			r = lock_set(&w->task, o.file, LOCK_POSIX, &second, true);
-	}
-	assert_int_equal(r, -EDEADLK);
+	lock_test(&w->task, o.file, LOCK_POSIX, &probe);
+	assert_int_equal(probe.type, F_WRLCK);
+	assert_int_equal(lock_set(&w->task, o.file, LOCK_POSIX, &second, true), -EDEADLK);
 	first.type = F_UNLCK;
 	assert_int_equal(lock_set(&w->task, o.file, LOCK_POSIX, &first, false), 0);
 	pthread_join(o.thread, NULL);

@@ -58,17 +58,24 @@ static void test_order(void **state)
 {
 	static struct timer timers[N];
 	static uint64_t when[N];
-	uint64_t start = clock_nanoseconds(CLOCK_MONOTONIC) + 20000000;
+	uint64_t start, ahead = 20000000;
 	unsigned seed = 1;
 
 	(void)state;
-	for (int i = 0; i < N; i++) {
-		timers[i] = (struct timer){ .fn = note };
-		when[i] = start + (uint64_t)(rand_r(&seed) % 100) * 1000;
-		assert_int_equal(timer_arm(&timers[i], CLOCK_MONOTONIC, FAR + start), 0);
-	}
-	for (int i = 0; i < N; i++) /* once more, to another time */
-		assert_int_equal(timer_arm(&timers[i], CLOCK_MONOTONIC, when[i]), 0);
+	do { /* All of them are armed before the first is due. */
+		start = clock_nanoseconds(CLOCK_MONOTONIC) + ahead;
+		for (int i = 0; i < N; i++)
+			timer_cancel(&timers[i]);
+		count = 0;
+		for (int i = 0; i < N; i++) {
+			timers[i] = (struct timer){ .fn = note };
+			when[i] = start + (uint64_t)(rand_r(&seed) % 100) * 1000;
+			assert_int_equal(timer_arm(&timers[i], CLOCK_MONOTONIC, FAR + start), 0);
+		}
+		for (int i = 0; i < N; i++) /* once more, to another time */
+			assert_int_equal(timer_arm(&timers[i], CLOCK_MONOTONIC, when[i]), 0);
+		ahead *= 2;
+	} while (clock_nanoseconds(CLOCK_MONOTONIC) >= start);
 	wait_count(N);
 	for (int i = 1; i < N; i++)
 		assert_true(when[order[i - 1] - timers] <= when[order[i] - timers]);

@@ -695,7 +695,7 @@ static void test_kill_spare(void **state)
 		return;
 	}
 	assert_int_equal(kill(pid, SIGKILL), 0);
-	assert_int_equal(poll(&end, 1, 10000), 1);
+	assert_int_equal(poll(&end, 1, 60000), 1);
 	close(end.fd);
 	for (int i = 0; i < 4; i++) {
 		guest_enter(g);
