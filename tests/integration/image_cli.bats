@@ -16,23 +16,26 @@ setup_file() {
 	export COFFER_RUN="$F/run" COFFER_DATA="$F/data" XDG_CONFIG_HOME="$F/config" HOME="$F"
 	export REGISTRY_AUTH_FILE="$F/auth.json"
 	export PYTHONPATH="$BATS_TEST_DIRNAME" PYTHONDONTWRITEBYTECODE=1 COFFER_DRIVER=
-	export PORT=$(python3 -c 'import registry_box; print(registry_box.free_port())')
-	export NAME="localhost:$PORT/team/box"
 	python3 -c 'import registry_box as b; print(b.USER + ":" + b.bcrypt(b.PASSWORD))' >"$F/users"
 	cat >"$F/registry.yml" <<-END
 		version: 0.1
 		log: {level: error}
 		storage: {filesystem: {rootdirectory: $F/registry}}
-		http: {addr: "127.0.0.1:$PORT"}
 		auth: {htpasswd: {realm: here, path: $F/users}}
 	END
 	# It would take this variable for one of its own.
-	env -u REGISTRY_AUTH_FILE docker-registry serve "$F/registry.yml" >"$F/registry.log" 2>&1 3>&- </dev/null &
-	echo $! >"$F/registry.pid"
-	for _ in $(seq 100); do
-		python3 -c "import socket; socket.create_connection(('127.0.0.1', $PORT))" 2>/dev/null && break
-		sleep 0.1
-	done
+	env -u REGISTRY_AUTH_FILE python3 - 3>&- >"$F/registry.port" <<-'END'
+		import os, subprocess, registry_box
+		F = os.environ["F"]
+		process, port = registry_box.serve(lambda port: subprocess.Popen(
+		    ["docker-registry", "serve", F + "/registry.yml"], stdin=subprocess.DEVNULL,
+		    stdout=open(F + "/registry.log", "wb"), stderr=subprocess.STDOUT,
+		    env={**os.environ, "REGISTRY_HTTP_ADDR": f"127.0.0.1:{port}"}))
+		open(F + "/registry.pid", "w").write(str(process.pid))
+		print(port)
+	END
+	export PORT=$(cat "$F/registry.port")
+	export NAME="localhost:$PORT/team/box"
 	# A root with what it takes to see how it is run.
 	mkdir -p "$F/root/bin" "$F/root/etc"
 	cp "$(command -v busybox)" "$F/root/bin/"

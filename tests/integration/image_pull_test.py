@@ -15,6 +15,7 @@ import tarfile
 import threading
 import time
 
+from faults_box import wait_until
 from registry_box import MANIFEST, Image, case, expect, main, sha256
 
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -344,7 +345,7 @@ def killed(box):
     """SIGKILL at any moment: the store is clean, and the next pull goes on."""
     image = Made(*[layer((f"f{n}", os.urandom(400000))) for n in range(3)])
     fake, coffer = box.fake(image), Coffer(box.path("coffer"))
-    name = f"{fake.host}/a/b:t"
+    name, over = f"{fake.host}/a/b:t", threading.Event()
 
     @fake.rule("GET", "/blobs/")
     def slowly(q):
@@ -356,6 +357,8 @@ def killed(box):
         q.send_header("Content-Length", str(len(blob) - first))
         q.end_headers()
         for at in range(first, len(blob), 3000):
+            if at + 3000 >= len(blob):  # none comes to its end before it is killed
+                over.wait(60)
             q.wfile.write(blob[at:at + 3000])
             q.wfile.flush()
             time.sleep(0.01)
@@ -363,12 +366,15 @@ def killed(box):
     for n in range(12):
         p = coffer.start("pull", "-q", name)
         time.sleep(0.02 + 0.017 * n)
+        if n == 11:  # on a slow machine none of those before came that far
+            expect(wait_until(lambda: kept(coffer, image), 60), "nothing of it is kept")
         p.send_signal(signal.SIGKILL)
         p.communicate()
         if os.path.isdir(coffer.store):
             coffer.check()
             expect(fake.host not in json.dumps(coffer.rows()), coffer.rows())
         expect(p.returncode == -signal.SIGKILL, "it came too late", n)
+    over.set()
     coffer.ok("pull", name)
     expect(any(e[2].get("Range") for e in fake.log), "nothing was gone on with")
     expect(coffer.inspect(name)["Id"] == image.id, "another image")
@@ -377,6 +383,12 @@ def killed(box):
     expect(coffer.listdir("parts") == [], coffer.listdir("parts"))
     coffer.ok("image", "prune", "--force")
     expect(coffer.listdir("leases") == [], coffer.listdir("leases"))
+
+
+def kept(coffer, image):
+    """Whether some of the first layer is there."""
+    return any(os.path.getsize(f"{coffer.store}/parts/{part}") for part in coffer.listdir("parts")
+               if image.layers[0]["digest"][7:] in part)
 
 
 @case
@@ -399,10 +411,10 @@ def interrupted(box):
         q.cut()
 
     p = coffer.start("pull", f"{fake.host}/a/b:t")
-    expect(begun.wait(30), "nothing was asked for")
-    time.sleep(0.2)
+    expect(begun.wait(60), "nothing was asked for")
+    expect(wait_until(lambda: kept(coffer, image), 60), "nothing of it is kept")
     p.send_signal(signal.SIGINT)
-    p.communicate(timeout=20)
+    p.communicate(timeout=60)
     over.set()
     expect(p.returncode not in (0, -signal.SIGKILL), p.returncode)
     coffer.check()

@@ -3,6 +3,7 @@
 
 import base64
 import concurrent.futures
+import contextlib
 import ctypes
 import gzip
 import hashlib
@@ -10,6 +11,7 @@ import http.server
 import io
 import json
 import os
+import random
 import shutil
 import socket
 import ssl
@@ -42,9 +44,40 @@ def bcrypt(password):
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """One that nobody has, of those that the kernel gives nobody who does not ask for it."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as f:
+        first = int(f.read().split()[0])
+    while True:
+        port = random.SystemRandom().randrange(first // 2, first)
+        with contextlib.suppress(OSError), socket.socket() as s:
+            s.bind(("127.0.0.1", port))
+            return port
+
+
+def listens(pid, port):
+    """Whether it is this process that takes connections there, not just anybody."""
+    with open("/proc/net/tcp", encoding="ascii") as f:
+        rows = [line.split() for line in f]
+    wanted = {f"socket:[{row[9]}]" for row in rows
+              if row[3] == "0A" and row[1].endswith(f":{port:04X}")}
+    found = False
+    with contextlib.suppress(OSError):
+        for fd in os.listdir(f"/proc/{pid}/fd"):
+            found = found or os.readlink(f"/proc/{pid}/fd/{fd}") in wanted
+    return found
+
+
+def serve(start):
+    """Runs a registry: @start makes the process for a port. Return: both, once it takes
+    connections"""
+    for _ in range(5):  # somebody else may have been quicker to take the port
+        port = free_port()
+        process = start(port)
+        while process.poll() is None:
+            if listens(process.pid, port):
+                return process, port
+            time.sleep(0.05)
+    raise RuntimeError("docker-registry does not start")
 
 
 class Image:
@@ -272,30 +305,25 @@ class Debian:
 
     def __init__(self, path, tls=None, auth=None):
         os.makedirs(path)
-        self.port, self.path = free_port(), path
-        self.host = f"127.0.0.1:{self.port}"
+        self.path, self.log_path = path, f"{path}/log"
         # JSON is YAML. One with a config version 0.1 takes it as a string only.
         config = {"version": "0.1", "log": {"level": "error"},
                   "storage": {"filesystem": {"rootdirectory": f"{path}/data"}},
-                  "http": {"addr": self.host, "secret": "x"}}
+                  "http": {"secret": "x"}}
         if tls:
             config["http"]["tls"] = {"certificate": tls.cert, "key": tls.key}
         if auth:
             config["auth"] = auth
-        with open(f"{path}/config.yml", "w") as f:
-            json.dump(config, f)
-        self.log_path = f"{path}/log"
-        with open(self.log_path, "w") as log:
-            self.process = subprocess.Popen(["docker-registry", "serve", f"{path}/config.yml"],
-                                            stdout=log, stderr=log, cwd=path)
-        for _ in range(300):
-            with socket.socket() as s:
-                if s.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            if self.process.poll() is not None:
-                break
-            time.sleep(0.05)
-        raise RuntimeError("docker-registry: " + open(self.log_path).read())
+
+        def start(port):
+            self.host = config["http"]["addr"] = f"127.0.0.1:{port}"
+            with open(f"{path}/config.yml", "w") as f:
+                json.dump(config, f)
+            with open(self.log_path, "w") as log:
+                return subprocess.Popen(["docker-registry", "serve", f"{path}/config.yml"],
+                                        stdout=log, stderr=log, cwd=path)
+
+        self.process, self.port = serve(start)
 
     def log(self):
         """Lines of requests, without what comes from the registry itself."""
