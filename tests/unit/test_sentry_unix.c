@@ -354,7 +354,7 @@ static void test_bounds(void **state)
 struct traffic {
 	struct socket *s;
 	_Atomic bool *stop;
-	uint64_t bytes;
+	_Atomic uint64_t bytes;
 };
 
 static void *sender(void *data)
@@ -425,6 +425,8 @@ static void test_threads(void **state)
 	pthread_create(&threads[2], NULL, litter, &mess);
 	pthread_create(&threads[3], NULL, litter, &mess);
 	usleep(300000);
+	while (!in.bytes)
+		usleep(1000);
 	stop = true;
 	for (int i = 1; i < 4; i++)
 		pthread_join(threads[i], NULL);
