@@ -20,7 +20,7 @@ WAYS = {"notified": [], "notified, slow": ["--slow"], "by signals": ["--signal"]
 
 def run(command):
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, timeout=120, check=False, cwd="/",
+                          stderr=subprocess.STDOUT, timeout=280, check=False, cwd="/",
                           start_new_session=True)
     return done.stdout.decode(errors="replace") + f"exit {done.returncode}\n"
 

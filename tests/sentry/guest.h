@@ -43,6 +43,24 @@ static inline void guest_show_status(const char *what, int status)
 	fflush(stdout);
 }
 
+/* Return when thread @tid of process @pid sleeps in a call. */
+static inline void guest_await_sleep(pid_t pid, pid_t tid)
+{
+	char name[64], text[512] = "", *state;
+
+	snprintf(name, sizeof(name), "/proc/%d/task/%d/stat", pid, tid);
+	for (;;) {
+		FILE *f = fopen(name, "re");
+
+		state = f && fgets(text, sizeof(text), f) ? strrchr(text, ')') : NULL;
+		if (f)
+			fclose(f);
+		if (!state || state[2] == 'S')
+			return;
+		usleep(1000);
+	}
+}
+
 /* Each in a process of its own, so that it may ruin it. */
 static inline int guest_run(const struct guest_case *cases, size_t n, int argc, char **argv)
 {
@@ -57,7 +75,7 @@ static inline int guest_run(const struct guest_case *cases, size_t n, int argc, 
 		fflush(stdout);
 		pid = fork();
 		if (pid == 0) {
-			alarm(20);
+			alarm(60);
 			cases[i].fn();
 			fflush(stdout);
 			_exit(0);

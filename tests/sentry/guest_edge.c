@@ -386,8 +386,8 @@ static void times(void)
 	timer_t timer;
 	int nothing = 0;
 
-	alarm(1);
 	signal(SIGALRM, SIG_IGN);
+	alarm(1);
 	show("negative", nanosleep(&less, NULL));
 	show("far away", setitimer(ITIMER_REAL, &far, NULL));
 	getitimer(ITIMER_REAL, &now);

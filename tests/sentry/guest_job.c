@@ -22,12 +22,14 @@
 /* --- calls that a signal interrupts; the third one lets them end --- */
 
 static volatile sig_atomic_t alarms;
+static bool alarms_end;		/* the third one does */
+static long patience = 100000;	/* microseconds: of calls that end by themselves */
 static int ends[2];
 
 static void alarm_handler(int sig)
 {
 	(void)sig;
-	if (++alarms == 3 && write(ends[1], "x", 1) < 0)
+	if (++alarms == 3 && alarms_end && write(ends[1], "x", 1) < 0)
 		_exit(9);
 }
 
@@ -37,6 +39,7 @@ static void alarms_start(int flags)
 	struct sigaction sa = { .sa_handler = alarm_handler, .sa_flags = flags };
 
 	alarms = 0;
+	alarms_end = flags & SA_RESTART;
 	sigaction(SIGALRM, &sa, NULL);
 	setitimer(ITIMER_REAL, &timer, NULL);
 }
@@ -92,12 +95,17 @@ static long call_epoll(void)
 	return r;
 }
 
+static struct timespec patience_time(void)
+{
+	return (struct timespec){ patience / 1000000, patience % 1000000 * 1000 };
+}
+
 static long call_nanosleep(void)
 {
-	struct timespec time = { .tv_nsec = 100000000 }, left;
-	long r = nanosleep(&time, &left);
+	struct timespec time = patience_time(), left;
+	long r = nanosleep(&time, &left), rest = left.tv_sec * 1000000 + left.tv_nsec / 1000;
 
-	if (r < 0 && (left.tv_sec || left.tv_nsec == 0 || left.tv_nsec >= 100000000))
+	if (r < 0 && (rest <= 0 || rest >= patience))
 		printf("rest is wrong ");
 	return r;
 }
@@ -112,20 +120,31 @@ static long call_futex(void)
 static long call_futex_timeout(void)
 {
 	static uint32_t word;
-	struct timespec time = { .tv_nsec = 100000000 };
+	struct timespec time = patience_time();
 
 	return syscall(SYS_futex, &word, FUTEX_WAIT, 0, &time);
 }
 
 static long call_wait(void)
 {
+	struct timespec time = patience_time();
 	pid_t pid = fork();
+	long r;
 
 	if (pid == 0) {
-		usleep(100000);
+		nanosleep(&time, NULL);
 		_exit(0);
 	}
-	return waitpid(pid, NULL, 0) == pid ? 1 : -1;
+	r = waitpid(pid, NULL, 0) == pid ? 1 : -1;
+	if (r < 0) {
+		int error = errno;
+
+		kill(pid, SIGKILL);
+		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+			;
+		errno = error;
+	}
+	return r;
 }
 
 static long call_accept(void)
@@ -159,15 +178,15 @@ static long call_recv(void)
 
 static long call_flock(void)
 {
-	int one = open("/tmp/guest_job.lock", O_CREAT | O_RDWR, 0600), r;
-	int two = open("/tmp/guest_job.lock", O_RDWR);
+	char name[] = "/tmp/guest_job.XXXXXX";
+	int one = mkstemp(name), two = open(name, O_RDWR), r;
 	struct flock lock = { .l_type = F_WRLCK };
 
 	fcntl(one, F_OFD_SETLK, &lock);
 	r = fcntl(two, F_OFD_SETLKW, &lock);
 	close(one);
 	close(two);
-	unlink("/tmp/guest_job.lock");
+	unlink(name);
 	return r;
 }
 
@@ -200,6 +219,8 @@ static void interrupts(void)
 				continue;
 			if (pipe(ends) < 0)
 				return;
+			/* Most of them are meant to be interrupted, however late. */
+			patience = restart && interrupted[i].fn == call_wait ? 100000 : 30000000;
 			alarms_start(restart ? SA_RESTART : 0);
 			r = interrupted[i].fn();
 			alarms_stop();
@@ -213,24 +234,6 @@ static void interrupts(void)
 
 /* --- a stop in the middle of a call: no handler runs, most calls do not notice --- */
 
-/* Until it sleeps in its call. */
-static void stop_await(pid_t pid)
-{
-	char name[32], text[256] = "", *state;
-
-	snprintf(name, sizeof(name), "/proc/%d/stat", pid);
-	for (;;) {
-		FILE *f = fopen(name, "re");
-
-		state = f && fgets(text, sizeof(text), f) ? strrchr(text, ')') : NULL;
-		if (f)
-			fclose(f);
-		if (!state || state[2] == 'S')
-			return;
-		usleep(1000);
-	}
-}
-
 static void stop_child(long (*fn)(void))
 {
 	long r = fn();
@@ -242,6 +245,7 @@ static void stop_child(long (*fn)(void))
 
 static void stops_in_calls(void)
 {
+	patience = 100000;
 	for (size_t i = 0; i < COUNT(interrupted); i++) {
 		int status;
 		pid_t pid;
@@ -255,7 +259,7 @@ static void stops_in_calls(void)
 		pid = fork();
 		if (pid == 0)
 			stop_child(interrupted[i].fn);
-		stop_await(pid);
+		guest_await_sleep(pid, pid);
 		kill(pid, SIGSTOP);
 		waitpid(pid, &status, WUNTRACED);
 		kill(pid, SIGCONT);

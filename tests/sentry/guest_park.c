@@ -269,7 +269,7 @@ static void *thread_close(void *data)
 	const struct talk *t = data;
 	uint64_t n = 5;
 
-	usleep(20000);
+	guest_await_sleep(getpid(), getpid());
 	close(t->reply[0]); /* what reads from it goes on reading */
 	usleep(5000);
 	if (write(t->reply[1], &n, sizeof(n)) != sizeof(n))

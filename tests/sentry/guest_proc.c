@@ -143,7 +143,7 @@ static void case_stat(void)
 		_exit(3);
 	}
 	close(fds[0]);
-	usleep(30000);
+	guest_await_sleep(child, child);
 	snprintf(path, sizeof(path), "/proc/%d/stat", child);
 	stat_fields(path, &state, f);
 	printf("child sleeps %c, ppid %d, exit signal %lld\n", state, f[0] == getpid(), f[34]);
@@ -380,7 +380,6 @@ static void case_threads(void)
 	printf("%d\n", count_dir("/proc/self/task"));
 	for (size_t i = 0; i < COUNT(threads); i++)
 		pthread_create(&threads[i], NULL, sleeper, NULL);
-	usleep(30000);
 	printf("%d\n", count_dir("/proc/self/task"));
 	snprintf(path, sizeof(path), "/proc/self/task/%d/comm", (int)getpid() + 1);
 	SAY(slurp("/proc/thread-self/status") > 0);

@@ -96,7 +96,7 @@ static void sleeps(void)
 {
 	static const clockid_t ids[] = { CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME,
 					 CLOCK_TAI };
-	struct itimerval timer = { .it_value.tv_usec = 10000 };
+	struct itimerval timer = { { 0, 10000 }, { 0, 10000 } }, off = { 0 };
 	struct timespec ts = spec(2000000), rest = spec(7);
 	int64_t start = clock_of(CLOCK_MONOTONIC);
 
@@ -125,7 +125,8 @@ static void sleeps(void)
 	setitimer(ITIMER_REAL, &timer, NULL);
 	ts = spec(100 * SECOND);
 	show("interrupted", nanosleep(&ts, &rest));
-	printf("most is left: %d\n", rest.tv_sec == 99);
+	setitimer(ITIMER_REAL, &off, NULL);
+	printf("most is left: %d\n", rest.tv_sec >= 50 && rest.tv_sec < 100);
 }
 
 /* A sleep that is stopped and continued goes on where it was. */
