@@ -247,7 +247,7 @@ static void test_locks(void)
 		_exit(0);
 	}
 	read(from[0], &c, 1);
-	usleep(50000);
+	guest_await_sleep(pid, pid);
 	lock = lock_of(F_WRLCK, 6, 1);
 	OK(fcntl(fd, F_SETLKW, &lock)); /* each waits for the other */
 	fflush(stdout);
@@ -420,7 +420,8 @@ static void test_busy_text(void)
 		execl("./prog", "prog", "sleep", NULL);
 		_exit(4);
 	}
-	usleep(200000);
+	/* It has been started when it waits for us. */
+	guest_await_sleep(pid, pid);
 	OK(open("prog", O_WRONLY));
 	OK(open("prog", O_RDWR | O_TRUNC));
 	OK(truncate("prog", 1));
