@@ -103,9 +103,9 @@ assert o["ID"] == "box" and o["State"] == "running" and o["Labels"] == {"tier": 
 }
 
 @test "exec: a signal ends the program, and us by its code" {
-	"$COFFER" exec box sleep 100 3>&- &
+	"$COFFER" exec box sh -c 'echo up; exec sleep 1000' >"$T/out" 3>&- &
 	pid=$!
-	sleep 1
+	until [ -s "$T/out" ]; do sleep 0.05; done
 	kill -TERM "$pid"
 	code=0
 	wait "$pid" || code=$?
@@ -116,7 +116,7 @@ assert o["ID"] == "box" and o["State"] == "running" and o["Labels"] == {"tier": 
 	coffer exec -d box sh -c 'sleep 1; echo there >/tmp/later'
 	[ "$status" -eq 0 ]
 	[ -z "$output" ]
-	for _ in $(seq 50); do
+	for _ in $(seq 300); do
 		[ "$("$COFFER" exec box cat /tmp/later 2>/dev/null)" != there ] || return 0
 		sleep 0.2
 	done
@@ -208,7 +208,7 @@ assert 0 < o["MonitorPSS"] < 64 << 20 and o["CPUUsec"] > 0 and int(o["PIDs"]) >=
 	"$COFFER" exec -d box sh -c 'mkdir -p /www; echo "hello from inside" >/www/index.html; httpd -f -p 127.0.0.1:80 -h /www'
 	"$COFFER" port-forward box 0:80 >"$T/out" 3>&- &
 	pid=$!
-	for _ in $(seq 50); do
+	for _ in $(seq 600); do
 		[ ! -s "$T/out" ] || break
 		sleep 0.1
 	done
@@ -243,7 +243,7 @@ assert len(d.getElementsByTagName("rect")) > 5' "$T/boot.svg"
 	waiter=$!
 	"$COFFER" logs -f box >"$T/log" 2>/dev/null 3>&- &
 	follower=$!
-	sleep 1
+	until [ -s "$T/log" ]; do sleep 0.05; done
 	coffer stop box
 	[ "$status" -eq 0 ]
 	[ "$output" = box ]
@@ -275,7 +275,7 @@ assert len(d.getElementsByTagName("rect")) > 5' "$T/boot.svg"
 }
 
 @test "--rm, --cidfile, and a log that does not grow without bound" {
-	coffer run -d --rm --cidfile "$T/id" coffer/hello sh -c 'yes 0123456789012345678901234567890123456789 | head -400000; sleep 4; exit 3'
+	coffer run -d --rm --cidfile "$T/id" coffer/hello sh -c 'yes 0123456789012345678901234567890123456789 | head -400000; until [ -e /seen ]; do sleep 0.1; done; exit 3'
 	[ "$status" -eq 0 ]
 	[[ "$output" =~ ^[0-9a-f]{12}$ ]]
 	[ "$(cat "$T/id")" = "$output" ]
@@ -287,11 +287,12 @@ assert len(d.getElementsByTagName("rect")) > 5' "$T/boot.svg"
 		size=$(cat "$log" "$log.1" 2>/dev/null | wc -c)
 		[ "$size" -le 21000000 ]
 		[ "$size" -le "${most:-0}" ] || most=$size
+		[ "$most" -le 10485760 ] || "$COFFER" exec "$id" touch /seen || true
 		sleep 0.2
 	done
 	[ "$most" -gt 10485760 ]
 	[ "$(cat "$T/code")" = 3 ]
-	for _ in $(seq 100); do
+	for _ in $(seq 600); do
 		[ -n "$(others)" ] || return 0
 		sleep 0.1
 	done
@@ -301,8 +302,7 @@ assert len(d.getElementsByTagName("rect")) > 5' "$T/boot.svg"
 @test "without a reader of its terminal a program goes on; rm -f ends it" {
 	coffer run -d -t -i --name tty coffer/hello sh -c 'tty; exec sleep 1000'
 	[ "$status" -eq 0 ]
-	sleep 1
-	[[ "$("$COFFER" logs tty)" == /dev/pts/0* ]]
+	until [[ "$("$COFFER" logs tty)" == /dev/pts/0* ]]; do sleep 0.1; done
 	"$COFFER" kill -s 0 tty 2>/dev/null || true
 	coffer rm -f tty
 	[ "$status" -eq 0 ]
@@ -320,7 +320,7 @@ assert len(d.getElementsByTagName("rect")) > 5' "$T/boot.svg"
 	[ "$(readlink "/proc/$owner/cwd")" = / ]
 	read -r parent child <<<"$(wall "$owner")"
 	kill -KILL "$owner"
-	for _ in $(seq 50); do
+	for _ in $(seq 600); do
 		state=$(ps -o stat= -p "$parent,$child" | grep -v Z || true)
 		[ -n "$state" ] || break
 		sleep 0.1
@@ -343,7 +343,7 @@ assert len(d.getElementsByTagName("rect")) > 5' "$T/boot.svg"
 	read -r parent child <<<"$(wall "$owner")"
 	kill -KILL "$child"
 	[ "$("$COFFER" wait broken)" = 137 ]
-	for _ in $(seq 50); do
+	for _ in $(seq 600); do
 		[ "$(field broken State Status)" != dead ] || break
 		sleep 0.1
 	done
@@ -389,7 +389,7 @@ assert len(d.getElementsByTagName("rect")) > 5' "$T/boot.svg"
 	wait "$pid" || code=$?
 	[ "$code" -eq 143 ]
 	[ ! -s "$T/out" ]
-	for _ in $(seq 50); do
+	for _ in $(seq 600); do
 		[ -n "$(others)" ] || return 0
 		sleep 0.1
 	done

@@ -8,9 +8,8 @@ import os
 import signal
 import sys
 import termios
-import time
 
-from run_terminal import Terminal
+from run_terminal import ASLEEP, SIZED, Terminal
 
 
 def main(coffer, container):
@@ -21,11 +20,10 @@ def main(coffer, container):
     t.expect("xterm")
     t.resize(50, 120)
     os.kill(t.pid, signal.SIGWINCH)
-    time.sleep(1)
-    t.type("stty size\n")
+    t.type(SIZED)
     t.expect("50 120")
-    t.type("sleep 100; echo code $?\n")
-    time.sleep(1)
+    t.type(f"{ASLEEP}; echo code $?\n")
+    t.expect("asleep")
     t.type("\x03")
     t.expect("# ")
     t.type("exit 7\n")

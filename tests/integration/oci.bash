@@ -44,9 +44,9 @@ status_of() {
 	oci state "$1" | jq -r .status
 }
 
-# until_true COMMAND...: at most 5 seconds
+# until_true COMMAND...: at most a minute
 until_true() {
-	for _ in $(seq 100); do
+	for _ in $(seq 1200); do
 		"$@" && return 0
 		sleep 0.05
 	done

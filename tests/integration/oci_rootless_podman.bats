@@ -102,11 +102,11 @@ pod() (
 }
 
 @test "a container in the background: exec, logs, stop" {
-	pod run -d --name back image sh -c 'echo started; trap "exit 0" TERM; while :; do sleep 1; done'
+	pod run -d --name back image sh -c 'trap "exit 0" TERM; echo started; while :; do sleep 0.1; done'
 	[ "$(pod exec back echo in)" = in ]
 	[[ "$(pod exec --user 5 back id -u)" == 5 ]]
 	until_true logged started
-	pod stop -t 5 back > /dev/null
+	pod stop -t 60 back > /dev/null
 	[ "$(pod inspect -f '{{.State.ExitCode}}' back)" -eq 0 ]
 	pod start back > /dev/null
 	pod kill back > /dev/null

@@ -39,7 +39,7 @@ notify() {
 start_agent() {
 	/usr/bin/python3 "$BATS_TEST_DIRNAME/seccomp_agent.py" "$T/sock" "$T/agent" 3>&- &
 	AGENT=$!
-	for i in $(seq 100); do [ -S "$T/sock" ] && return; sleep 0.05; done
+	for i in $(seq 1200); do [ -S "$T/sock" ] && return; sleep 0.05; done
 	return 1
 }
 
@@ -101,7 +101,7 @@ start_agent() {
 	[ ! -e "$T/agent/state.0" ]
 	pid=$(oci state "$ID" | jq .pid)
 	oci start "$ID"
-	for i in $(seq 50); do [ "$(oci state "$ID" | jq -r .status)" = stopped ] && break; sleep 0.1; done
+	for i in $(seq 600); do [ "$(oci state "$ID" | jq -r .status)" = stopped ] && break; sleep 0.1; done
 	[ "$(cat "$T/out")" = "mkdir -1 Invalid cross-device link" ]
 	jq -e --argjson pid "$pid" '.pid == $pid and .state.pid == $pid' "$T/agent/state.0"
 }

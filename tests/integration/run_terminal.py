@@ -16,6 +16,10 @@ import sys
 import termios
 import time
 
+# What is typed is seen as well; what comes of it looks different.
+SIZED = "until [ \"$(stty size)\" = 50' '120 ]; do sleep 0.1; done; stty size\n"
+ASLEEP = "sh -c 'echo as\"\"leep; exec sleep 100'"
+
 
 class Terminal:
     def __init__(self, args, rows, columns):
@@ -40,14 +44,19 @@ class Terminal:
     def type(self, text):
         os.write(self.master, text.encode())
 
-    def expect(self, text, seconds=60):
+    def comes(self, text, seconds):
         want, end = text.encode(), time.monotonic() + seconds
         while want not in self.seen:
             left = end - time.monotonic()
             if left <= 0 or not select.select([self.master], [], [], left)[0]:
-                sys.exit(f"expected {text!r}, saw {self.seen!r}")
+                return False
             self.seen += os.read(self.master, 65536)
         self.seen = self.seen[self.seen.index(want) + len(want):]
+        return True
+
+    def expect(self, text, seconds=60):
+        if not self.comes(text, seconds):
+            sys.exit(f"expected {text!r}, saw {self.seen!r}")
 
     def wait(self, seconds=60):
         end = time.monotonic() + seconds
@@ -75,15 +84,14 @@ def test_shell(coffer):
     t.expect("33 101\r\n/dev/pts/0\r\nxterm")
     t.resize(50, 120)
     os.kill(t.pid, signal.SIGWINCH)
-    time.sleep(1)
-    t.type("stty size\n")
+    t.type(SIZED)
     t.expect("50 120")
-    t.type("sleep 100; echo code $?\n")
-    time.sleep(1)
+    t.type(f"{ASLEEP}; echo code $?\n")
+    t.expect("asleep")
     t.type("\x03")
     t.expect("# ")
-    t.type("sleep 100\n")
-    time.sleep(1)
+    t.type(f"{ASLEEP}\n")
+    t.expect("asleep")
     t.type("\x1a")
     t.expect("# ")
     t.type("jobs\n")

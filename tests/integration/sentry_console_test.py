@@ -37,7 +37,6 @@ class Console:
         return text
 
     def type(self, text, *answers):
-        time.sleep(0.3)
         os.write(self.fd, text)
         return b"".join(self.until(answer) for answer in answers)
 
@@ -62,9 +61,11 @@ def main():
         check("its name", b"/dev/pts/0\r\n", c.type(b"tty\r", PROMPT))
         check("who leads", b"1 1 1", c.type(b"read -a s < /proc/$$/stat; "
                                             b"echo ${s[0]} ${s[4]} ${s[5]}\r", PROMPT))
-        c.type(b"sleep 1000\r", b"sleep 1000\r\n")
+        # It says when the terminal is its own, here and at the continuation.
+        c.type(b"bash -c 'trap \"echo ba\\ck\" CONT; echo as\\leep; while :; do sleep 0.1; done'\r",
+               b"asleep\r\n")
         check("stopped", b"Stopped", c.type(b"\032", PROMPT))
-        c.type(b"fg\r", b"sleep 1000\r\n")
+        c.type(b"fg\r", b"back\r\n")
         c.type(b"\003", PROMPT)
         check("interrupted", b"130\r\n", c.type(b"echo $?\r", PROMPT))
         c.type(b"trap 'echo size has changed' WINCH\r", PROMPT)

@@ -37,7 +37,7 @@ inside() {
 
 # wait_for COMMAND...: until it succeeds
 wait_for() {
-	for _ in $(seq 200); do
+	for _ in $(seq 1200); do
 		"$@" && return 0
 		sleep 0.05
 	done
@@ -343,13 +343,15 @@ END
 }
 
 @test "a port is carried here" {
-	container python3 -m http.server 18765 --bind 127.0.0.1 --directory /usr/bin
-	wait_for inside python3 -c 'import socket; socket.create_connection(("127.0.0.1", 18765))'
-	timeout 60 "$COFFER" port-forward c 18766:18765 >out 3>&- &
+	container python3 -u -m http.server 0 --bind 127.0.0.1 --directory /usr/bin
+	wait_for sh -c '"$COFFER" logs c 3>&- | grep -q "Serving HTTP on"'
+	inner=$("$COFFER" logs c 3>&- | sed -nE 's/^Serving HTTP .* port ([0-9]+) .*/\1/p')
+	timeout 60 "$COFFER" port-forward c "0:$inner" >out 3>&- &
 	forwarder=$!
 	wait_for grep -q Forwarding out
+	outer=$(sed -nE 's/^Forwarding from 127.0.0.1:([0-9]+) -> .*/\1/p' out)
 	cmp <(python3 -c 'import sys, urllib.request as u
-sys.stdout.buffer.write(u.urlopen("http://127.0.0.1:18766/env").read())') /usr/bin/env
+sys.stdout.buffer.write(u.urlopen("http://127.0.0.1:" + sys.argv[1] + "/env").read())' "$outer") /usr/bin/env
 	kill "$forwarder"
 	wait "$forwarder" || true
 }
@@ -433,10 +435,11 @@ m" ]
 # A server at a socket of the host that answers each client with what it sent, once it has sent all.
 echo_server() {
 	/usr/bin/python3 - "$1" 3>&- <<'END' &
-import socket, sys
+import os, socket, sys
 s = socket.socket(socket.AF_UNIX)
-s.bind(sys.argv[1])
+s.bind(sys.argv[1] + ".new")
 s.listen(8)
+os.rename(sys.argv[1] + ".new", sys.argv[1])
 while True:
     c, _ = s.accept()
     data = b""
@@ -465,10 +468,11 @@ print(data.decode())'
 	timeout 60 "$COFFER" run -d --name c --sandbox sentry --rootfs / \
 		--socket-in "$work/here.sock:/run/deep/in.sock:622" --socket-out "/tmp/out.sock:$work/there.sock" -- \
 		/usr/bin/python3 -c '
-import socket
+import os, socket
 s = socket.socket(socket.AF_UNIX)
-s.bind("/tmp/out.sock")
+s.bind("/tmp/out.new")
 s.listen(1)
+os.rename("/tmp/out.new", "/tmp/out.sock")
 while True:
     c, _ = s.accept()
     c.sendall(b"inside " + c.recv(100))
@@ -491,10 +495,11 @@ while True:
 	timeout 60 "$COFFER" run -d --name c --sandbox sentry --rootfs / \
 		--socket-in "$work/here.sock:/run/in.sock" --socket-out "/tmp/out.sock:$work/there.sock" -- \
 		/usr/bin/python3 -c '
-import socket, time
+import os, socket, time
 s = socket.socket(socket.AF_UNIX)
-s.bind("/tmp/out.sock")
+s.bind("/tmp/out.new")
 s.listen(1)
+os.rename("/tmp/out.new", "/tmp/out.sock")
 time.sleep(1)
 while True:
     c, _ = s.accept()
