@@ -116,7 +116,7 @@ class Pod(Caller):
     def close(self):
         self.channel.close()
         self.driver.stdin.close()
-        code = self.driver.wait(20)
+        code = self.driver.wait(60)
         self.driver.stdout.close()
         left = [os.path.join(p, n) for p, d, f in os.walk(self.run_root) for n in d + f]
         log = self.log()

@@ -77,14 +77,16 @@ def spread(binaries, root):
                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
     try:
         run.stdout.readline()
-        time.sleep(1)
-        during = stubs(run.pid)
+        during = set()
+        while len(during) <= 20 and run.poll() is None:
+            time.sleep(0.1)
+            during = stubs(run.pid)
         name = coffer(binaries, "ps", "-q").stdout.decode().split()
         stopped = coffer(binaries, "stop", "--time", "1", name[0]) if name else None
         code = run.wait(60)
     finally:
         run.kill()
-    for _ in range(100):
+    for _ in range(600):
         left = alive(during)
         if not left:
             break
@@ -122,7 +124,7 @@ def small_group(binaries, root):
                       (group / "cgroup.procs").write_text(str(os.getpid())))
         return check("in a small control group", done, MEMORY)
     finally:
-        for _ in range(100):
+        for _ in range(600):
             try:
                 group.rmdir()
                 break

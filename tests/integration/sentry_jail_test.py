@@ -158,7 +158,7 @@ class Session:
     def traced(self, traces):
         pid = self.sentry()
         strace = subprocess.Popen(STRACE + ["-o", traces + "/t", "-p", str(pid)])
-        for _ in range(1000):
+        for _ in range(6000):
             if len(os.listdir(traces)) >= len(os.listdir(f"/proc/{pid}/task")):
                 break
             time.sleep(0.01)

@@ -382,7 +382,8 @@ print(n)
     def test_signals_stay_inside(self):
         c = self.running(["sh", "-c", "trap 'exit 9' TERM; while :; do sleep 0.05; done"])
         d = self.running(["sh", "-c", "trap 'exit 9' TERM; while :; do sleep 0.05; done"])
-        time.sleep(0.3)
+        for one in (c, d):
+            self.sh(one, "until grep -q '^SigCgt:.*4...$' /proc/1/status; do sleep 0.02; done")
         self.pod.extra("Signal", container_id=c.name, id=c.name, signal=signal.SIGTERM,
                        mode=ax.SignalRequest.ALL)
         self.assertEqual(c.wait(), 9)

@@ -17,7 +17,7 @@ import time
 
 WAYS = {"notified": ([], 0.6), "notified, slow": (["--slow"], 0.2), "by signals": (["--signal"], 0.2)}
 MEMORY = 256 << 20
-PATIENCE = 60  # beyond its time, for the last process and a busy machine
+PATIENCE = 240  # beyond its time, for the last process and a busy machine
 
 
 def run(way, options, seconds, seed, sentry_run, guest):
