@@ -12,7 +12,7 @@ PROMPT = b"ready> "
 
 class Terminal:
     def __init__(self):
-        self.seen = b""
+        self.seen = self.last = b""
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             env = {"PATH": os.environ["PATH"], "PS1": PROMPT.decode(), "TERM": "dumb", "HOME": "/tmp",
@@ -20,19 +20,23 @@ class Terminal:
             os.execve("/bin/bash", ["bash", "--norc", "--noprofile", "-i"], env)
 
     def until(self, what):
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while what not in self.seen:
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([self.fd], [], [], left)[0]:
                 sys.exit(f"waited for {what}, saw {self.seen}")
             self.seen += os.read(self.fd, 4096)
         end = self.seen.index(what) + len(what)
-        text, self.seen = self.seen[:end].decode(), self.seen[end:]
+        text, self.seen, self.last = self.seen[:end].decode(), self.seen[end:], what
         sys.stdout.write(re.sub(r"\[(\d+)\] \d+", r"[\1] PID", text))
 
     def type(self, text, *answers):
-        # Whoever is to read should be there, else what is typed is shown before it is asked for.
-        time.sleep(0.3)
+        # Whoever is to read should be there, else what is typed is shown before it is asked for:
+        # the shell is when it has prompted, a job when the terminal is its.
+        while self.last != PROMPT and os.tcgetpgrp(self.fd) == self.pid:
+            time.sleep(0.01)
+        if self.last != PROMPT:
+            time.sleep(0.3)  # nothing tells when all of a pipeline have begun
         os.write(self.fd, text.encode())
         for answer in answers:
             self.until(answer)
