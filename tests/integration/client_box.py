@@ -25,7 +25,7 @@ from run_terminal import Terminal
 HERE = os.path.dirname(os.path.abspath(__file__))
 BOX = os.path.join(HERE, "..", "conformance", "box.sh")
 INSIDE = "COFFER_CLIENT_BOX"
-COMMAND = 90
+COMMAND = 180
 # "sentry": containers get an application kernel of their own.
 SANDBOX = os.environ.get("COFFER_TEST_SANDBOX")
 
@@ -88,7 +88,7 @@ class Daemon:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
                                             stderr=subprocess.STDOUT,
                                             env={**os.environ, **(env or {})})
-        if not wait_until(lambda: ready() or self.process.poll() is not None, 60, step=0.1):
+        if not wait_until(lambda: ready() or self.process.poll() is not None, 120, step=0.1):
             raise Failure(f"{command[0]} does not answer: {self.tail()}")
         if self.process.poll() is not None:
             raise Failure(f"{command[0]} ended: {self.tail()}")
@@ -100,7 +100,7 @@ class Daemon:
     def stop(self):
         self.process.terminate()
         try:
-            self.process.wait(30)
+            self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -158,5 +158,5 @@ def expect_equal(found, wanted):
     expect(found == wanted, f"'{wanted}' was expected, not '{found}'")
 
 
-def expect_soon(condition, what, within=10):
+def expect_soon(condition, what, within=60):
     expect(wait_until(condition, within, step=0.1), f"within {within} s: {what}")

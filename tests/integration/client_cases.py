@@ -10,10 +10,10 @@ import re
 import signal
 import stat
 import tempfile
-import time
 
 from client_box import SANDBOX, expect_equal, expect_soon, expect_text
 from faults_box import Skip, expect
+from run_terminal import ASLEEP
 
 IMAGE = "busybox"
 
@@ -73,21 +73,24 @@ def start_fails(client):
     client.do("rm", name)
 
 
+def has_size(t, rows, columns):
+    """Wait until the shell at @t sees this size."""
+    t.type(f"until [ \"$(stty size)\" = '{rows} {columns}' ]; do sleep 0.1; done; echo si''zed {rows}\n")
+    # A client looks for this signal some time after the program's first words.
+    while not t.comes(f"sized {rows}", 0.3):
+        os.kill(t.pid, signal.SIGWINCH)
+
+
 def terminal(client):
     t = client.terminal("run", "--rm", "-it", IMAGE, "sh")
     t.expect("/ # ")
-    t.type("tty; stty size\n")
+    t.type("tty\n")
     t.expect("/dev/pts/0")
-    t.expect("33 101")
+    has_size(t, 33, 101)
     t.resize(50, 120)
-    t.type("until [ \"$(stty size)\" = '50 120' ]; do sleep 0.1; done; echo re''sized\n")
-    # A client looks for this signal some time after the program's first words.
-    for _ in range(5):
-        os.kill(t.pid, signal.SIGWINCH)
-        time.sleep(0.3)
-    t.expect("resized")
-    t.type("sleep 100\n")
-    time.sleep(1)
+    has_size(t, 50, 120)
+    t.type(f"{ASLEEP}\n")
+    t.expect("asleep")
     t.type("\x03")
     t.type("echo code $?\n")
     t.expect("code 130")

@@ -24,10 +24,10 @@ import traceback
 PR_SET_CHILD_SUBREAPER = 36
 # Exit codes of coffer.
 ERROR, NOT_EXECUTABLE, NOT_FOUND, SIGNAL = 125, 126, 127, 128
-# A budget under emulation on a machine that has other work to do.
-BOOT = 30
-# From exec to exit of a run that never gets to start a machine.
-AT_ONCE = 5
+# Whoever takes longer hangs: a run under emulation, and one that never gets to start a machine.
+# A busy machine may make either of them wait.
+BOOT = 180
+AT_ONCE = 60
 SKIPPED = 77
 SENTRY = os.environ.get("COFFER_SANDBOX") == "sentry"
 # The two processes each of which is the end of a sandbox, parent and child; as the kernel calls
@@ -202,7 +202,7 @@ class Box:
             found += [os.path.join(path, d) for d in dirs if any(n in d for n in self.names)]
         return found
 
-    def expect_clean(self, within=2, directories=True):
+    def expect_clean(self, within=AT_ONCE, directories=True):
         if not wait_until(lambda: not self.traces(directories), within):
             raise Failure("left behind: " + "; ".join(self.traces(directories)))
 

@@ -21,7 +21,7 @@ from faults_box import (AT_ONCE, BOOT, ERROR, SIGNAL, Failure, expect, expect_co
 PROGRAMS, INITRD, RING = sys.argv[1], sys.argv.pop(2), sys.argv.pop(2)
 
 # A guest that does not answer is given 30 s, twice.
-SILENCE = 70
+SILENCE = 60 + BOOT
 # One call that gets no answer, after a boot.
 CALL = BOOT + 30
 CONSOLE = "last on the console: .*hostile: case"
@@ -152,7 +152,7 @@ def ring_test(case):
         child = box.start("--kernel", RING, "--initrd", path, "coffer/hello", "true")
         if RINGS[case]:
             vm = os.path.join(box.run_dir, child.name, "vm")
-            if not wait_until(lambda: os.path.isdir(vm), 5, 0.001):
+            if not wait_until(lambda: os.path.isdir(vm), AT_ONCE, 0.001):
                 raise Failure(f"no machine: {box.finish(child, BOOT)}")
             # Relative, as a socket's path is short.
             os.chdir(vm)

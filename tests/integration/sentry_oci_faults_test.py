@@ -69,21 +69,21 @@ def create(rng, name, victim):
     child = oci().start("create", "--bundle", BUNDLE, name, stdout=subprocess.DEVNULL,
                         stderr=subprocess.DEVNULL)
     hit = kill_one(rng, victim, time.monotonic() + 0.05)
-    child.wait(30)
+    child.wait(120)
     expect(hit or child.returncode == 0, "create failed by itself")
 
 
 def made(name):
     child = oci().start("create", "--bundle", BUNDLE, name, stdout=subprocess.DEVNULL,
                         stderr=subprocess.DEVNULL)
-    expect_equal(child.wait(30), 0)
+    expect_equal(child.wait(120), 0)
 
 
 def start(rng, name, victim):
     made(name)
     child = oci().start("start", name)
     hit = kill_one(rng, victim, time.monotonic() + 0.1)
-    _out, err = child.communicate(timeout=30)
+    _out, err = child.communicate(timeout=120)
     expect(hit or child.returncode == 0, f"start failed by itself: {err}")
 
 
@@ -94,7 +94,7 @@ def run(rng, name, victim):
     kill_one(rng, victim, time.monotonic() + 0.5)
     # It may have been one that did not matter: the caller, or a spare stub.
     oci().do("delete", "--force", name)
-    _out, err = child.communicate(timeout=30)
+    _out, err = child.communicate(timeout=120)
     expect(child.returncode != 0, f"run went well: {err}")
 
 
@@ -105,7 +105,7 @@ def exec_(rng, name, victim):
     time.sleep(rng.random() * 0.05)
     kill_one(rng, victim, time.monotonic() + 0.2)
     oci().any("kill", "--all", name, "KILL")
-    _out, err = child.communicate(timeout=30)
+    _out, err = child.communicate(timeout=120)
     expect(child.returncode != 0, f"exec went well: {err}")
 
 
@@ -144,8 +144,8 @@ def at_once(_box):
         expect_equal(second.stdout.readline(), b"ready\n")
         os.kill(init if victim == "coffer-oci-sent" else
                 next(pid for pid, comm in processes().items() if comm == victim), 9)
-        child.communicate(timeout=30)
-        second.communicate(timeout=30)
+        child.communicate(timeout=120)
+        second.communicate(timeout=120)
         expect_equal((victim, child.returncode, second.returncode), (victim, 137, 137))
         expect_soon(lambda: not processes(), "their end")
         expect_equal((os.listdir(ROOT), groups(name)), ([], []))

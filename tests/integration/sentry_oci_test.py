@@ -58,7 +58,7 @@ def script(text, **changes):
 def created(where, *options, log=subprocess.DEVNULL):
     name = oci().name()
     child = oci().start("create", "--bundle", where, *options, name, stdout=log, stderr=log)
-    expect_equal(child.wait(30), 0)
+    expect_equal(child.wait(120), 0)
     return name
 
 
@@ -153,7 +153,7 @@ def exec_detached(_box):
     with started(script(LOOP)) as name:
         child = host().start("exec", "-d", "--pid-file", pid, name, "sleep", "1234",
                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        expect_equal(child.wait(30), 0)
+        expect_equal(child.wait(120), 0)
         expect_soon(lambda: "sleep 1234" in host().do("exec", name, "ps"), "the process")
         os.kill(int(read(pid)), 9)
         expect_soon(lambda: "sleep 1234" not in host().do("exec", name, "ps"), "its end")
@@ -296,7 +296,7 @@ def console_socket(_box):
         listener.listen()
         child = oci().start("create", "--bundle", where, "--console-socket", path, name)
         master = received(listener)
-        expect_equal(child.wait(30), 0)
+        expect_equal(child.wait(120), 0)
         try:
             host().do("start", name)
             os.write(master, b"typed\n")
@@ -304,7 +304,7 @@ def console_socket(_box):
             child = host().start("exec", "-d", "--tty", "--console-socket", path, name, "sh", "-c",
                                  "stty size; tty; sleep 1000")
             second = received(listener)
-            expect_equal(child.wait(30), 0)
+            expect_equal(child.wait(120), 0)
             until(second, "/dev/pts/1")
             os.close(second)
         finally:

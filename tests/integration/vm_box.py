@@ -105,7 +105,7 @@ class Vm(Caller):
     def pid(self, process, tag=""):
         return next(r[2] for r in self.cost() if r[:2] == (process, tag))
 
-    def end(self, within=2000):
+    def end(self, within=60000):
         """How it ended: a dict, console and message among it"""
         line = self.tell(f"end {within}")
         assert line.startswith("ok kind="), line
@@ -182,7 +182,7 @@ class Vm(Caller):
         except BrokenPipeError:
             pass
         try:
-            self.driver.wait(20)
+            self.driver.wait(60)
         except subprocess.TimeoutExpired:
             self.driver.send_signal(signal.SIGKILL)
             self.driver.wait()
