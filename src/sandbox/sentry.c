@@ -464,6 +464,9 @@ static int sentry_connect_begin(struct sandbox *sb, struct coffer_error *err)
 {
 	int fd = sentry_dial(sb, AGENT_PORT, err);
 
+	/* It listens as long as it lives. */
+	if (fd == -ECONNREFUSED)
+		sentry_explain(sb, err);
 	return fd < 0 ? err_wrap(err, "connect to the sentry") : fd;
 }
 
