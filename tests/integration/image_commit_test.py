@@ -100,7 +100,7 @@ class Commits(unittest.TestCase):
                   f"n=0; until [ $(wc -c < /tmp/ticks) -gt {size} ]; do n=$((n + 1)); [ $n -lt 600 ]; sleep 0.1; done")
         # And is what it was.
         seen = self.well("run", "--quiet", "made", "sh", "-c",
-                         "ls /lower /closed /volume; ls -ln /home/app; cat /home/app/same; ls /gone; echo $C")
+                         "ls /lower /closed /volume; ls -ln /home/app; cat /home/app/same; ls /gone 2>&1; echo $C")
         self.assertIn("/closed:\n\n/lower:\nnew\n\n/volume:\n", seen)
         self.assertIn("1000     1001", seen)
         self.assertIn("text\nls: /gone: No such file or directory\nd e\n", seen)
