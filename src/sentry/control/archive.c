@@ -133,6 +133,7 @@ static void archive_name(const char *path, const struct vfs_path *at, const stru
 			 char *name, size_t size)
 {
 	size_t n = strlen(path), start;
+	char whole[PATH_MAX], *last;
 
 	while (n > 0 && (path[n - 1] == '/' || (path[n - 1] == '.' && n > 1 && path[n - 2] == '/')))
 		n--;
@@ -141,7 +142,8 @@ static void archive_name(const char *path, const struct vfs_path *at, const stru
 	snprintf(name, size, "%.*s", n == start ? 1 : (int)(n - start), n == start ? "/" : path + start);
 	if (strcmp(name, "..") != 0 && strcmp(name, ".") != 0)
 		return;
-	snprintf(name, size, "%s", at->dentry == root->dentry ? "/" : at->dentry->name);
+	last = vfs_path_name(at, root, whole, sizeof(whole)) < 0 ? NULL : strrchr(whole, '/');
+	snprintf(name, size, "%s", last && last[1] ? last + 1 : "/");
 }
 
 /* ---- stat ---- */
