@@ -5,6 +5,7 @@
  */
 #include <linux/close_range.h>
 #include <linux/falloc.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/file.h>
@@ -274,6 +275,61 @@ static void test_locks(void)
 	OK(fcntl(fd, F_OFD_SETLK, &lock));
 }
 
+struct lock_waiter {
+	int fd, error;
+	volatile pid_t tid;
+};
+
+static void *lock_wait(void *data)
+{
+	struct flock lock = lock_of(F_WRLCK, 0, 1);
+	struct lock_waiter *waiter = data;
+
+	waiter->tid = gettid();
+	waiter->error = fcntl(waiter->fd, F_SETLKW, &lock) < 0 ? errno : 0;
+	return NULL;
+}
+
+/* Its descriptor is closed while a thread waits: nobody may be left with the lock. */
+static void test_lock_closed(void)
+{
+	int fd = guest_make("f", "01"), to[2], from[2];
+	struct flock lock = lock_of(F_WRLCK, 0, 1);
+	struct lock_waiter waiter = { 0 };
+	pthread_t thread;
+	pid_t pid;
+	char c;
+
+	pipe(to);
+	pipe(from);
+	OK(fcntl(fd, F_SETLK, &lock));
+	pid = fork();
+	if (pid == 0) {
+		waiter.fd = open("f", O_RDWR);
+		pthread_create(&thread, NULL, lock_wait, &waiter);
+		while (!waiter.tid)
+			usleep(1000);
+		guest_await_sleep(getpid(), waiter.tid);
+		close(waiter.fd);
+		write(from[1], "x", 1);
+		pthread_join(thread, NULL);
+		write(from[1], "x", 1);
+		read(to[0], &c, 1);
+		printf("the waiter: %s\n", strerrorname_np(waiter.error));
+		fflush(stdout);
+		_exit(0);
+	}
+	read(from[0], &c, 1);
+	lock.l_type = F_UNLCK;
+	OK(fcntl(fd, F_SETLK, &lock));
+	read(from[0], &c, 1);
+	lock.l_type = F_WRLCK;
+	OK(fcntl(fd, F_SETLK, &lock));
+	fflush(stdout);
+	write(to[1], "x", 1);
+	waitpid(pid, NULL, 0);
+}
+
 static void test_lock_interrupted(void)
 {
 	int fd = guest_make("f", "x"), other;
@@ -437,6 +493,7 @@ static const struct guest_case cases[] = {
 	{ "sizes", test_sizes },
 	{ "mapped", test_mapped },
 	{ "locks", test_locks },
+	{ "lock_closed", test_lock_closed },
 	{ "lock_interrupted", test_lock_interrupted },
 	{ "unnamed", test_unnamed },
 	{ "devices", test_devices },

@@ -491,6 +491,7 @@ static void test_async(void)
 	struct sigaction sa = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO };
 	sigset_t block;
 	sigset_t old;
+	struct f_owner_ex nobody = { F_OWNER_PGRP, INT_MIN };
 	int on = 1;
 	int p[2];
 
@@ -501,6 +502,8 @@ static void test_async(void)
 	sigaddset(&block, SIGRTMIN);
 	sigprocmask(SIG_BLOCK, &block, &old);
 	SAY(pipe(p));
+	SAY(fcntl(p[0], F_SETOWN_EX, &nobody));
+	SAY(fcntl(p[0], F_SETOWN, INT_MIN));
 	SAY(fcntl(p[0], F_SETOWN, getpid()));
 	SAY(fcntl(p[0], F_SETFL, O_ASYNC | O_NONBLOCK));
 	SAY(write(p[1], "x", 1));

@@ -153,6 +153,7 @@ static long fcntl_getlk(const struct fcntl_call *c)
 static long fcntl_setlk(const struct fcntl_call *c)
 {
 	bool wait = c->cmd == F_SETLKW || c->cmd == F_OFD_SETLKW;
+	autofile struct file *still = NULL;
 	struct lock_range range;
 	struct flock flock;
 	int r = fcntl_read_lock(c, &flock, &range);
@@ -162,7 +163,15 @@ static long fcntl_setlk(const struct fcntl_call *c)
 	if ((range.type == F_RDLCK && !file_readable(c->file)) ||
 	    (range.type == F_WRLCK && !file_writable(c->file)))
 		return -EBADF;
-	return lock_set(c->task, c->file, fcntl_lock_kind(c->cmd), &range, wait);
+	r = lock_set(c->task, c->file, fcntl_lock_kind(c->cmd), &range, wait);
+	if (r < 0 || range.type == F_UNLCK || fcntl_lock_kind(c->cmd) != LOCK_POSIX)
+		return r;
+	/* Closed by another thread before there was a lock to take away: nobody would. */
+	still = fd_get_path(c->task, c->fd);
+	if (still == c->file)
+		return 0;
+	lock_drop_posix(c->file, c->task->files);
+	return -EBADF;
 }
 
 static long fcntl_setown(const struct fcntl_call *c)
@@ -187,6 +196,8 @@ static long fcntl_setown_ex(const struct fcntl_call *c)
 		return r;
 	if ((int)owner.type < F_OWNER_TID || (int)owner.type > F_OWNER_PGRP)
 		return -EINVAL;
+	if (owner.pid < 0)
+		return -ESRCH;
 	c->file->async_owner = owner.type == F_OWNER_PGRP ? -owner.pid : owner.pid;
 	return 0;
 }
