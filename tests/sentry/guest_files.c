@@ -411,6 +411,9 @@ static void test_devices(void)
 		SAY(read(fd, buf, sizeof(buf)));
 		SAY(write(fd, buf, i < 3 ? 10 : 0));
 		SAY(lseek(fd, 10, SEEK_SET));
+		SAY(pread(fd, buf, 10, 1ul << 40));
+		SAY(pwrite(fd, buf, i < 3 ? 10 : 0, 77));
+		SAY(lseek(fd, 0, SEEK_CUR));
 		OK(ftruncate(fd, 5));
 		if (i)
 			OK(read(fd, BAD, 5));

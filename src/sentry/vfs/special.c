@@ -101,7 +101,7 @@ static const struct file_ops special_random_ops = {
 	.release = file_release_plain,
 };
 
-/* special_open_plain() - One that has only operations */
+/* special_open_plain() - One that has only operations, which take an offset and make nothing of it */
 static int special_open_plain(const struct file_ops *ops, const struct vfs_path *path,
 			      struct inode *inode, uint32_t flags, struct file **out)
 {
@@ -110,6 +110,7 @@ static int special_open_plain(const struct file_ops *ops, const struct vfs_path 
 	if (!file)
 		return -ENOMEM;
 	file_init(file, ops, flags, path, inode);
+	file->seekable = true;
 	*out = file;
 	return 0;
 }
