@@ -187,15 +187,14 @@ int ipc_top(const struct sandbox_container *container, enum ipc_kind kind, unsig
 
 void ipc_fill(const struct ipc_object *object, struct ipc_perm *out)
 {
-	*out = (struct ipc_perm){
-		.__key = object->key,
-		.uid = object->uid,
-		.gid = object->gid,
-		.cuid = object->cuid,
-		.cgid = object->cgid,
-		.mode = object->mode,
-		.__seq = (unsigned short)((unsigned)object->id >> IPC_ID_SHIFT),
-	};
+	memset(out, 0, sizeof(*out)); /* it has holes */
+	out->__key = object->key;
+	out->uid = object->uid;
+	out->gid = object->gid;
+	out->cuid = object->cuid;
+	out->cgid = object->cgid;
+	out->mode = object->mode;
+	out->__seq = (unsigned short)((unsigned)object->id >> IPC_ID_SHIFT);
 }
 
 int ipc_set(struct ipc_object *object, const struct ipc_perm *perm)

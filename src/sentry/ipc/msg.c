@@ -360,14 +360,18 @@ static long msg_remove(struct task *task, int id)
 
 static long msg_limits(struct task *task, int cmd, uint64_t buf)
 {
-	struct msginfo info = { .msgpool = IPC_MAX * MSG_QUEUE_MAX / 1024, .msgmap = MSG_QUEUE_MAX,
-				.msgmax = MSG_SIZE_MAX, .msgmnb = MSG_QUEUE_MAX,
-				.msgmni = IPC_MAX, .msgssz = 16, .msgtql = MSG_QUEUE_MAX,
-				.msgseg = 0xffff };
+	/* Static: there is a hole at its end. */
+	static const struct msginfo limits = { .msgpool = IPC_MAX * MSG_QUEUE_MAX / 1024,
+					       .msgmap = MSG_QUEUE_MAX, .msgmax = MSG_SIZE_MAX,
+					       .msgmnb = MSG_QUEUE_MAX, .msgmni = IPC_MAX,
+					       .msgssz = 16, .msgtql = MSG_QUEUE_MAX,
+					       .msgseg = 0xffff };
+	struct msginfo info;
 	struct ipc_object *object = NULL;
 	unsigned count;
 	int top;
 
+	memcpy(&info, &limits, sizeof(info));
 	ipc_lock();
 	top = ipc_top(task->process->container, IPC_KIND_MSG, &count);
 	if (cmd == MSG_INFO) {

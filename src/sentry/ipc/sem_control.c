@@ -3,7 +3,7 @@
  * sentry/ipc/sem_control.c - semctl(2)
  *
  * Values are copied to and from a buffer of our own around the lock, under which no guest memory is
- * touched: how many there are never changes, so it is asked first, and the set found again by its id.
+ * touched: how many there are is asked first, and the set found again by its id and that number.
  *
  * Called by syscalls/ipc.c.
  */
@@ -159,6 +159,18 @@ static long sem_value(struct task *task, int id, int num, int cmd, int value)
 	return r;
 }
 
+/* sem_find() - The set with as many as sem_count() said: ids come again after many uses */
+static int sem_find(struct task *task, int id, unsigned want, long n, struct sem_set **out)
+{
+	struct ipc_object *object;
+	int r = ipc_find(task, IPC_KIND_SEM, id, want, &object);
+
+	if (r)
+		return r;
+	*out = sem_set(object);
+	return (*out)->n == n ? 0 : -EIDRM;
+}
+
 /* sem_count() - How many there are in a set that may be used so */
 static long sem_count(struct task *task, int id, unsigned want)
 {
@@ -177,7 +189,7 @@ static long sem_get_all(struct task *task, int id, uint64_t buf)
 {
 	long r, n = sem_count(task, id, 0444);
 	autofree uint16_t *values = NULL;
-	struct ipc_object *object;
+	struct sem_set *set;
 
 	if (n < 0)
 		return n;
@@ -185,9 +197,9 @@ static long sem_get_all(struct task *task, int id, uint64_t buf)
 	if (!values)
 		return -ENOMEM;
 	ipc_lock();
-	r = ipc_find(task, IPC_KIND_SEM, id, 0444, &object);
+	r = sem_find(task, id, 0444, n, &set);
 	for (long i = 0; r == 0 && i < n; i++)
-		values[i] = sem_set(object)->sems[i].value;
+		values[i] = set->sems[i].value;
 	ipc_unlock();
 	return r ? r : user_write(task->mm, buf, values, (size_t)n * sizeof(*values));
 }
@@ -196,7 +208,7 @@ static long sem_set_all(struct task *task, int id, uint64_t buf)
 {
 	long r, n = sem_count(task, id, 0222);
 	autofree uint16_t *values = NULL;
-	struct ipc_object *object;
+	struct sem_set *set;
 
 	if (n < 0)
 		return n;
@@ -210,11 +222,11 @@ static long sem_set_all(struct task *task, int id, uint64_t buf)
 	if (r)
 		return r;
 	ipc_lock();
-	r = ipc_find(task, IPC_KIND_SEM, id, 0222, &object);
+	r = sem_find(task, id, 0222, n, &set);
 	if (r == 0) {
 		for (long i = 0; i < n; i++)
-			sem_set_value(sem_set(object), (unsigned)i, values[i], task->process->pid);
-		sem_changed(sem_set(object));
+			sem_set_value(set, (unsigned)i, values[i], task->process->pid);
+		sem_changed(set);
 	}
 	ipc_unlock();
 	return r;
