@@ -159,7 +159,24 @@ static long sem_value(struct task *task, int id, int num, int cmd, int value)
 	return r;
 }
 
-/* sem_find() - The set with as many as sem_count() said: ids come again after many uses */
+/* sem_values() - Zeros in *@values, one for each of a set that may be used so; how many */
+static long sem_values(struct task *task, int id, unsigned want, uint16_t **values)
+{
+	struct ipc_object *object;
+	long n;
+
+	ipc_lock();
+	n = ipc_find(task, IPC_KIND_SEM, id, want, &object);
+	if (n == 0)
+		n = sem_set(object)->n;
+	ipc_unlock();
+	if (n < 0)
+		return n;
+	*values = calloc((size_t)n, sizeof(**values));
+	return *values ? n : -ENOMEM;
+}
+
+/* sem_find() - The set with as many as sem_values() said: ids come again after many uses */
 static int sem_find(struct task *task, int id, unsigned want, long n, struct sem_set **out)
 {
 	struct ipc_object *object;
@@ -171,31 +188,14 @@ static int sem_find(struct task *task, int id, unsigned want, long n, struct sem
 	return (*out)->n == n ? 0 : -EIDRM;
 }
 
-/* sem_count() - How many there are in a set that may be used so */
-static long sem_count(struct task *task, int id, unsigned want)
-{
-	struct ipc_object *object;
-	long r;
-
-	ipc_lock();
-	r = ipc_find(task, IPC_KIND_SEM, id, want, &object);
-	if (r == 0)
-		r = sem_set(object)->n;
-	ipc_unlock();
-	return r;
-}
-
 static long sem_get_all(struct task *task, int id, uint64_t buf)
 {
-	long r, n = sem_count(task, id, 0444);
 	autofree uint16_t *values = NULL;
+	long r, n = sem_values(task, id, 0444, &values);
 	struct sem_set *set;
 
 	if (n < 0)
 		return n;
-	values = calloc((size_t)n, sizeof(*values));
-	if (!values)
-		return -ENOMEM;
 	ipc_lock();
 	r = sem_find(task, id, 0444, n, &set);
 	for (long i = 0; r == 0 && i < n; i++)
@@ -206,15 +206,12 @@ static long sem_get_all(struct task *task, int id, uint64_t buf)
 
 static long sem_set_all(struct task *task, int id, uint64_t buf)
 {
-	long r, n = sem_count(task, id, 0222);
 	autofree uint16_t *values = NULL;
+	long r, n = sem_values(task, id, 0222, &values);
 	struct sem_set *set;
 
 	if (n < 0)
 		return n;
-	values = calloc((size_t)n, sizeof(*values));
-	if (!values)
-		return -ENOMEM;
 	r = user_read(task->mm, values, buf, (size_t)n * sizeof(*values));
 	for (long i = 0; r == 0 && i < n; i++)
 		if (values[i] > SEM_VALUE_LIMIT)

@@ -38,9 +38,16 @@ static bool map_limit_hit(struct task *task, unsigned resource, uint64_t used, u
 	return limit != RLIM_INFINITY && (used > limit || more > limit - used);
 }
 
-int map_limits(struct mm *mm, struct task *task, uint64_t len, int prot, unsigned flags)
+int map_one_more(const struct mm *mm)
 {
 	if (mm->vmas.count >= SPACE_VMAS_MAX || mm->pieces.count >= SPACE_PIECES_GUEST)
+		return -ENOMEM;
+	return 0;
+}
+
+int map_limits(struct mm *mm, struct task *task, uint64_t len, int prot, unsigned flags)
+{
+	if (map_one_more(mm))
 		return -ENOMEM;
 	if (map_limit_hit(task, RLIMIT_AS, mm->map_total, len))
 		return -ENOMEM;
@@ -284,7 +291,7 @@ int mm_remap_pages(struct mm *mm, uint64_t addr, uint64_t len, uint64_t pgoff)
 		map.file = file_get(vma->file);
 		map.prot = vma->prot;
 		flags = vma->flags;
-		r = map_limits(mm, NULL, 0, PROT_NONE, 0);
+		r = map_one_more(mm);
 		if (!r)
 			r = map_place(mm, &map, addr, flags);
 	}

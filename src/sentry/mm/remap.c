@@ -95,8 +95,8 @@ static int remap_move(struct mm *mm, const struct remap *a, uint64_t to)
 	uint64_t keep = a->old_len < a->new_len ? a->old_len : a->new_len;
 	const struct vma *found;
 	struct vma vma;
-	/* From the middle of one to the middle of another makes more of them, however short it is. */
-	int r = map_limits(mm, NULL, 0, PROT_NONE, 0);
+	/* From the middle of one to the middle of another makes more, however short it is. */
+	int r = map_one_more(mm);
 
 	/* Nothing may fail half-way: see ranges_insert() for how much it needs. */
 	if (!r)
@@ -155,7 +155,7 @@ static int remap_source(struct mm *mm, const struct remap *a, struct vma *out)
 
 static int remap_shrink(struct mm *mm, const struct remap *a)
 {
-	int r = map_limits(mm, NULL, 0, PROT_NONE, 0);
+	int r = map_one_more(mm);
 
 	if (!r)
 		r = vma_reserve(mm);

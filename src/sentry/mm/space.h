@@ -197,7 +197,10 @@ int fault_map_file(struct mm *mm, const struct vma *vma);
 /* Memory that is had at once, and not when it is touched. */
 #define MAP_EAGER_MAX (UINT64_C(64) << 20)
 
-/* map_limits() - RLIMIT_AS, DATA, MEMLOCK, number of VMAs, for @len more bytes */
+/* map_one_more() - -ENOMEM when @mm has as many VMAs or pieces of memory as it may */
+int map_one_more(const struct mm *mm);
+
+/* map_limits() - RLIMIT_AS, DATA, MEMLOCK, map_one_more(), for @len more bytes */
 int map_limits(struct mm *mm, struct task *task, uint64_t len, int prot, unsigned flags);
 /* map_place() - The VMA of @map at @addr, what was there goes. With the lock held. */
 int map_place(struct mm *mm, const struct mm_map *map, uint64_t addr, unsigned flags);

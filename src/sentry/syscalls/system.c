@@ -43,7 +43,6 @@ static long system_uname(struct task *task, const uint64_t args[6])
 		.version = FACTS_VERSION,
 		.machine = FACTS_MACHINE,
 	};
-
 	uint32_t personality;
 
 	pthread_mutex_lock(&kernel.tasks_lock);

@@ -4,8 +4,9 @@
  *
  * Whatever it is, the guest sees a pipe, so nothing but bytes goes through it: no terminal's
  * settings, no offset, no mapping, and none of what a socket would be asked for: who finds a
- * descriptor to be one that has no name takes it for nothing he can write to. It is opened once more by /dev/stdout and its
- * like, by whichever user the container's program has become; then both share the descriptor.
+ * descriptor to be one that has no name takes it for nothing he can write to. It is opened once
+ * more by /dev/stdout and its like, by whichever user the container's program has become; then
+ * both share the descriptor.
  */
 #include <errno.h>
 #include <fcntl.h>
