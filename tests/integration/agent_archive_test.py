@@ -460,6 +460,8 @@ class ArchiveTest(FilesTest):
         write(place + "/stop")
         p.wait()
         self.assertUntouched(other)
+        # Directories in directories, more of them the longer it took.
+        self.sh(f"rm -rf {self.inner(place)}")
 
     def looping(self, end, first, script):
         """A process of the container that does the same over and over, until a file is there."""

@@ -177,9 +177,10 @@ class Agent(Caller):
         with open(os.path.join(self.dir, "log"), encoding="utf-8") as f:
             return f.read()
 
-    def rss_kib(self):
+    def rss_kib(self, kind="VmRSS"):
+        """Its memory; RssAnon: without what the kernel may take from it and give back."""
         with open(f"/proc/{self.process.pid}/status", encoding="ascii") as f:
-            return next(int(line.split()[1]) for line in f if line.startswith("VmRSS:"))
+            return next(int(line.split()[1]) for line in f if line.startswith(kind + ":"))
 
     def close(self):
         self.channel.close()

@@ -2,6 +2,7 @@
 """What the agent makes of a container's document: fields, confinement, the init wrapper; figures."""
 
 import json
+import os
 import signal
 import socket
 import unittest
@@ -66,7 +67,7 @@ class DocumentTest(ContainerBase):
     def test_apples_encoder(self):
         document = {**SWIFT_DOCUMENT, "root": {"path": self.rootfs, "readonly": False}}
         text = json.dumps(document).replace("/", "\\/").encode()
-        name = self.new_id("swift")
+        name = self.new_id(f"swift-{os.getpid()}-")
         out = self.agent.stream()
         agent_closing.append(out)
         self.call("CreateProcess", id=name, containerID=name, configuration=text, stdout=out.port, options=b"{}",

@@ -136,7 +136,8 @@ class CopyTest(FilesTest):
 
     def test_listener_dies(self):
         place = self.new()
-        write(place + "/big", bytes(64 * MIB))
+        # Far more than sockets take, also when it is compressed.
+        write(place + "/big", os.urandom(16 * MIB))
 
         def hang_up(stream):
             stream.accept().recv(100000)
@@ -176,17 +177,26 @@ class CopyTest(FilesTest):
     def test_many_at_once(self):
         place = self.new()
         data = {f"{place}/f{i}": os.urandom(3 * MIB + i) for i in range(20)}
-        results = {}
+        begun, answered, results = threading.Event(), threading.Event(), {}
+
+        def in_halves(chunk):
+            begun.set()
+            yield chunk[:MIB]
+            answered.wait(60)
+            yield chunk[MIB:]
 
         def work(path):
-            results[path] = (self.copy_in(path, data[path]), self.copy_out(path))
+            results[path] = (self.copy_in(path, in_halves(data[path])), self.copy_out(path))
 
         threads = [threading.Thread(target=work, args=(path,)) for path in data]
         for thread in threads:
             thread.start()
-        # The loop turns meanwhile.
-        self.agent.call("Getenv", key="PATH")
-        self.assertTrue(any(thread.is_alive() for thread in threads))
+        # The loop turns meanwhile: none is over before this is answered.
+        self.assertTrue(begun.wait(60))
+        try:
+            self.agent.call("Getenv", key="PATH")
+        finally:
+            answered.set()
         for thread in threads:
             thread.join()
         for path, (into, out) in results.items():

@@ -233,7 +233,8 @@ class GuestTest(unittest.TestCase):
         self.assertGreater(time.monotonic() - start, 1.8)
 
     def test_sync(self):
-        self.assertEqual(self.status("Sync"), "OK")
+        # Of all that whoever else is on this machine has written, too.
+        self.call("Sync", timeout=400)
 
     # ---- settings ----
 

@@ -179,13 +179,14 @@ class ProcessTest(unittest.TestCase):
     # ---- waiting ----
 
     def test_waiters_agree(self):
-        p = self.sh("exec sleep 0.3")
+        p, begun = self.sh("exec sleep 0.3"), time.time()
         before = [self.agent.future("WaitProcess", **p.ids) for _ in range(2)]
         p.start()
         replies = [w.result() for w in before + [self.agent.future("WaitProcess", **p.ids)]]
         replies.append(p.call("WaitProcess"))
         self.assertEqual(len({(r.exitCode, r.exited_at.seconds, r.exited_at.nanos) for r in replies}), 1)
-        self.assertAlmostEqual(replies[0].exited_at.seconds, time.time(), delta=5)
+        exited_at = replies[0].exited_at.seconds
+        self.assertTrue(begun - 1 <= exited_at <= time.time() + 1, (begun, exited_at))
 
     def test_wait_timeout_ends_only_the_call(self):
         p = self.exec(["sleep", "1000"])
@@ -256,10 +257,11 @@ class ProcessTest(unittest.TestCase):
         self.assertEqual(p.run()[:2], (0, b"done\n"))
 
     def test_orphans_that_keep_writing(self):
-        p = self.sh("yes & echo $!", ("stdout",))
-        code, out, _ = p.run()
-        self.assertEqual(code, 0)
-        self.assertLess(len(out), 8 * MIB)
+        p = self.sh("yes &", ("stdout",))
+        p.start()
+        # Taken only now: what comes before the end of the process has no limit.
+        self.assertEqual(p.wait(), 0)
+        self.assertLess(len(p.stdout.read_all()), 8 * MIB)
 
     def test_host_that_hangs_up(self):
         p = self.exec(["yes"], ("stdout",))
@@ -273,9 +275,9 @@ class ProcessTest(unittest.TestCase):
         p.start()
         p.stdout.accept()
         time.sleep(0.3)
-        before = self.agent.rss_kib()
+        before = self.agent.rss_kib("RssAnon")
         time.sleep(0.5)
-        self.assertLess(self.agent.rss_kib() - before, 1024)
+        self.assertLess(self.agent.rss_kib("RssAnon") - before, 1024)
         self.assertEqual(self.sh("echo ok", ("stdout",)).run()[:2], (0, b"ok\n"))
         p.call("KillProcess", signal=9)
         self.assertEqual(p.wait(), 137)
@@ -366,15 +368,16 @@ class ProcessTest(unittest.TestCase):
     def test_planted_passwd_is_harmless(self):
         root = shutil.copytree(self.rootfs, os.path.join(self.agent.dir, self.new_id("planted")), symlinks=True)
         passwd = os.path.join(root, "etc/passwd")
+        ids = dict.fromkeys(("id", "containerID"), f"pl-{os.getpid()}")
         make = lambda: self.agent.status(
-            "CreateProcess", id="pl", containerID="pl", configuration=json.dumps(make_spec(root, ["true"])).encode())
+            "CreateProcess", configuration=json.dumps(make_spec(root, ["true"])).encode(), **ids)
         os.unlink(passwd)
         os.mkfifo(passwd)
         self.assertEqual(make()[0], "INVALID_ARGUMENT")
         os.unlink(passwd)
         os.symlink("/etc/shadow-none", passwd)
         self.assertEqual(make()[0], "OK")
-        self.agent.call("DeleteProcess", id="pl", containerID="pl")
+        self.agent.call("DeleteProcess", **ids)
 
     # ---- nothing is kept ----
 
@@ -388,12 +391,12 @@ class ProcessTest(unittest.TestCase):
         for _ in range(5):
             one()
         self.assertTrue(wait_until(lambda: fds() <= 40), fds())
-        before, rss = fds(), self.agent.rss_kib()
+        before, rss = fds(), self.agent.rss_kib("RssAnon")
         for _ in range(50):
             one()
         self.assertTrue(wait_until(lambda: fds() <= before), (before, fds()))
         if not SANITIZED:
-            self.assertLess(self.agent.rss_kib() - rss, 256)
+            self.assertLess(self.agent.rss_kib("RssAnon") - rss, 256)
 
     @unittest.skipIf(SANITIZED, "the sanitizers' own memory counts")
     def test_memory_stays_small(self):

@@ -480,9 +480,11 @@ class ExtrasTest(ContainerBase):
         self.assertEqual(raised.exception.code().name, "UNIMPLEMENTED")
 
     def test_heartbeat(self):
-        reply = self.agent.extra("Heartbeat")
-        self.assertAlmostEqual(reply.now.seconds + reply.now.nanos / 1e9, time.time(), delta=2)
-        self.assertAlmostEqual(reply.uptime_usec / 1e6, time.clock_gettime(time.CLOCK_BOOTTIME), delta=2)
+        clocks = lambda: (time.time(), time.clock_gettime(time.CLOCK_BOOTTIME))
+        before, reply, after = clocks(), self.agent.extra("Heartbeat"), clocks()
+        said = reply.now.seconds + reply.now.nanos / 1e9, reply.uptime_usec / 1e6
+        for first, between, last in zip(before, said, after):
+            self.assertTrue(first - 1 <= between <= last + 1, (first, between, last))
 
     def test_timing_of_an_ordinary_program(self):
         self.assertEqual(len(self.agent.extra("Timing").stages), 0)
@@ -521,7 +523,10 @@ class ExtrasTest(ContainerBase):
 
     def test_kill_all_ends_a_fork_bomb(self):
         c = self.running()
-        bomb = self.exec(c, ["sh", "-c", "f() { while :; do sleep 1000 & done; }; f & f & f & sleep 0.3; kill -9 $!; wait"], ())
+        # Each loop leaves so many and forks on: if the kill is late, the machine is not full.
+        script = ("f() { i=0; while :; do if [ $((i = i + 1)) -lt 500 ]; then sleep 1000 & "
+                  "else sleep 0; fi; done; }; f & f & f & sleep 0.3; kill -9 $!; wait")
+        bomb = self.exec(c, ["sh", "-c", script], ())
         bomb.start()
         time.sleep(0.3)
         self.assertEqual(self.signal(c, signal.SIGKILL, ax.SignalRequest.ALL), "OK")
@@ -529,7 +534,9 @@ class ExtrasTest(ContainerBase):
         self.assertEqual(bomb.wait(), 137)
 
     def test_signal_all(self):
-        c = self.running(["sh", "-c", "trap : TERM; while :; do sleep 0.1; done"])
+        c = self.running(["sh", "-c", "trap : TERM; echo up; while :; do sleep 0.1; done"],
+                         streams=("stdout",))
+        c.stdout.read_until(b"up")
         trapping = self.exec(c, ["sh", "-c", "trap 'exit 7' TERM; echo up; while :; do sleep 0.1; done"], ("stdout",))
         trapping.start()
         trapping.stdout.read_until(b"up")
@@ -600,7 +607,7 @@ class ExtrasTest(ContainerBase):
     # ---- Events ----
 
     def test_events(self):
-        events = self.agent.events()
+        events, begun = self.agent.events(), time.time()
         c = self.container(["sleep", "1000"])
         pid = c.start()
         p = self.exec(c, ["sh", "-c", "exit 3"], ())
@@ -618,7 +625,7 @@ class ExtrasTest(ContainerBase):
         for kind, name, number, code in want:
             e = next(events)
             self.assertEqual((e.type, e.container_id, e.id, e.pid, e.exit_code), (kind, c.name, name, number, code))
-            self.assertAlmostEqual(e.at.seconds, time.time(), delta=10)
+            self.assertTrue(begun - 1 <= e.at.seconds <= time.time() + 1, (begun, e.at.seconds))
         events.cancel()
 
     def test_slow_listener_is_dropped(self):
@@ -648,6 +655,8 @@ class ExtrasTest(ContainerBase):
             self.call("CreateProcess", configuration=spec, **ids)
             self.assertEqual(self.status("StartProcess", **ids), "INTERNAL")
             self.call("DeleteProcess", **ids)
+            if i % 20 == 19:  # this one keeps up, however seldom its thread runs
+                self.assertTrue(wait_until(lambda n=i: len(seen) > n), (i, len(seen)))
         self.assertTrue(wait_until(lambda: len(seen) >= rounds), len(seen))
         got = 0
         with self.assertRaises(grpc.RpcError) as raised:
@@ -658,9 +667,15 @@ class ExtrasTest(ContainerBase):
         quick.cancel()
 
     def test_listeners_that_leave(self):
+        def come_and_go():
+            with contextlib.suppress(grpc.RpcError):
+                self.agent.events().cancel()
+                return True
+            return False
+
+        # The agent learns that one has left when it gets to it; until then there may be too many.
         for _ in range(100):
-            self.agent.events().cancel()
-        self.assertTrue(wait_until(lambda: self.agent.events().cancel() is not None))
+            self.assertTrue(wait_until(come_and_go))
 
     # ---- the end ----
 
@@ -700,6 +715,14 @@ class ExtrasTest(ContainerBase):
         server.listen(8)
         self.addCleanup(server.close)
         return server, server.getsockname()[1]
+
+    def refusing_port(self):
+        """Of both loopbacks: nobody listens there, and nobody else can."""
+        held = socket.socket(socket.AF_INET6)
+        self.addCleanup(held.close)
+        held.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        held.bind(("::", 0))
+        return held.getsockname()[1]
 
     def forward(self, c, port):
         stream = self.agent.stream()
@@ -750,21 +773,21 @@ class ExtrasTest(ContainerBase):
             s.close()
 
     def test_forward_into_a_network_of_its_own(self):
-        c = self.running(["nc", "-ll", "-p", "7777", "-e", "/bin/cat"], network=True)
+        port = self.refusing_port()
+        c = self.running(["nc", "-ll", "-p", str(port), "-e", "/bin/cat"], network=True)
         stream = self.agent.stream()
         agent_closing.append(stream)
-        fields = {"container_id": c.name, "tcp_port": 7777, "vsock_port": stream.port}
+        fields = {"container_id": c.name, "tcp_port": port, "vsock_port": stream.port}
         self.assertTrue(wait_until(lambda: self.extra("ForwardTcp", **fields) == "OK"))
         near = stream.accept()
         near.sendall(b"echo")
         self.assertEqual(near.recv(100), b"echo")
-        self.assertEqual(self.forward(self.running(), 7777)[1][0], "UNAVAILABLE", "not the machine's")
+        code = self.forward(self.running(), port)[1][0]
+        self.assertEqual(code, "UNAVAILABLE", "not the machine's")
 
     def test_forward_refused(self):
         c = self.running()
-        server, port = self.serve()
-        server.close()
-        code, text = self.forward(c, port)[1]
+        code, text = self.forward(c, self.refusing_port())[1]
         self.assertEqual(code, "UNAVAILABLE")
         self.assertIn("refused", text)
         for tcp, vsock in ((0, 1), (65536, 1), (2**32 - 1, 1), (80, 0)):
