@@ -46,7 +46,7 @@ class Server:
 
     def stop(self):
         self.proc.stdin.close()
-        code = self.proc.wait(timeout=20)
+        code = self.proc.wait(timeout=60)
         self.proc.stdout.close()
         self.dir.cleanup()
         return code
@@ -176,6 +176,7 @@ class ClientOfUs(unittest.TestCase):
     def test_stream_waits_for_its_handler(self):
         sent = []
         call = self.copy_in(b"stall", (sent.append(0) or bytes(10000) for _ in range(1000)))
+        self.until(lambda s: s.ino == 1)
         time.sleep(0.5)
         # A window here, and what the client has on its way.
         self.assertLess(len(sent), 100)
@@ -221,9 +222,15 @@ class ClientOfUs(unittest.TestCase):
 
     def test_deadline_and_cancel(self):
         wait = unary(self.channel, "WaitProcess")
-        self.assertStatus(
-            grpc.StatusCode.DEADLINE_EXCEEDED, wait, pb.WaitProcessRequest(id="a"), timeout=0.1
-        )
+        # A call whose time is up before it has left is not heard of.
+        for timeout in (0.1, 1, 10, 60):
+            self.assertStatus(
+                grpc.StatusCode.DEADLINE_EXCEEDED, wait, pb.WaitProcessRequest(id="a"),
+                timeout=timeout
+            )
+            stat = self.stat()
+            if stat.blocks or stat.nlink:
+                break
         self.until(lambda s: s.blocks == 1 and s.nlink == 0)
         call = wait.future(pb.WaitProcessRequest(id="b"))
         self.until(lambda s: s.nlink == 1)
@@ -236,7 +243,7 @@ class ClientOfUs(unittest.TestCase):
         self.until(lambda s: s.nlink == 100)
         for i in reversed(range(100)):
             kill(pb.KillProcessRequest(id=str(i), signal=i))
-        self.assertEqual([c.result(timeout=20).exitCode for c in calls], list(range(100)))
+        self.assertEqual([c.result(timeout=60).exitCode for c in calls], list(range(100)))
         self.assertEqual(self.stat().blocks, 0)
 
     def test_disconnect(self):
@@ -288,7 +295,7 @@ def copy_stream(request, context):
 def wait_forever(request, context):
     gone = threading.Event()
     context.add_callback(gone.set)
-    gone.wait(20)
+    gone.wait(60)
     return pb.WaitProcessResponse()
 
 
