@@ -10,12 +10,11 @@ import json
 import os
 import shutil
 import sys
-import threading
 import time
 import urllib.parse
 
-from registry_box import (MANIFEST, PASSWORD, USER, Image, auths, basic, case, expect, free_port,
-                          main, parts, pull_fails, pull_ok, sha256)
+from registry_box import (MANIFEST, PASSWORD, USER, Image, auths, basic, case, expect, main, parts,
+                          pull_fails, pull_ok, refusing_port, sha256)
 
 # --- a fake that is well-behaved, then less and less ---
 
@@ -81,7 +80,6 @@ def killed_and_resumed(box):
     """Cancelled in the middle: the next pull takes the rest only."""
     image = Image(4000000)
     fake, client = box.fake(image), box.client()
-    slow = threading.Event()
 
     @fake.rule("GET", image.layer(), times=1)
     def half(q):
@@ -90,19 +88,26 @@ def killed_and_resumed(box):
         q.send_header("Content-Length", str(len(blob)))
         q.end_headers()
         q.wfile.write(blob[:1000000])
-        time.sleep(0.3)
-        q.wfile.write(blob[1000000:2000000])
-        slow.wait(60)
-        q.cut()
+        # Progress is told now and then only, and when something comes.
+        for at in range(1000000, 2000000, 5000):
+            time.sleep(0.15)
+            q.wfile.write(blob[at:at + 5000])
+        until_gone(q)
 
     lines, end = client.run(f"{fake.host}/a/b:t", "pull", "cancel=1000000")
     expect(end.startswith("error cancelled "), end)
     expect(any(image.layer()[7:] in p for p in parts(client)), parts(client))
     pull_ok(client, fake, image)
-    slow.set()
     again = fake.asked("GET", image.layer())[-1][2].get("Range", "")
     expect(1000000 <= int(again[6:-1]) <= 2000000, again)
     expect(not os.path.exists(client.store + "/parts") or parts(client) == [], parts(client))
+
+
+def until_gone(q):
+    """Says nothing more; it is the client who gives up."""
+    q.wfile.flush()
+    q.rfile.read(1)
+    q.close_connection = True
 
 
 def stalling(fake, image, times):
@@ -116,9 +121,7 @@ def stalling(fake, image, times):
         q.send_header("Content-Length", str(len(blob) - first))
         q.end_headers()
         q.wfile.write(blob[first:first + 100000 * (first == 0)])
-        q.wfile.flush()
-        time.sleep(8)
-        q.close_connection = True
+        until_gone(q)
 
 
 @case
@@ -126,7 +129,8 @@ def stall_and_resume(box):
     image = Image(400000)
     fake, client = box.fake(image), box.client()
     stalling(fake, image, 1)
-    lines = pull_ok(client, fake, image, "stall=1")
+    # Long enough that nobody stalls because this machine does.
+    lines = pull_ok(client, fake, image, "stall=10")
     ranges = [e[2].get("Range") for e in fake.asked("GET", image.layer())]
     expect(ranges == [None, "bytes=100000-"], ranges)
     expect(any("it stalls" in line for line in lines), lines)
@@ -146,8 +150,7 @@ def stall_manifest(box):
 
     @fake.rule("HEAD", "/manifests/")
     def stall(q):
-        time.sleep(5)
-        q.cut()
+        until_gone(q)
 
     pull_fails(client, fake, "timeout", "manifest t", "it stalls", args=("stall=1",))
 
@@ -330,7 +333,8 @@ def not_there(box):
 @case
 def nobody_there(box):
     client = box.client()
-    _, end = client.run(f"127.0.0.1:{free_port()}/a/b:t", "pull")
+    with refusing_port() as port:
+        _, end = client.run(f"127.0.0.1:{port}/a/b:t", "pull")
     expect(end.startswith("error interrupted manifest t of 127.0.0.1:"), end)
     expect("cannot be reached" in end, end)
 
@@ -539,9 +543,10 @@ def mirrors(box):
     client = box.client(settings={fake.host: {"mirrors": [mirror_url(mirror) + "/pre/fix"]}})
     pull_ok(client, fake, image)
     expect(fake.log == [], fake.log)
-    client = box.client(settings={fake.host: {"mirrors": [
-        f"http://127.0.0.1:{free_port()}", mirror_url(poor)]}})
-    pull_ok(client, fake, image)
+    with refusing_port() as port:
+        client = box.client(settings={fake.host: {"mirrors": [
+            f"http://127.0.0.1:{port}", mirror_url(poor)]}})
+        pull_ok(client, fake, image)
     expect(len(poor.log) == 1, poor.log)
 
     @mirror.rule("GET", image.layer(), times=1)

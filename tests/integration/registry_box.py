@@ -54,6 +54,14 @@ def free_port():
             return port
 
 
+@contextlib.contextmanager
+def refusing_port():
+    """One where nobody listens, and meanwhile nobody else can."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        yield s.getsockname()[1]
+
+
 def listens(pid, port):
     """Whether it is this process that takes connections there, not just anybody."""
     with open("/proc/net/tcp", encoding="ascii") as f:
@@ -174,6 +182,7 @@ class Request(http.server.BaseHTTPRequestHandler):
 
 class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 128  # who finds it full tries again only after a second
     fake = None
 
     def handle_error(self, request, client_address):
@@ -353,7 +362,7 @@ class Client:
     def run(self, name, *args):
         """Lines of progress, and the last line."""
         r = subprocess.run([DRIVER, self.store, name, *args], env=self.env, text=True,
-                           capture_output=True, timeout=150)
+                           capture_output=True, timeout=300)
         lines = r.stdout.splitlines()
         assert lines and r.stderr == "", (r.returncode, r.stdout[-500:], r.stderr[-3000:])
         assert (r.returncode == 0) == lines[-1].startswith("ok "), (r.returncode, lines[-1])
