@@ -139,7 +139,7 @@ exec setpriv --reuid "$user" --regid "$user" --init-groups --inh-caps=-all "$@"
                 *(f"{k}={v}" for k, v in env.items()), *args]
 
 
-def run(args, timeout=120, **more):
+def run(args, timeout=300, **more):
     return subprocess.run(args, timeout=timeout, text=True, stdin=subprocess.DEVNULL, check=False,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **more)
 

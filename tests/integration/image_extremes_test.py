@@ -30,7 +30,7 @@ PAYLOAD = os.environ.get("COFFER_PAYLOAD")
 
 
 def run(args, **more):
-    r = subprocess.run(args, capture_output=True, timeout=150, **more)
+    r = subprocess.run(args, capture_output=True, timeout=300, **more)
     expect(r.returncode == 0, args, r.stdout, r.stderr)
     return r.stdout
 

@@ -44,7 +44,7 @@ class Coffer:
 
     def run(self, *args):
         p = self.start(*args)
-        out, err = p.communicate(timeout=120)
+        out, err = p.communicate(timeout=300)
         return p.returncode, out, err
 
     def ok(self, *args):
@@ -307,7 +307,7 @@ def many_at_once(box):
 
     pulls = [coffer.start("pull", "-q", f"{fake.host}/a/b:{tag}") for tag in list(images) * 2]
     for p in pulls:
-        out, err = p.communicate(timeout=120)
+        out, err = p.communicate(timeout=300)
         expect(p.returncode == 0, err)
     for digest in blobs:
         expect(len(fake.asked("GET", digest)) == 1, digest, len(fake.asked("GET", digest)))
