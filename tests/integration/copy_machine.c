@@ -325,7 +325,7 @@ static void test_meanwhile(void **state)
 	usleep(100000);
 	begin = now();
 	assert_done(coffer_process_kill(p, 9, &error));
-	assert_done(coffer_process_wait(p, 30 * SECOND, &status, &error));
+	assert_done(coffer_process_wait(p, 120 * SECOND, &status, &error));
 	print_message("kill during a copy: %.3f s\n", now() - begin);
 	assert_int_equal(status.code, 137);
 	pthread_join(thread, NULL);
@@ -429,7 +429,7 @@ static void *client(void *data)
 
 		if (sent < total)
 			p.events |= POLLOUT;
-		if (poll(&p, 1, 60000) <= 0)
+		if (poll(&p, 1, 300000) <= 0)
 			break;
 		if (p.revents & POLLOUT) {
 			size_t want = total - sent < room ? total - sent : room;
@@ -574,7 +574,6 @@ static void test_from_outside(void **state)
 	box = owned;
 }
 
-/* A stop is the end of a copy, too, and soon. */
 /* By the container's own process; image_commit_test.py has the other way, and images below. */
 static void test_export_and_commit(void **state)
 {
@@ -612,25 +611,38 @@ static void test_export_and_commit(void **state)
 	assert_int_equal(coffer_images_check(images, false, NULL, NULL, &error), 0);
 	coffer_images_close(images);
 	/* Its processes go on; after one that was called off, soon. */
-	for (int i = 0; i < 100 && coffer_container_exec(box, NULL, &again, &process, &error) < 0; i++)
+	for (int i = 0; coffer_container_exec(box, NULL, &again, &process, &error) < 0; i++) {
+		if (i == 600)
+			fail_msg("%s", error.message);
 		usleep(100000);
+	}
 	assert_int_equal(run("true"), 0);
 }
 
+/* One copy after the other, until there is nothing any more to copy to. */
+static void *copy_for_ever(void *data)
+{
+	struct coffer_copy_options o = COFFER_COPY_OPTIONS_INIT;
+	struct coffer_error err = COFFER_ERROR_INIT;
+
+	while (coffer_container_copy_in(box, at("sparse.big"), "/mnt/tmpfs/sparse.big", &o, &err) == 0)
+		;
+	return NULL;
+}
+
+/* A stop is the end of a copy, too: who does not end it waits for ever. */
 static void test_stop_meanwhile(void **state)
 {
 	pthread_t thread;
 	double begin;
-	void *r;
 
-	assert_int_equal(pthread_create(&thread, NULL, copy_big, NULL), 0);
+	assert_int_equal(pthread_create(&thread, NULL, copy_for_ever, NULL), 0);
 	usleep(50000);
 	begin = now();
 	assert_done(coffer_container_stop(box, 0, &error));
-	pthread_join(thread, &r);
+	pthread_join(thread, NULL);
 	print_message("stop during a copy: %.2f s\n", now() - begin);
-	assert_true((intptr_t)r < 0);
-	assert_true(now() - begin < 20);
+	assert_true(now() - begin < 120);
 	assert_int_equal(coffer_container_state(box), COFFER_STATE_STOPPED);
 }
 
