@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 
-from faults_box import Skip, expect, run_all
+from faults_box import BOOT, Skip, expect, run_all
 
 BUILD, SOURCE = (os.path.abspath(p) for p in sys.argv[1:3])
 POOL = os.environ.get("POOL", "3")
@@ -108,7 +108,7 @@ def examples(box):
     capture = installed.build("cc", os.path.join(top, "capture.c"))
     child = box.popen([capture, "sh", "-c", "wc -c; echo bad >&2; exit 7"], env=installed.env,
                       stdin=subprocess.PIPE)
-    out = child.communicate(b"x" * 1000000, timeout=60)[0].decode()
+    out = child.communicate(b"x" * 1000000, timeout=BOOT)[0].decode()
     expect(child.returncode == 7, f"capture ended with {child.returncode}")
     expect(out == "exit code 7, 8 bytes of output, 4 of errors\n1000000\nbad\n", out)
     pool = installed.build("cc", os.path.join(top, "pool.c"), "-pthread")
