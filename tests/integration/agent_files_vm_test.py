@@ -195,8 +195,9 @@ class VmFilesTest(unittest.TestCase):
     def test_pages_of_a_copy_are_not_the_agents(self):
         # Who reads this is the copy: it is not there, or its files would count against the agent's limit.
         procs = "/sys/fs/cgroup/agent/cgroup.procs"
-        self.assertTrue(wait_until(lambda: self.box.vm.status("Stat", path=procs)[0] == "OK", 30))
-        self.assertEqual(self.box.copy_out(procs), b"1\n")
+        self.assertTrue(wait_until(lambda: self.box.vm.status("Stat", path=procs)[0] == "OK", SLOW))
+        # A copy that was given up before may still be about to end.
+        self.assertTrue(wait_until(lambda: self.box.copy_out(procs) == b"1\n", SLOW))
 
 
 def bench():

@@ -17,7 +17,7 @@ from agent_client import Process, Stream, agent_closing, ax, make_spec, pb, wait
 from vm_box import Vm
 
 MIB = 1 << 20
-SLOW = 60  # seconds that a busy emulated machine may take
+SLOW = 180  # seconds that a busy emulated machine may take
 
 
 class VmTest(unittest.TestCase):
@@ -159,6 +159,7 @@ class VmTest(unittest.TestCase):
         limits = {"memory": {"limit": 48 * MIB}, "pids": {"limit": 20}, "cpu": {"quota": 50000, "period": 100000}}
         c = self.running(resources=limits)
         self.sh("dd if=/dev/zero of=/tmp/x bs=1M count=8 2>/dev/null; rm /tmp/x; i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done", c)
+        before = self.keys(c, "memory.stat")
         s = self.stats(c)
         self.assertEqual((s.process.current, s.process.limit), (1, 20))
         self.assertEqual(s.memory.limit_bytes, 48 * MIB)
@@ -169,7 +170,9 @@ class VmTest(unittest.TestCase):
         for field, key in (("page_faults", "pgfault"), ("major_page_faults", "pgmajfault"),
                            ("workingset_refault_anon", "workingset_refault_anon"), ("pgsteal_kswapd", "pgsteal_kswapd"),
                            ("pgsteal_direct", "pgsteal_direct")):
-            self.assertEqual(getattr(m, field), file[key], field)
+            # The kernel sums up late what it has counted.
+            self.assertLessEqual(before[key], getattr(m, field), field)
+            self.assertLessEqual(getattr(m, field), file[key], field)
         for field, key in (("cache_bytes", "file"), ("kernel_stack_bytes", "kernel_stack"), ("slab_bytes", "slab"),
                            ("inactive_file", "inactive_file"), ("anon", "anon")):
             self.assertAlmostEqual(getattr(m, field), file[key], delta=MIB, msg=field)
@@ -184,9 +187,12 @@ class VmTest(unittest.TestCase):
     def test_cpu_rises(self):
         c = self.running()
         before = self.stats(c, 3).cpu.usage_usec
-        self.exec(c, ["timeout", "1", "sh", "-c", "while :; do :; done"]).run()
-        used = self.stats(c, 3).cpu.usage_usec - before
-        self.assertGreater(used, 300000, "a busy machine may give us less than the whole second")
+
+        # A busy machine may give us less than the whole second.
+        def rises():
+            self.exec(c, ["timeout", "1", "sh", "-c", "while :; do :; done"]).run()
+            return self.stats(c, 3).cpu.usage_usec - before > 300000
+        self.assertTrue(wait_until(rises, SLOW), self.stats(c, 3))
 
     # ---- update, out of memory ----
 
@@ -213,8 +219,10 @@ class VmTest(unittest.TestCase):
         hungry = self.exec(c, ["sh", "-c", "x=$(head -c 1000000 /dev/zero | tr '\\0' x); while :; do x=$x$x; done"], ())
         hungry.start()
         self.assertEqual(hungry.wait(), 137)
+        # Of others there may be an end that is told late.
+        ours = (e for e in events if e.container_id == c.name)
         kinds = []
-        while (e := next(events)).type != ax.Event.EXIT:
+        while (e := next(ours)).type != ax.Event.EXIT:
             kinds.append(e.type)
             if e.type == ax.Event.OOM:
                 self.assertEqual((e.container_id, e.id), (c.name, ""))
@@ -244,7 +252,7 @@ class VmTest(unittest.TestCase):
             self.vm.extra_status("Signal", container_id=c.name, signal=9, mode=ax.SignalRequest.ALL), ("OK", ""))
         self.assertEqual(c.wait(), 137)
         self.assertEqual(bomb.wait(), 137)
-        self.assertIn("populated 0", self.cgroup(c, "cgroup.events"))
+        self.assertTrue(wait_until(lambda: "populated 0" in self.cgroup(c, "cgroup.events"), SLOW))
 
     # ---- sockets ----
 

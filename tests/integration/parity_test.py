@@ -92,6 +92,11 @@ class Container:
         got = self.says(*args)
         expect(got == want, f"{args}: {want!r} was expected: {got!r}")
 
+    def comes(self, want, script):
+        """Sooner or later that is what @script says."""
+        expect(wait_until(lambda: self.exec(script).out.strip() == want, BOOT),
+               f"{script}: {want!r} was expected: {self.exec(script)}")
+
     def refuses(self, *args):
         end = self.exec(*args)
         expect(end.code not in (0, 125), f"{args}: a failure was expected: {end}")
@@ -106,7 +111,7 @@ def processes(box):
         "echo app:x:1000: >>/etc/group; echo staff:x:50:app >>/etc/group; " \
         "mkdir /custom; printf '#!/bin/sh\\necho custom\\n' >/custom/own; chmod 755 /custom/own; "
     c = Container(box, program=("sh", "-c", users + "touch /ready; sleep 1000000"))
-    expect(wait_until(lambda: c.exec("test -e /ready").code == 0, BOOT), "init has not run")
+    c.comes("/ready", "ls /ready")
     for program, code in (("true", 0), ("false", 1)):
         end = c.coffer("exec", c.name, program)
         expect(end.code == code and end.out + end.err == "", f"{program}: {end}")
@@ -245,7 +250,7 @@ def crowd(box):
                           (("sha256sum", "/file"), hashlib.sha256(data).hexdigest() + "  /file\n")):
         children = [box.popen([box.coffer(), "exec", c.name, *command]) for _ in range(CROWD)]
         for child in children:
-            end = box.finish(child, 120)
+            end = box.finish(child, 3 * BOOT)
             expect(end.code == 0 and end.out == said and end.err == "", f"one of {CROWD}: {end}")
     # All of them are forgotten.
     expect(wait_until(lambda: c.says("echo /proc/[0-9]* | wc -w") in ("4", "5"), 60),
@@ -265,8 +270,9 @@ def limits(box):
     c.expect(str(64 * MIB), f"cat {group}/memory.max")
     c.expect("50000 100000" if half else "max 100000", f"cat {group}/cpu.max")
     c.expect("50", f"cat {group}/pids.max")
-    # Init and its two, and the exec that looks.
-    expect(int(c.says(f"wc -l <{group}/cgroup.procs")) >= 3, "processes in the control group")
+    # Init and its two, when it has started them, and the exec that looks.
+    expect(wait_until(lambda: int(c.says(f"wc -l <{group}/cgroup.procs")) >= 3, BOOT),
+           "processes in the control group")
     c.expect("2", "nproc")
     total = int(c.says("grep MemTotal /proc/meminfo").split()[1])
     # A sentry shows its container's, as what looks there takes it for its own.
@@ -274,7 +280,7 @@ def limits(box):
     c.expect("100 200 0", "echo $(ulimit -Sn) $(ulimit -Hn) $(ulimit -c)")
     expect("100" in c.says("grep 'open files' /proc/1/limits"), "a limit of init")
     c.refuses("for i in $(seq 60); do sleep 2 & done 2>/dev/null; wait; exit 1")
-    expect(wait_until(lambda: c.exec(f"cat {group}/pids.current").out in ("4\n", "5\n"), 20),
+    expect(wait_until(lambda: c.exec(f"cat {group}/pids.current").out in ("4\n", "5\n"), 60),
            "processes that ended still count")
     if not half:
         end = box.run("--container-cpus", "0.5", "coffer/hello", "true", within=BOOT)
@@ -314,7 +320,9 @@ def identity(box):
         settings = ()
     c = Container(box, "--hostname", "own-name", *settings, "--dns", "9.9.9.9", "--dns-search", "a.test",
                   "--dns-option", "ndots:3", "--add-host", "db:10.1.2.3", "-w", "/new/dir",
-                  program=("sh", "-c", "pwd >/pwd; cat /proc/self/status >/status; sleep 1000000"))
+                  program=("sh", "-c", "pwd >/pwd; cat /proc/self/status >/status; touch /ready; "
+                           "sleep 1000000"))
+    c.comes("/ready", "ls /ready")
     c.expect("own-name", "hostname")
     c.expect("own-name", "cat /etc/hostname")
     if settings:
@@ -412,12 +420,14 @@ def init_wrapper(box):
     end = box.run("--init", "-i", "coffer/hello", "cat", stdin=box_file(box, b"through\n"))
     expect(end.out == "through\n", f"input below an init: {end}")
     c = Container(box, "--init",
-                  program=("sh", "-c", "trap 'exit 9' TERM; while :; do sleep 0.1; done"))
-    # Orphans, all of which end.
-    c.says("for i in $(seq 50); do sh -c 'sleep 0.1 & :' & done; wait; sleep 1")
-    c.expect("0", "grep -l '^State:.Z' /proc/[0-9]*/status 2>/dev/null | wc -l")
+                  program=("sh", "-c",
+                           "trap 'exit 9' TERM; touch /ready; while :; do sleep 0.1; done"))
+    c.comes("/ready", "ls /ready")
+    # Orphans, all of which end; the program has one that has just ended at any time.
+    c.says("for i in $(seq 50); do sh -c 'sleep 0.1 & :' & done; wait")
+    c.comes("0", "grep -l '^State:.Z' /proc/[0-9]*/status 2>/dev/null | wc -l")
     # The program is init's only child; what looks may have come before it, and be the second process.
-    c.expect("1", "grep -hs ^PPid: /proc/[0-9]*/status | grep -cw 1")
+    c.comes("1", "grep -hs ^PPid: /proc/[0-9]*/status | grep -cw 1")
     c.must("kill", "-s", "TERM", c.name)
     expect(c.must("wait", c.name) == "9\n", "TERM did not reach the program")
     c.remove()
@@ -459,7 +469,7 @@ def sockets(box):
     c.expect("100000 end", "/payload unix /run/in.sock 100000")
     expect(os.stat(there).st_mode & 0o170777 == 0o140600, "the socket here")
     c.remove()
-    expect(not os.path.exists(there), "a socket is left")
+    expect(wait_until(lambda: not os.path.exists(there), BOOT), "a socket is left")
     echo.listener.shutdown(socket.SHUT_RDWR)
     echo.listener.close()
     echo.join(5)
@@ -524,7 +534,7 @@ def cleanly(function):
         function(box)
         if function is volumes:
             subprocess.run(["rm", "-r", os.path.join(box.data_dir, "volumes")], check=False)
-        box.expect_clean(within=3, directories=False)
+        box.expect_clean(directories=False)
         left = [n for n in os.listdir(box.run_dir)]
         expect(not left, f"left in the run directory: {left}")
     return test
