@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+#define NOBODY	 5000000 /* no process or thread: beyond what pid_max may be on any host */
 
 struct guest_case {
 	const char *name;
@@ -43,8 +44,8 @@ static inline void guest_show_status(const char *what, int status)
 	fflush(stdout);
 }
 
-/* Return when thread @tid of process @pid sleeps in a call. */
-static inline void guest_await_sleep(pid_t pid, pid_t tid)
+/* Return when thread @tid of process @pid is in state @want, or has ended. */
+static inline void guest_await_state(pid_t pid, pid_t tid, char want)
 {
 	char name[64], text[512] = "", *state;
 
@@ -55,10 +56,16 @@ static inline void guest_await_sleep(pid_t pid, pid_t tid)
 		state = f && fgets(text, sizeof(text), f) ? strrchr(text, ')') : NULL;
 		if (f)
 			fclose(f);
-		if (!state || state[2] == 'S')
+		if (!state || state[2] == want || state[2] == 'Z' || state[2] == 'X')
 			return;
 		usleep(1000);
 	}
+}
+
+/* Return when thread @tid of process @pid sleeps in a call. */
+static inline void guest_await_sleep(pid_t pid, pid_t tid)
+{
+	guest_await_state(pid, tid, 'S');
 }
 
 /* Each in a process of its own, so that it may ruin it. */
@@ -75,7 +82,7 @@ static inline int guest_run(const struct guest_case *cases, size_t n, int argc, 
 		fflush(stdout);
 		pid = fork();
 		if (pid == 0) {
-			alarm(60);
+			alarm(240); /* what hangs is to end, not what is slow on a busy machine */
 			cases[i].fn();
 			fflush(stdout);
 			_exit(0);

@@ -44,6 +44,15 @@ static void show_segment(const char *what, int id)
 	fflush(stdout);
 }
 
+/* An end is seen before its memory is gone, if somebody looks into that just then. */
+static void await_attached(int id, unsigned long n)
+{
+	struct shmid_ds ds;
+
+	while (shmctl(id, IPC_STAT, &ds) == 0 && ds.shm_nattch > n)
+		usleep(1000);
+}
+
 static void test_shared(void)
 {
 	int id = shmget(IPC_PRIVATE, 2 * PAGE + 100, 0600);
@@ -60,6 +69,7 @@ static void test_shared(void)
 		_exit(0);
 	}
 	finish(pid);
+	await_attached(id, 1);
 	printf("in the parent: %s\n", p + PAGE);
 	q = shmat(id, NULL, SHM_RDONLY);
 	printf("read-only: %s, %s\n", q + PAGE,
@@ -92,6 +102,7 @@ static void test_segment_ends(void)
 		raise(SIGKILL);
 	}
 	finish(pid);
+	await_attached(id, 0);
 	show_segment("after its end", id);
 	id = shmget(IPC_PRIVATE, PAGE, 0600);
 	shmat(id, NULL, 0);
@@ -102,6 +113,7 @@ static void test_segment_ends(void)
 		_exit(1);
 	}
 	finish(pid);
+	await_attached(id, 1);
 	show_segment("after the exec of a copy", id);
 }
 
@@ -250,8 +262,9 @@ static void test_semaphore_ends(void)
 	printf("in time: %s\n", guest_answer(semtimedop(set, &op, 1, &soon)));
 	printf("no time: %s\n", guest_answer(semtimedop(set, &op, 1, &bad)));
 	sigaction(SIGALRM, &action, NULL);
-	ualarm(20000, 0);
+	ualarm(20000, 20000); /* the first one may come too early */
 	printf("signal: %s\n", guest_answer(semop(set, &op, 1)));
+	ualarm(0, 0);
 	printf("more: %s\n", guest_answer(semget(own_key, 2, 0)));
 	printf("too many: %s\n", guest_answer(semget(IPC_PRIVATE, 32001, 0600)));
 	printf("no such: %s\n", guest_answer(semctl(set, 1, GETVAL)));

@@ -599,7 +599,7 @@ static void case_process_vm(void)
 	printf("content: %c mine: %c\n", here[0], p[100]);
 	local.iov_len = remote.iov_len = 3 * PAGE;
 	munmap(p + 2 * PAGE, PAGE);
-	show("nobody", process_vm_readv(999999, &local, 1, &remote, 1, 0));
+	show("nobody", process_vm_readv(NOBODY, &local, 1, &remote, 1, 0));
 	show("flags", process_vm_readv(pid, &local, 1, &remote, 1, 1));
 	remote.iov_base = (void *)16;
 	show("nowhere", process_vm_readv(pid, &local, 1, &remote, 1, 0));

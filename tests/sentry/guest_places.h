@@ -51,7 +51,7 @@ static inline void guest_in_places(void)
 		pid_t pid = fork();
 
 		if (pid == 0) {
-			alarm(20);
+			alarm(120);
 			if (chdir(dir) == 0)
 				guest_chosen->fn();
 			fflush(stdout);

@@ -314,7 +314,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "only as a container's first process\n");
 		return 2;
 	}
-	while (time(NULL) < end) {
+	do {
 		struct job job = { seed + processes, only, nonly };
 		pid_t pid = fork();
 
@@ -327,7 +327,7 @@ int main(int argc, char **argv)
 		late += !process_wait(pid);
 		process_end(pid);
 		processes++;
-	}
+	} while (time(NULL) < end);
 	printf("%u processes, %u ended by force\n", processes, late);
 	return processes ? 0 : 1;
 }

@@ -262,13 +262,13 @@ static void groups(void)
 	show("setsid again", setsid());
 	show("leader's group", setpgid(0, 0));
 	show("negative", setpgid(0, -1));
-	show("nobody", setpgid(999999, 0));
+	show("nobody", setpgid(NOBODY, 0));
 	pid = idle_child();
 	show("child's", setpgid(pid, pid));
 	show_is("child's", getpgid(pid), pid);
 	show("back", setpgid(pid, getpid()));
 	show("another session's", setpgid(pid, 1));
-	show("unknown group", setpgid(pid, 999999));
+	show("unknown group", setpgid(pid, NOBODY));
 	kill(pid, SIGKILL);
 	await("child", pid);
 	show("gone", getpgid(pid));
@@ -347,7 +347,7 @@ static void pidfds(void)
 	show("signal", syscall(SYS_pidfd_send_signal, fd, SIGUSR1, NULL, 0));
 	await("signalled", pid);
 	close(fd);
-	show("nobody", syscall(SYS_pidfd_open, 999999, 0));
+	show("nobody", syscall(SYS_pidfd_open, NOBODY, 0));
 	show("no pid", syscall(SYS_pidfd_open, 0, 0));
 	show("bad flags", syscall(SYS_pidfd_open, getpid(), 1));
 	show("no pidfd", syscall(SYS_pidfd_send_signal, 1, 0, NULL, 0));
@@ -447,19 +447,27 @@ static void threads(void)
 	printf("cancelled: %ld\n", sum - 160000);
 }
 
+struct thread_end {
+	const char *what;
+	long call, leader;
+};
+
+/* What remains of a process is the last one's status, so which one that is must be certain. */
 static void *exit_later(void *data)
 {
-	usleep(10000);
-	syscall((long)data, 13);
+	const struct thread_end *end = data;
+
+	if (end->leader == SYS_exit)
+		guest_await_state(getpid(), getpid(), 'Z');
+	else
+		usleep(10000);
+	syscall(end->call, 13);
 	return NULL;
 }
 
 static void thread_ends(void)
 {
-	static const struct {
-		const char *what;
-		long call, leader;
-	} cases[] = {
+	static const struct thread_end cases[] = {
 		{ "exit after the leader", SYS_exit, SYS_exit },
 		{ "exit_group after the leader", SYS_exit_group, SYS_exit },
 		{ "exit_group beside the leader", SYS_exit_group, SYS_pause },
@@ -472,7 +480,7 @@ static void thread_ends(void)
 		if (pid == 0) {
 			pthread_t thread;
 
-			pthread_create(&thread, NULL, exit_later, (void *)cases[i].call);
+			pthread_create(&thread, NULL, exit_later, (void *)&cases[i]);
 			if (cases[i].call == SYS_exit_group)
 				pthread_create(&thread, NULL, idle, NULL);
 			syscall(cases[i].leader, 5);
@@ -627,7 +635,7 @@ static void exec_keeps(void)
 {
 	char *const argv[] = { (char *)"x", (char *)"look", (char *)"a b", (char *)"", NULL };
 	char *const envp[] = { (char *)"ONE=1", (char *)"TWO=", NULL };
-	struct itimerval timer = { .it_value.tv_sec = 100 };
+	struct itimerval timer = { .it_value.tv_sec = 100000 };
 	pid_t pid = child();
 
 	if (pid)
@@ -666,7 +674,7 @@ static void exec_look(int argc, char **argv)
 	sigpending(&set);
 	printf("pending still: %d\n", sigismember(&set, SIGHUP));
 	getitimer(ITIMER_REAL, &timer);
-	printf("timer runs on: %d\n", timer.it_value.tv_sec > 90);
+	printf("timer runs on: %d\n", timer.it_value.tv_sec > 90000);
 	prctl(PR_GET_NAME, name);
 	printf("named before: %d\n", strcmp(name, "before") == 0);
 	printf("mask: %o\n", umask(0));

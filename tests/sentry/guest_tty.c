@@ -55,6 +55,15 @@ static void terminal_read(const char *what, int fd)
 	printf("\n");
 }
 
+/* On a host what one end writes comes to the other when there is time, and not all at once. */
+static void terminal_await(int fd, int bytes)
+{
+	int n = 0;
+
+	while (ioctl(fd, FIONREAD, &n) == 0 && n < bytes)
+		usleep(1000);
+}
+
 static void terminal_write(int fd, const char *text)
 {
 	ssize_t n = write(fd, text, strlen(text));
@@ -82,10 +91,13 @@ static void terminal_lines(void)
 	printf("%d x %d\n", size.ws_row, size.ws_col);
 	terminal_write(master, "hello\r");
 	terminal_read("line", slave);
+	terminal_await(master, 7);
 	terminal_read("echo", master);
 	terminal_write(slave, "out\n");
+	terminal_await(master, 5);
 	terminal_read("output", master);
 	terminal_write(master, "part");
+	terminal_await(master, 4); /* its echo */
 	fd = (struct pollfd){ .fd = slave, .events = POLLIN | POLLOUT };
 	poll(&fd, 1, 0);
 	printf("poll %x\n", (unsigned)fd.revents);
@@ -163,9 +175,12 @@ static void session(void)
 	if (read(ready[0], &c, 1) != 1 || write(go[1], "x", 1) != 1)
 		return;
 	terminal_write(master, "\003");
-	if (read(ready[0], &c, 1) == 1)
-		terminal_write(master, "\034");
 	if (read(ready[0], &c, 1) == 1) {
+		terminal_await(master, 2); /* or the next one flushes its echo */
+		terminal_write(master, "\034");
+	}
+	if (read(ready[0], &c, 1) == 1) {
+		terminal_await(master, 4);
 		ioctl(master, TIOCSWINSZ, &size);
 		ioctl(master, TIOCSWINSZ, &size);
 	}
@@ -217,7 +232,7 @@ static void shell(void)
 		child_wait(pid, 0);
 		printf("back: %s\n", guest_answer(tcsetpgrp(slave, getpid())));
 	}
-	printf("nobody: %s\n", guest_answer(tcsetpgrp(slave, 4000000)));
+	printf("nobody: %s\n", guest_answer(tcsetpgrp(slave, NOBODY)));
 	tcgetattr(slave, &t);
 	t.c_lflag |= TOSTOP;
 	tcsetattr(slave, TCSANOW, &t);
