@@ -148,9 +148,10 @@ commands="checkpoint create delete events exec features kill list pause ps resto
 	/usr/bin/python3 - "$T/console" > "$T/heard" <<- 'EOF' &
 		import os, socket, sys
 		s = socket.socket(socket.AF_UNIX)
-		s.bind(sys.argv[1])
+		s.bind(sys.argv[1] + ".new")
 		s.listen()
-		s.settimeout(10)
+		os.rename(sys.argv[1] + ".new", sys.argv[1])  # there when it takes connections
+		s.settimeout(60)
 		name, fds, _, _ = socket.recv_fds(s.accept()[0], 100, 4)
 		text = b""
 		try:

@@ -339,7 +339,7 @@ with_descriptors() {
 		import socket, sys
 		s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 		s.bind(sys.argv[1])
-		s.settimeout(10)
+		s.settimeout(60)
 		print(s.recv(100).decode(), s.recv(100).decode(), sep="\n", end="")
 	EOF
 	until_true [ -S "$T/notify" ]
@@ -359,7 +359,7 @@ with_descriptors() {
 		import socket, sys
 		s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 		s.bind(sys.argv[1])
-		s.settimeout(10)
+		s.settimeout(60)
 		print(s.recv(100))
 	EOF
 	until_true [ -S "$T/notify" ]

@@ -17,15 +17,16 @@ teardown() {
 
 # hold FLAG...: $HOLDER lives in new namespaces, as unshare(1) makes them
 hold() {
-	# What unshare runs is it or its only child.
 	unshare "$@" sleep 1000 3>&- &
 	HOLDER=$!
 	until_true held
-	[ -z "$(pgrep -P "$HOLDER")" ] || HOLDER=$(pgrep -P "$HOLDER")
+	HOLDER=$held
 }
 
+# What unshare runs is it or its only child. All is set up once that is the program.
 held() {
-	pgrep -P "$HOLDER" > /dev/null || [ "$(cat "/proc/$HOLDER/comm" 2> /dev/null)" = sleep ]
+	held=$(pgrep -P "$HOLDER" || echo "$HOLDER")
+	[ "$(cat "/proc/$held/comm" 2> /dev/null)" = sleep ]
 }
 
 # join TYPE FILE: the container's namespace is the holder's

@@ -143,10 +143,11 @@ both() {
 	args stopper
 	oci run -d -b "$B" "$ID" < /dev/null > /dev/null
 	# One that came through is stopped afterwards: nobody waits for it.
-	for _ in $(seq 20); do
+	caught() {
 		run oci exec -d "$ID" /payload echo < /dev/null
-		[ "$status" -eq 0 ] || break
-	done
+		[ "$status" -ne 0 ]
+	}
+	until_true caught
 	echo "$output"
 	[[ "$output" == *"stopped from inside"* ]]
 	oci delete --force "$ID"
