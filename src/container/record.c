@@ -246,16 +246,34 @@ static usec_t record_stop(const char *run_dir, const char *id)
 	return r == -ETIMEDOUT ? 0 : RECORD_STOP_BUDGET;
 }
 
-/* Wait until nobody has the lock. Return: 0 it is ours, -EBUSY, other negative errno */
-static int record_own(const char *run_dir, const char *id, usec_t limit, struct rundir **out,
-		      struct coffer_error *err)
+/* Is the owner about to let go of the lock, with nothing left to own? One that makes its container,
+ * or clears it away, answers nobody, but not for long. */
+static bool record_is_ending(const char *run_dir, const char *id)
+{
+	struct coffer_error err = COFFER_ERROR_INIT;
+	autojson struct json_object *doc = NULL;
+	const char *status;
+
+	if (record_ask(run_dir, id, &doc, &err) < 0)
+		return err.kind == COFFER_ERR_INTERRUPTED || err.kind == COFFER_ERR_NOT_FOUND ||
+		       err.err == EAGAIN;
+	status = json_object_get_string(
+		json_object_object_get(json_object_object_get(doc, "State"), "Status"));
+	return status && (strcmp(status, "exited") == 0 || strcmp(status, "dead") == 0);
+}
+
+/* Wait until nobody has the lock; @ending: only for one that is. Return: 0 it is ours, -EBUSY, other
+ * negative errno */
+static int record_own(const char *run_dir, const char *id, usec_t limit, bool ending,
+		      struct rundir **out, struct coffer_error *err)
 {
 	usec_t deadline = deadline_in(limit);
 
 	for (;;) {
 		int r = rundir_open(run_dir, id, true, out, err);
 
-		if (r != -EBUSY || deadline_left(deadline) == 0)
+		if (r != -EBUSY || deadline_left(deadline) == 0 ||
+		    (ending && !record_is_ending(run_dir, id)))
 			return r;
 		/* A lock's end has no descriptor to wait for. */
 		poll(NULL, 0, RECORD_LOOK_MS);
@@ -309,20 +327,20 @@ static void record_kill_owner(const char *run_dir, const char *id)
 int coffer_record_remove(const char *run_dir, const char *id, bool force, struct coffer_error *err)
 {
 	struct rundir *dir;
-	int r = rundir_open(run_dir, id, true, &dir, err);
+	int r = record_own(run_dir, id, force ? 0 : RECORD_STOP_BUDGET, !force, &dir, err);
 
 	if (r == -EBUSY && !force)
 		return err_state(err, "container %s is running: stop it before removing it, or "
 				      "force its removal", id);
 	if (r == -EBUSY) {
-		r = record_own(run_dir, id, record_stop(run_dir, id), &dir, err);
+		r = record_own(run_dir, id, record_stop(run_dir, id), false, &dir, err);
 		/* Without a record it went with its stop. */
 		if (r == -ENOENT)
 			return 0;
 	}
 	if (r == -EBUSY) {
 		record_kill_owner(run_dir, id);
-		r = record_own(run_dir, id, RECORD_KILL_BUDGET, &dir, err);
+		r = record_own(run_dir, id, RECORD_KILL_BUDGET, false, &dir, err);
 		if (r == -ENOENT)
 			return 0;
 	}

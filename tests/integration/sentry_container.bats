@@ -107,21 +107,22 @@ box" ]
 	[ -z "$(ls -A "$COFFER_RUN")" ]
 }
 
-@test "who waits while a container is cleared away is told its code" {
+@test "who waits while a container is cleared away is told its code, and can remove it" {
 	for _ in $(seq 10); do
 		container sleep 1000
 		inside true
 		coffer kill -s KILL c
 		coffer wait c
 		[ "$output" = 137 ]
-		coffer rm -f c
+		coffer rm c
+		[ "$status" -eq 0 ]
 	done
 }
 
 @test "stop asks first" {
 	container sh -c 'trap "echo asked; exit 3" TERM; while :; do sleep 0.1; done'
 	inside sh -c 'until grep -q "^SigCgt:.*4...$" /proc/1/status; do sleep 0.02; done'
-	coffer stop c
+	coffer stop -t 50 c
 	[ "$status" -eq 0 ]
 	coffer logs c
 	[ "$output" = asked ]
@@ -231,14 +232,14 @@ END
 	timeout 60 "$COFFER" cp c:/tmp/large - 3>&- | head -c 1000 >/dev/null || true
 	[ "$(inside echo alive)" = alive ]
 	mkfifo never
-	sleep 1000 >never 3>&- &
-	holder=$!
-	timeout 60 "$COFFER" cp - c:/tmp <never >/dev/null 2>&1 3>&- &
+	# Both ends, so that nobody waits for the other one to be opened.
+	exec 7<>never
+	timeout 60 "$COFFER" cp - c:/tmp <never >/dev/null 2>&1 3>&- 7>&- &
 	copier=$!
 	sleep 0.3
 	coffer rm -f c
 	[ "$status" -eq 0 ]
-	kill "$holder"
+	exec 7>&-
 	wait "$copier" || true
 }
 
