@@ -63,8 +63,7 @@ class End:
                 f"stdout: {self.out[:500]}\nstderr: {self.err[:3000]}")
 
 
-def process_table():
-    """pid -> (parent, state, command) of all processes."""
+def read_processes():
     table = {}
     for entry in os.listdir("/proc"):
         if not entry.isdigit():
@@ -78,6 +77,15 @@ def process_table():
         state, parent = text[text.rindex(")") + 2:].split()[:2]
         table[int(entry)] = (int(parent), state, name)
     return table
+
+
+def process_table():
+    """pid -> (parent, state, command) of all processes."""
+    while True:
+        table = read_processes()
+        # A child that was read before its parent's end, and the parent after, is nobody's here.
+        if all(parent == 0 or parent in table for parent, _, _ in table.values()):
+            return table
 
 
 def descendants(of):

@@ -43,7 +43,7 @@ def check_gone(box):
         raise Failure(f"processes left: {box.processes()}")
     if box.traces():
         box.sweep()
-        box.expect_clean(within=0)
+        box.expect_clean()
 
 
 def check_survivor(box, child, *words):

@@ -19,7 +19,7 @@ AT_ONCE = 10
 # What a machine of 96 MiB takes of the host: its memory, and QEMU's own.
 MACHINE_MIB = 170
 # Boots at once share the CPUs.
-CROWD = 300
+CROWD = 540
 
 
 def expect_output(end, text):

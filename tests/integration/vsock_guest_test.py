@@ -30,6 +30,7 @@ READY, ECHO, SINK, SOURCE, RAW_SINK, RAW_SOURCE, DIAL, TRY, LAZY, OFF = (
     4000, 5001, 5002, 5003, 5004, 5005, 5006, 5007, 5008, 5009
 )
 MIB = 1 << 20
+SLOW = 300  # seconds after which something hangs, on a busy host
 
 
 def tsc_khz():
@@ -108,7 +109,7 @@ class Machine:
         return s
 
     def wait_ready(self):
-        self.ready.settimeout(60)
+        self.ready.settimeout(SLOW)
         try:
             self.ready.accept()[0].close()
         except socket.timeout:
@@ -118,7 +119,7 @@ class Machine:
     @staticmethod
     def dial(port):
         s = socket.socket(socket.AF_UNIX)
-        s.settimeout(60)
+        s.settimeout(SLOW)
         s.connect("vsock.sock")
         s.sendall(b"CONNECT %d\n" % port)
         line = b""
@@ -138,7 +139,7 @@ class Machine:
     def stop(self):
         self.qemu.send_signal(signal.SIGKILL)
         self.qemu.wait()
-        code = self.backend.wait(timeout=10)
+        code = self.backend.wait(timeout=SLOW)
         self.qmp_file.close()
         self.qmp_sock.close()
         self.ready.close()
@@ -254,7 +255,7 @@ class VsockGuest(unittest.TestCase):
             with self.assertRaises(socket.timeout):
                 s.recv(1)
             self.m.qmp("cont")
-            s.settimeout(30)
+            s.settimeout(SLOW)
             self.assertEqual(receive(s, 6), b"during")
 
     def test_speed(self):
