@@ -15,10 +15,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <linux/vm_sockets.h>
@@ -43,6 +45,12 @@ void hostile_say(const char *fmt, ...)
 
 void hostile_power_off(void)
 {
+	int state = 0;
+
+	/* What the serial port still has would go with the machine. */
+	tcdrain(STDOUT_FILENO);
+	while (ioctl(STDOUT_FILENO, TIOCSERGETLSR, &state) == 0 && !(state & TIOCSER_TEMT))
+		usleep(1000);
 	reboot(RB_AUTOBOOT);
 	_exit(1);
 }

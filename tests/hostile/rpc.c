@@ -341,16 +341,12 @@ static int rpc_answer_until_started(struct rpc *rpc, uint32_t stream)
 	if (rpc->index > 0)
 		return 0;
 	calls = rpc_connect_streams(rpc);
-	if (calls > 2)
-		return 0;
-	if (rpc_answer_well(rpc, stream) < 0)
-		return -1;
-	if (calls == 2) {
+	if (calls == 3) { /* who waits for the end has seen the start */
 		hostile_say("going down under a running program");
 		sleep(1);
 		hostile_power_off();
 	}
-	return 0;
+	return calls > 3 ? 0 : rpc_answer_well(rpc, stream);
 }
 
 /* --- the server --- */

@@ -13,7 +13,7 @@
 #define HOST_PORT    2000
 #define REFUSED_PORT 9
 #define CONNECT_US   20000 /* between tries */
-#define CONNECT_MAX  500   /* tries */
+#define CONNECT_MAX  3000  /* tries */
 #define FULL_US	     50
 #define FULL_MAX     200
 #define MANY	     20000

@@ -51,7 +51,7 @@ enum {
 #define SERIAL_STATUS  (SERIAL + 5)
 #define SERIAL_EMPTY   0x20
 #define TSC_PER_US     2000u /* nobody counts on more than the order of it */
-#define ALIVE_US       3000000u
+#define ALIVE_US       60000000u /* on a busy machine it may have much to do first */
 #define ALIVE_PORT     7 /* nobody listens, so the answer is a reset */
 #define RX_BUFFER_SIZE 256
 
