@@ -253,10 +253,12 @@ int procfs_new(struct sandbox_container *container, struct super **out)
 
 int procfs_process_get(const struct file *file, struct process **out)
 {
-	const struct textfs_node *node = container_of(file->inode, struct textfs_node, inode);
+	const struct textfs_node *node;
 
-	if (!file->inode || file->inode->super->ops != &procfs_type.ops ||
-	    node->entry != &procfs_pid_entry)
+	if (!file->inode || file->inode->super->ops != &procfs_type.ops)
+		return -EBADF;
+	node = container_of(file->inode, struct textfs_node, inode);
+	if (node->entry != &procfs_pid_entry)
 		return -EBADF;
 	*out = procfs_process_lock(node);
 	if (!*out)
