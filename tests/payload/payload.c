@@ -431,7 +431,7 @@ static void write_through(const char *what, int fd)
 	int w = -1;
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	for (int i = 0; i < 250 && w < 0; i++) {
+	for (int i = 0; i < 2500 && w < 0; i++) {
 		w = open(path, O_WRONLY);
 		if (w < 0 && errno != ETXTBSY)
 			break;
