@@ -104,6 +104,7 @@ cd /b
 ip=/usr/sbin/ip # not the shell's own
 number() { echo $((10#$(cat $1 2>/dev/null || echo 0))); }
 grows() { # FILE ABOVE: its number does, and is above the other
+	local i
 	for i in $(seq 1200); do
 		[ $(number $1) -gt $2 ] && break
 		sleep 0.05
@@ -121,6 +122,18 @@ status() { coffer-oci state $1 | sed -n 's/.*"status": "\\([a-z]*\\)".*/\\1/p'; 
 pid() { coffer-oci state $1 | sed -n 's/.*"pid": \\([0-9]*\\).*/\\1/p'; }
 oci() { coffer-oci "$@" </dev/null >/dev/null; }
 fail() { echo "$*"; exit 1; }
+soon() { # COMMAND...: it succeeds, if not at once
+	local i
+	for i in $(seq 1200); do
+		"$@" && return
+		sleep 0.05
+	done
+	fail "never true: $*"
+}
+has_status() { [ "$(status $1)" = $2 ]; }
+listens() { grep -q " 00010000 .* $1\\$" /proc/net/unix; } # SOCKET: somebody does
+runs() { ps -o args | grep -q "$1"; } # PATTERN, which is not to match itself
+ended() { ! runs "$1"; }
 traces() { # everything of containers that is there
 	ls /run/coffer-oci 2>/dev/null
 	find /sys/fs/cgroup -type d -path '*/coffer*' -name 'c[0-9]*'
@@ -128,6 +141,7 @@ traces() { # everything of containers that is there
 	ps -o args | grep '[/]payload [a-z]' | grep -v -e collect -e console
 	true
 }
+no_traces() { left=$(traces); [ -z "$left" ]; }
 set -e
 """
 
@@ -161,8 +175,8 @@ class InMachine(unittest.TestCase):
         self.machine.run("for c in /run/coffer-oci/*; do coffer-oci delete -f ${c##*/}; done; "
                          "killall -9 payload criu; umount -l /run/coffer-oci/*/criu-root")
 
-    def script(self, text):
-        answer = self.machine.run(PRELUDE + textwrap.dedent(text))
+    def script(self, text, seconds=480):
+        answer = self.machine.run(PRELUDE + textwrap.dedent(text), seconds)
         if answer.code:
             logs = self.machine.run("grep -H -B6 Error /img/*.log /img/*/*.log | tail -n 60")
             self.fail(f"{textwrap.dedent(text)}\n{answer}\n{logs.out}")
@@ -187,7 +201,13 @@ class InMachine(unittest.TestCase):
         self.script("oci run -d c1")
 
     def expect_nothing(self):
-        self.script('sleep 0.2; left=$(traces); [ -z "$left" ] || fail "left: $left"')
+        self.script("""
+            for i in $(seq 600); do
+                no_traces && break
+                sleep 0.1
+            done
+            no_traces || fail "left: $left"
+            """)
 
 
 def why_no_machine(programs=()):
