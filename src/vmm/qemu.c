@@ -37,7 +37,7 @@
 #include "vmm/tail.h"
 
 #define QEMU_START_BUDGET (30 * USEC_PER_SEC)   /* until it answers */
-#define QEMU_GRACE        (200 * USEC_PER_MSEC) /* from a lost channel to its end */
+#define QEMU_GRACE        USEC_PER_SEC          /* from a lost channel to its end */
 #define QEMU_END_BUDGET   (5 * USEC_PER_SEC)    /* for a killed process to go away */
 #define QEMU_CHUNK        4096
 #define QEMU_DRAIN_MAX    256 /* chunks read from a dead QEMU */

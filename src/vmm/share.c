@@ -33,7 +33,7 @@
 #include "vmm/share_jail.h"
 
 #define SHARE_SOCKET	 "share.sock"
-#define SHARE_GRACE	 (200 * USEC_PER_MSEC) /* for the machine to end, after a server did */
+#define SHARE_GRACE	 USEC_PER_SEC	       /* for the machine to end, after a server did */
 #define SHARE_DEATH_WAIT (20 * USEC_PER_MSEC)  /* the other way round */
 #define SHARE_END_BUDGET (2 * USEC_PER_SEC)
 #define SHARE_CHUNK	 1024
