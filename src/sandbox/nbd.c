@@ -25,9 +25,10 @@
 #include "base/clock.h"
 #include "base/io.h"
 
-#define NBD_BUDGET	 (5 * USEC_PER_SEC)
 #define NBD_DEFAULT_PORT "10809"
 #define NBD_GREETING	 "NBDMAGICIHAVEOPT" /* fixed newstyle, which all servers speak */
+
+usec_t nbd_budget = 5 * USEC_PER_SEC;
 
 /* --- URLs --- */
 
@@ -233,7 +234,7 @@ static int nbd_peek_greeting(int fd, usec_t deadline)
 
 int nbd_connect(const struct nbd_address *a, struct coffer_error *err)
 {
-	usec_t deadline = deadline_in(NBD_BUDGET);
+	usec_t deadline = deadline_in(nbd_budget);
 	const char *name = a->host[0] ? a->host : a->socket;
 	autoclose int fd = -1;
 	int r;

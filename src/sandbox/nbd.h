@@ -14,6 +14,7 @@
 
 #include <stdint.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 
 #define NBD_EXPORT_MAX 255
@@ -27,6 +28,9 @@ struct nbd_address {
 
 /* nbd_parse() - Take an URL apart; %XX stands for any byte but 0 */
 int nbd_parse(const char *url, struct nbd_address *out, struct coffer_error *err);
+
+/* For the connection and the greeting; tests have more patience, and less. */
+extern usec_t nbd_budget;
 
 /* nbd_connect() - And wait for the server's greeting, 5 s in all. Return: descriptor (blocking),
  * from which the greeting can still be read, or negative errno */
