@@ -26,7 +26,7 @@ for name; do
 	seeds=
 	[ -d "$top/fuzz/corpus/$name" ] && seeds=$top/fuzz/corpus/$name
 	echo "fuzz $name for $seconds s"
-	"$build/fuzz/fuzz_$name" -max_total_time="$seconds" -rss_limit_mb=1024 -timeout=10 -print_final_stats=0 \
+	"$build/fuzz/fuzz_$name" -max_total_time="$seconds" -rss_limit_mb=1024 -timeout=60 -print_final_stats=0 \
 		-verbosity=0 -artifact_prefix="$build/crash-$name-" "$build/corpus/$name" $seeds
 done
 if [ -n "$random" ]; then

@@ -178,10 +178,8 @@ static void test_output_slow_reader(void **state)
 	struct fixture f;
 
 	fixture_start(&f, true);
-	if (fork() == 0) {
-		io_write_full(f.stream[1], out, N);
-		_exit(0);
-	}
+	/* All is written before the end: the relay and its pipe hold what the socket has no room for. */
+	assert_int_equal(io_write_full(f.stream[1], out, N), 0);
 	close(f.stream[1]);
 	fixture_end_process(&f);
 	sleep(4);

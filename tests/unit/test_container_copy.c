@@ -37,6 +37,8 @@ static enum guest_fault {
 	GUEST_ESCAPES, /* names that lead out */
 } fault;
 
+static _Atomic bool hanging; /* a guest is in guest_hang() */
+
 static int guest_fail(struct coffer_error *err)
 {
 	return err_set(err, COFFER_ERR_INTERNAL, ENOSPC, "the guest's own reason");
@@ -45,6 +47,7 @@ static int guest_fail(struct coffer_error *err)
 /* Until whoever asked has given up. */
 static int guest_hang(struct agent *agent, struct coffer_error *err)
 {
+	hanging = true;
 	io_wait(((struct fake_agent *)agent)->cancel_fd, POLLIN,
 		deadline_in(60 * USEC_PER_SEC));
 	return err_set(err, COFFER_ERR_CANCELLED, 0, "hung up");
@@ -453,24 +456,32 @@ static void test_cancel(void **state)
 
 static void *copy_out_thread(void *data)
 {
-	return (void *)(intptr_t)copy_out("/big", at("here/big"));
+	struct coffer_copy_options o = COFFER_COPY_OPTIONS_INIT;
+
+	o.cancel_fd = *(int *)data;
+	return (void *)(intptr_t)coffer_container_copy_out(box, "/big", at("here/big"), &o, &error);
 }
 
-/* A copy that hangs holds up nothing; the container's end is its end. */
+/* A copy that hangs holds up nothing. */
 static void test_meanwhile(void **state)
 {
+	autoclose int cancel = eventfd(0, EFD_CLOEXEC);
+	const uint64_t one = 1;
 	pthread_t thread;
 	void *r;
 
 	fault = GUEST_STANDS_STILL;
-	copy_run_idle = 2 * USEC_PER_SEC;
-	pthread_create(&thread, NULL, copy_out_thread, NULL);
-	usleep(100000);
+	hanging = false;
+	copy_run_idle = 3600 * USEC_PER_SEC;
+	pthread_create(&thread, NULL, copy_out_thread, &cancel);
+	while (!hanging)
+		usleep(1000);
 	assert_int_equal(coffer_process_kill(coffer_container_process(box), SIGTERM, NULL), 0);
 	assert_int_equal(coffer_container_state(box), COFFER_STATE_STARTED);
 	assert_int_equal(pthread_tryjoin_np(thread, &r), EBUSY);
+	assert_int_equal(write(cancel, &one, sizeof(one)), sizeof(one));
 	pthread_join(thread, &r);
-	assert_int_equal((intptr_t)r, -ETIMEDOUT);
+	assert_error((int)(intptr_t)r, COFFER_ERR_CANCELLED, "given up");
 	copy_run_idle = 30 * USEC_PER_SEC;
 }
 

@@ -78,18 +78,19 @@ static void test_heartbeat(void **state)
 
 static void test_silent_agent(void **state)
 {
+	/* A beat that is sent meets the silence however late: counted from before them all. */
+	usec_t begin = clock_now();
 	struct coffer_container *c = test_started();
 	struct coffer_death death = { .size = sizeof(death) };
 	struct coffer_exit end;
-	usec_t begin;
 
 	fake_await_beats(1);
-	begin = clock_now();
 	fake_fall_silent(true);
 	assert_int_equal(coffer_process_wait(coffer_container_process(c), 60 * USEC_PER_SEC, &end,
 					     NULL), 0);
 	assert_int_equal(end.code, 137);
-	assert_true(clock_now() - begin >= 200000);
+	/* The first beat comes after 200 ms, the verdict 300 ms after a beat. */
+	assert_true(clock_now() - begin >= 500000);
 	assert_int_equal(coffer_container_state(c), COFFER_STATE_ERRORED);
 	assert_int_equal(coffer_container_death(c, &death, NULL), 0);
 	assert_string_equal(death.process, "agent");
@@ -176,17 +177,19 @@ static void test_pause(void **state)
 
 static void test_stop_while_paused(void **state)
 {
-	for (uint64_t grace = 0; grace <= USEC_PER_SEC; grace += USEC_PER_SEC) {
+	static const uint64_t graces[] = { 0, 3600 * USEC_PER_SEC };
+
+	for (size_t i = 0; i < ARRAY_SIZE(graces); i++) {
 		struct coffer_container *c = test_started();
 		struct coffer_exit end;
 
 		fake.ends_on_term = true;
 		assert_int_equal(coffer_container_pause(c, NULL), 0);
-		assert_int_equal(coffer_container_stop(c, grace, NULL), 0);
+		assert_int_equal(coffer_container_stop(c, graces[i], NULL), 0);
 		assert_int_equal(coffer_container_state(c), COFFER_STATE_STOPPED);
 		assert_int_equal(coffer_process_wait(coffer_container_process(c), 0, &end, NULL),
 				 0);
-		assert_int_equal(end.code, grace ? 143 : 137);
+		assert_int_equal(end.code, graces[i] ? 143 : 137);
 		coffer_container_free(c);
 	}
 }

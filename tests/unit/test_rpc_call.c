@@ -44,7 +44,7 @@ static int call_getenv(struct grpc_client *c, const char *key, char *value, size
 	int r;
 
 	req.key = (char *)key;
-	r = grpc_client_call(c, SD, "Getenv", &req.base, 20 * SEC, &m, err);
+	r = grpc_client_call(c, SD, "Getenv", &req.base, 60 * SEC, &m, err);
 	if (r < 0) {
 		assert_null(m);
 		return r;
@@ -74,7 +74,7 @@ static void call_kill(struct grpc_client *c, const char *id, int sig)
 
 	req.id = (char *)id;
 	req.signal = sig;
-	assert_int_equal(grpc_client_call(c, SD, "KillProcess", &req.base, 20 * SEC, NULL, NULL),
+	assert_int_equal(grpc_client_call(c, SD, "KillProcess", &req.base, 60 * SEC, NULL, NULL),
 			 0);
 }
 
@@ -84,7 +84,7 @@ static Sc__Stat call_stat(struct grpc_client *c)
 	ProtobufCMessage *m = NULL;
 	Sc__Stat st;
 
-	assert_int_equal(grpc_client_call(c, SD, "Stat", &req.base, 20 * SEC, &m, NULL), 0);
+	assert_int_equal(grpc_client_call(c, SD, "Stat", &req.base, 60 * SEC, &m, NULL), 0);
 	st = *((Sc__StatResponse *)m)->stat;
 	protobuf_c_message_free_unpacked(m, NULL);
 	return st;
@@ -130,10 +130,10 @@ static void test_status(void **state)
 	assert_int_equal(call_getenv(c, "fail", NULL, 0, &err), -ENOENT);
 	assert_int_equal(err.kind, COFFER_ERR_NOT_FOUND);
 	assert_string_equal(err.message, "100% kaputt:?zwei Zeilen, \xc3\xbc");
-	assert_int_equal(grpc_client_call(c, SD, "Sync", &sync.base, SEC, NULL, &err), -EOPNOTSUPP);
+	assert_int_equal(grpc_client_call(c, SD, "Sync", &sync.base, 60 * SEC, NULL, &err), -EOPNOTSUPP);
 	assert_int_equal(err.kind, COFFER_ERR_UNSUPPORTED);
-	assert_int_equal(grpc_client_call(c, SD, "Nope", &sync.base, SEC, NULL, &err), -EINVAL);
-	assert_int_equal(grpc_client_call(c, SD, "Getenv", &sync.base, SEC, NULL, &err), -EINVAL);
+	assert_int_equal(grpc_client_call(c, SD, "Nope", &sync.base, 60 * SEC, NULL, &err), -EINVAL);
+	assert_int_equal(grpc_client_call(c, SD, "Getenv", &sync.base, 60 * SEC, NULL, &err), -EINVAL);
 	grpc_client_free(c);
 	rpc_echo_stop(&server);
 }
@@ -160,7 +160,7 @@ static void check_write(struct grpc_client *c, size_t n, int want)
 
 	req.data.data = data;
 	req.data.len = n;
-	assert_int_equal(grpc_client_call(c, SD, "WriteFile", &req.base, 20 * SEC, NULL, &err),
+	assert_int_equal(grpc_client_call(c, SD, "WriteFile", &req.base, 60 * SEC, NULL, &err),
 			 want);
 }
 
@@ -206,7 +206,7 @@ static void test_big_requests_share(void **state)
 	req.data.len = 3000000;
 	for (int i = 0; i < 5; i++)
 		assert_int_equal(
-		    grpc_client_start(c, SD, "WriteFile", &req.base, 20 * SEC, &p[i], NULL), 0);
+		    grpc_client_start(c, SD, "WriteFile", &req.base, 60 * SEC, &p[i], NULL), 0);
 	for (int i = 4; i >= 0; i--) {
 		assert_int_equal(grpc_pending_recv(p[i], USEC_INFINITY, &m, NULL), 0);
 		assert_non_null(m);
@@ -225,7 +225,7 @@ static struct grpc_pending *start_copy(struct grpc_client *c, unsigned n, unsign
 
 	snprintf(path, sizeof(path), "%u %u", n, size);
 	req.path = path;
-	assert_int_equal(grpc_client_start(c, SD, "Copy", &req.base, 20 * SEC, &p, NULL), 0);
+	assert_int_equal(grpc_client_start(c, SD, "Copy", &req.base, 60 * SEC, &p, NULL), 0);
 	return p;
 }
 
@@ -284,10 +284,10 @@ static void test_stream_errors(void **state)
 	/* More than one reply where one was asked for. */
 	Sc__CopyRequest req = SC__COPY_REQUEST__INIT;
 	req.path = (char *)"2 10";
-	assert_true(grpc_client_call(c, SD, "Copy", &req.base, 20 * SEC, &m, &err) < 0);
+	assert_true(grpc_client_call(c, SD, "Copy", &req.base, 60 * SEC, &m, &err) < 0);
 	assert_int_equal(err.kind, COFFER_ERR_INTERNAL);
 	req.path = (char *)"0 0";
-	assert_true(grpc_client_call(c, SD, "Copy", &req.base, 20 * SEC, &m, &err) < 0);
+	assert_true(grpc_client_call(c, SD, "Copy", &req.base, 60 * SEC, &m, &err) < 0);
 	/* A reply past the client's limit ends that call only. */
 	p = start_copy(small, 1, 200000);
 	assert_int_equal(grpc_pending_recv(p, USEC_INFINITY, &m, &err), -ENOBUFS);
@@ -370,13 +370,12 @@ static void test_deadline(void **state)
 {
 	struct coffer_error err = COFFER_ERROR_INIT;
 	ProtobufCMessage *m = NULL;
-	usec_t t0;
 
 	start(NULL);
 	struct grpc_client *c = client_new(NULL);
+	usec_t t0 = clock_now();
 	struct grpc_pending *p = start_wait(c, "a", 50000);
 
-	t0 = clock_now();
 	assert_int_equal(grpc_pending_recv(p, USEC_INFINITY, &m, &err), -ETIME);
 	assert_int_equal(err.kind, COFFER_ERR_TIMEOUT);
 	assert_true(clock_now() - t0 >= 40000);
@@ -532,7 +531,7 @@ static struct grpc_pending *start_getenv(struct grpc_client *c)
 	struct grpc_pending *p = NULL;
 
 	req.key = (char *)"k";
-	assert_int_equal(grpc_client_start(c, SD, "Getenv", &req.base, 20 * SEC, &p, NULL), 0);
+	assert_int_equal(grpc_client_start(c, SD, "Getenv", &req.base, 60 * SEC, &p, NULL), 0);
 	return p;
 }
 

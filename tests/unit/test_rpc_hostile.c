@@ -186,21 +186,21 @@ static struct probe probe(const char *http_method, const char *method, const cha
 
 #define BODY(bytes) ((struct probe_body){ (bytes), sizeof(bytes) - 1, false })
 #define HOLD(bytes) ((struct probe_body){ (bytes), sizeof(bytes) - 1, true })
-#define GRPC(body)  probe("POST", "Getenv", "application/grpc", "9S", body)
+#define GRPC(body)  probe("POST", "Getenv", "application/grpc", "60S", body)
 #define GOOD	    "\0\0\0\0\3\x0a\1x"
 
 static void test_http_refusals(void **state)
 {
-	assert_int_equal(probe("POST", "Getenv", "application/grpc", "9S", BODY(GOOD)).status, 0);
-	assert_int_equal(probe("POST", "Getenv", "application/grpc+proto", "9S", BODY(GOOD)).status,
+	assert_int_equal(probe("POST", "Getenv", "application/grpc", "60S", BODY(GOOD)).status, 0);
+	assert_int_equal(probe("POST", "Getenv", "application/grpc+proto", "60S", BODY(GOOD)).status,
 			 0);
-	assert_int_equal(probe("POST", "Getenv", "application/grpc;a=b", "9S", BODY(GOOD)).status,
+	assert_int_equal(probe("POST", "Getenv", "application/grpc;a=b", "60S", BODY(GOOD)).status,
 			 0);
-	assert_int_equal(probe("GET", "Getenv", "application/grpc", "9S", BODY(GOOD)).http, 405);
-	assert_int_equal(probe("POST", "Getenv", "text/plain", "9S", BODY(GOOD)).http, 415);
-	assert_int_equal(probe("POST", "Getenv", "application/grpc+json", "9S", BODY(GOOD)).http,
+	assert_int_equal(probe("GET", "Getenv", "application/grpc", "60S", BODY(GOOD)).http, 405);
+	assert_int_equal(probe("POST", "Getenv", "text/plain", "60S", BODY(GOOD)).http, 415);
+	assert_int_equal(probe("POST", "Getenv", "application/grpc+json", "60S", BODY(GOOD)).http,
 			 415);
-	assert_int_equal(probe("POST", "Getenv", "application/grpc-web", "9S", HOLD(GOOD)).http,
+	assert_int_equal(probe("POST", "Getenv", "application/grpc-web", "60S", HOLD(GOOD)).http,
 			 415);
 }
 
@@ -208,9 +208,9 @@ static void test_grpc_refusals(void **state)
 {
 	struct probe p;
 
-	assert_int_equal(probe("POST", "Nope", "application/grpc", "9S", BODY(GOOD)).status,
+	assert_int_equal(probe("POST", "Nope", "application/grpc", "60S", BODY(GOOD)).status,
 			 GRPC_UNIMPLEMENTED);
-	assert_int_equal(probe("POST", "Sync", "application/grpc", "9S", HOLD(GOOD)).status,
+	assert_int_equal(probe("POST", "Sync", "application/grpc", "60S", HOLD(GOOD)).status,
 			 GRPC_UNIMPLEMENTED);
 	assert_int_equal(probe("POST", "Getenv", "application/grpc", "9x", BODY(GOOD)).status,
 			 GRPC_INTERNAL);

@@ -64,7 +64,7 @@ static struct grpc_pending *start(void)
 
 	req.key = (char *)"k";
 	assert_int_equal(
-	    grpc_client_start(client, SD, "Getenv", &req.base, 10 * USEC_PER_SEC, &p, NULL), 0);
+	    grpc_client_start(client, SD, "Getenv", &req.base, 60 * USEC_PER_SEC, &p, NULL), 0);
 	return p;
 }
 

@@ -158,7 +158,7 @@ static void test_race_with_links(void **state)
 
 	host("cd %s/t && mkdir -p race/d && echo good >race/d/f", dir);
 	assert_int_equal(pthread_create(&thread, NULL, race_swap, &race), 0);
-	while (deadline_left(end)) {
+	while (deadline_left(end) || !done) {
 		struct file *file;
 		char buf[64] = "";
 
@@ -180,7 +180,6 @@ static void test_race_with_links(void **state)
 	race.stop = true;
 	pthread_join(thread, NULL);
 	print_message("opened %u times, missed %u\n", done, missed);
-	assert_true(done > 0);
 	assert_int_equal(host("test \"$(cat %s/outside)\" = secret && test $(stat -c %%a %s/outside) "
 			      "= 600 && test $(stat -c %%u %s/outside) = 0 && test ! -e %s/new",
 			      dir, dir, dir, dir), 0);

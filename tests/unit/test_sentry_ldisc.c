@@ -62,7 +62,7 @@ static void settle(struct pair *p)
 				 { .fd = p->master, .events = POLLIN } };
 	int in = -1, out = -1;
 
-	for (int i = 0; i < 5000; i++) {
+	for (int i = 0; i < 60000; i++) {
 		usleep(i < 5 ? 0 : 1000);
 		assert_true(poll(fds, 2, 0) >= 0);
 		assert_int_equal(ioctl(p->slave, FIONREAD, &in), 0);

@@ -97,10 +97,15 @@ static void test_still(void **state)
 static void test_asleep(void **state)
 {
 	(void)state;
+	/* From the first look on, and at each: we may be kept from running between any two. */
+	watchdog_stop();
+	told = 0;
+	world.task.watchdog_looks = 0;
 	world.task.sleeping = true;
+	assert_int_equal(watchdog_start(INTERVAL, NULL), 0);
 	looks(20);
-	world.task.sleeping = false;
 	world.task.watch = TASK_GUEST;
+	world.task.sleeping = false;
 	looks(20);
 	assert_int_equal(told, 0);
 }
