@@ -65,8 +65,9 @@ def receive(connection):
 def main():
     path, directory = sys.argv[1:]
     server = socket.socket(socket.AF_UNIX)
-    server.bind(path)
+    server.bind(path + ".new")
     server.listen(8)
+    os.rename(path + ".new", path)  # there when it takes connections
     calls = open(os.path.join(directory, "calls"), "w", encoding="ascii")
     number = 0
     while True:

@@ -572,6 +572,29 @@ static void test_records(void **state)
 	assert_int_equal(coffer_record_remove(fake_root, "kept1", true, &err), -ENOENT);
 }
 
+static void *removal_thread(void *data)
+{
+	*(int *)data = coffer_record_remove(fake_root, "ending", false, NULL);
+	return NULL;
+}
+
+/* One that has ended, and whose owner has yet to clear it away, does not run. */
+static void test_removal_of_ended(void **state)
+{
+	struct coffer_container *own = test_owned("ending", true);
+	pthread_t thread;
+	int r = 1;
+
+	fake_end_process(0);
+	assert_int_equal(coffer_process_wait(coffer_container_process(own), COFFER_FOREVER, NULL,
+					     NULL), 0);
+	assert_int_equal(pthread_create(&thread, NULL, removal_thread, &r), 0);
+	usleep(50000); /* so that it finds the owner there, as a rule */
+	coffer_container_free(own);
+	pthread_join(thread, NULL);
+	assert_int_equal(r, 0);
+}
+
 /* One that lives is ended by its owner, who is asked. */
 static void test_forced_removal(void **state)
 {
@@ -597,6 +620,7 @@ int main(void)
 		cmocka_unit_test(test_silent_callers),
 		cmocka_unit_test(test_hostile_owner),
 		cmocka_unit_test(test_records),
+		cmocka_unit_test(test_removal_of_ended),
 		cmocka_unit_test(test_forced_removal),
 	};
 
