@@ -61,8 +61,9 @@ def main():
         check("its name", b"/dev/pts/0\r\n", c.type(b"tty\r", PROMPT))
         check("who leads", b"1 1 1", c.type(b"read -a s < /proc/$$/stat; "
                                             b"echo ${s[0]} ${s[4]} ${s[5]}\r", PROMPT))
-        # It says when the terminal is its own, here and at the continuation.
-        c.type(b"bash -c 'trap \"echo ba\\ck\" CONT; echo as\\leep; while :; do sleep 0.1; done'\r",
+        # It says when the terminal is its own, here and at the continuation. A bash would go on if the
+        # interrupt came when what it waits for has just ended.
+        c.type(b"dash -c 'trap \"echo ba\\ck\" CONT; echo as\\leep; while :; do sleep 0.1; done'\r",
                b"asleep\r\n")
         check("stopped", b"Stopped", c.type(b"\032", PROMPT))
         c.type(b"fg\r", b"back\r\n")

@@ -184,7 +184,7 @@ def kill_all(_box):
     """A signal for all finds those that init has started, and those of an exec."""
     log = os.path.join(WHERE, "all.log")
     one = "trap 'echo %s; exit' USR1; echo ready; while :; do sleep 0.1; done"
-    text = f"({one % 'child'}) & trap 'echo init' USR1; while :; do sleep 0.1; done"
+    text = f"trap 'echo init' USR1; ({one % 'child'}) & while :; do sleep 0.1; done"
     with open(log, "wb") as f, started(script(text), log=f) as name:
         expect_soon(lambda: "ready" in read(log), "its child")
         child = host().start("exec", name, "sh", "-c", one % "exec")
@@ -199,8 +199,9 @@ def kill_all(_box):
 
 def update(_box):
     """Limits hold inside, also those that were changed before the start."""
-    crowd = "for i in 1 2 3 4 5 6; do sleep 3 & done; kill $(jobs -p)"
-    name = created(script(LOOP))
+    # An init that forks could be the one who is refused.
+    crowd = "for i in 1 2 3 4 5 6; do sleep 1000 >/dev/null 2>&1 & done; kill $(jobs -p)"
+    name = created(bundle("sleep", "100000"))
     try:
         host().do("update", "--memory", "96m", "--pids-limit", "50", name)
         host().do("start", name)
