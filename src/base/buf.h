@@ -26,9 +26,10 @@ struct buf {
 void buf_free(struct buf *b);
 #define autobuf CLEANUP(buf_free)
 
+/* buf_data() - NULL before the first byte ever */
 static inline const uint8_t *buf_data(const struct buf *b)
 {
-	return b->mem + b->off;
+	return b->mem ? b->mem + b->off : NULL;
 }
 
 /* buf_reserve() - Room for @n more bytes at the tail; *@p points there. Return: 0, -ENOBUFS, -ENOMEM */

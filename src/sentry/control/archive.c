@@ -86,10 +86,10 @@ int archive_each(const struct vfs_path *dir, int (*fn)(const char *name, void *d
 	struct archive_names n = { .sink.emit = archive_emit,
 				   .names = BUF_INIT(ARCHIVE_NAMES_MAX) };
 	int r = archive_names(dir, &n);
-	const char *p = (const char *)buf_data(&n.names), *end = p + n.names.len;
+	const char *names = (const char *)buf_data(&n.names);
 
-	for (; r == 0 && p < end; p += strlen(p) + 1)
-		r = fn(p, data);
+	for (size_t at = 0; r == 0 && at < n.names.len; at += strlen(names + at) + 1)
+		r = fn(names + at, data);
 	buf_free(&n.names);
 	return r;
 }
