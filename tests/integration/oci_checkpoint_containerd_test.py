@@ -78,10 +78,9 @@ class Containerd(InMachine):
             mkdir -p /cd
             mount -t tmpfs cd /cd
             containerd >/cd/log 2>&1 &
-            for i in $(seq 150); do
-                [ -S /run/containerd/containerd.sock ] && break
-                sleep 0.2
-            done
+            answers() {{ ctr version >/dev/null 2>&1; }}
+            is() {{ ctr task ls | grep -q "$1.*$2"; }}
+            soon answers
             ctr image import /image.tar
             how="--runtime io.containerd.runc.v2 --runc-binary /usr/bin/coffer-oci"
             vol="--mount type=bind,src=/vol,dst=/vol,options=rbind:rw"
@@ -93,7 +92,7 @@ class Containerd(InMachine):
             [ -e /img/a/inventory.img ]
             grows /vol/n $(number /vol/n)
             ctr task checkpoint --exit --image-path /img/b one
-            ctr task ls | grep -q 'one.*STOPPED' || fail "$(ctr task ls)"
+            soon is one STOPPED
             ctr task rm one >/dev/null 2>&1
             ctr container rm one
 
@@ -103,15 +102,15 @@ class Containerd(InMachine):
             ctr container checkpoint --task --rw --image two {CHECKPOINT} >/dev/null
             n=$(number /vol/n)
             ctr task kill -s KILL two
-            sleep 0.5
+            soon is two STOPPED
             ctr task rm two >/dev/null 2>&1
             ctr container rm two
             rm /vol/n
             ctr container restore --live --rw three {CHECKPOINT} >/dev/null 2>&1 </dev/null &
             grows /vol/n 40
-            ctr task ls | grep -q 'three.*RUNNING' || fail "$(ctr task ls)"
+            soon is three RUNNING
             ctr task kill -s KILL three
-            sleep 0.5
+            soon is three STOPPED
             ctr container rm three
             """)
         self.expect_nothing()
