@@ -60,7 +60,7 @@ class Sentry(Caller):
     def close(self):
         self.channel.close()
         self.process.stdin.close()
-        code = self.process.wait(20)
+        code = self.process.wait(60)
         self.process.stdout.close()
         assert code == 0, f"it ended with {code}: {self.log()}"
         subprocess.run(["rm", "-rf", self.root], check=True)
@@ -153,7 +153,7 @@ class OtherTest(files.OtherTest):
             for method in next(iter(module.DESCRIPTOR.services_by_name.values())).methods:
                 call = self.agent.channel.unary_stream(service + method.name)
                 try:
-                    for _ in call(b"\xff", timeout=20):
+                    for _ in call(b"\xff", timeout=60):
                         break
                 except grpc.RpcError as e:
                     self.assertNotEqual((method.name, e.code().name), (method.name, "UNIMPLEMENTED"))
@@ -194,7 +194,10 @@ class ArchiveTest(archives.ArchiveTest):
         conn.sendall(archives.archive(archives.entry("f", b"x"))[:700])
         call.cancel()
         # It is gone as soon as its connection ends.
-        self.assertEqual(conn.recv(1), b"")
+        try:
+            self.assertEqual(conn.recv(1), b"")
+        except ConnectionResetError:
+            pass  # it had not read all by then
         conn.close()
         stream.close()
 

@@ -18,6 +18,8 @@ import sys
 import tempfile
 import time
 
+from faults_box import process_table
+
 STAGES = {
     "core": ["control/jail_calls.c", "gofer/client.c"],
     "files of the host": ["vfs/hostfs.c", "net/unix_host.c"],
@@ -36,6 +38,14 @@ os.sched_yield()
 listener = socket.create_server(("127.0.0.1", 0))
 peer = socket.create_connection(listener.getsockname())
 assert peer.getpeername() == listener.getsockname()
+"""
+
+# A read of the host's pipe that a signal ends: when one byte has come, only the next is waited for.
+READER = """
+exec 3<&0
+cat <&3 >/tmp/read & reader=$!
+until [ -s /tmp/read ] && grep -q '^State:.S' /proc/$reader/status; do sleep 0.05; done
+kill $reader
 """
 
 
@@ -84,7 +94,8 @@ def calls_of(lines, begin):
 
 def calls_since_filter(threads):
     """What the threads of the first process have called since its filter."""
-    first = min(threads)
+    # Not the lowest number: those begin again when the highest is reached.
+    first = min((t for t in threads if threads[t]), key=lambda t: threads[t][0][0])
     begin = next((at for at, line in threads[first]
                   if line.startswith("seccomp(SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC")),
                  None)
@@ -127,26 +138,24 @@ class Session:
 
     def run(self, *args, **kwargs):
         p = subprocess.run([self.coffer, *args], env=self.env, stdout=subprocess.PIPE,
-                           stderr=subprocess.STDOUT, timeout=60, check=False, **kwargs)
+                           stderr=subprocess.STDOUT, timeout=180, check=False, **kwargs)
         if p.returncode != 0:
             sys.exit(f"coffer {' '.join(args)}: {p.stdout.decode(errors='replace')}")
         return p.stdout
 
     def sentry(self):
         engine = json.loads(self.run("inspect", "c"))[0]["State"]["Pid"]
-        for task in os.listdir(f"/proc/{engine}/task"):
-            with open(f"/proc/{engine}/task/{task}/children") as f:
-                for pid in f.read().split():
-                    with open(f"/proc/{pid}/comm") as comm:
-                        if comm.read().strip() == "coffer-sentry":
-                            return int(pid)
+        table = process_table()
+        for pid, (parent, _, name) in table.items():
+            if parent == engine and name == "coffer-sentry":
+                return pid
         sys.exit("the container has no sentry")
 
     def use(self):
         self.run("exec", "-i", "c", "python3", "-", input=INSIDE.encode())
-        # A read of the host's pipe that a signal ends.
         idle, held = os.pipe()
-        self.run("exec", "-i", "c", "sh", "-c", "timeout 0.2 cat; true", stdin=idle)
+        os.write(held, b"x")
+        self.run("exec", "-i", "c", "sh", "-c", READER, stdin=idle)
         os.close(idle)
         os.close(held)
         self.run("cp", "/etc/hosts", "c:/tmp/hosts")
@@ -166,7 +175,7 @@ class Session:
             sys.exit("strace does not follow the sentry")
         self.use()
         self.run("rm", "-f", "c")
-        strace.wait(timeout=60)
+        strace.wait(timeout=180)
         return set().union(*(calls_of(lines, 0) for lines in traces_read(traces).values()))
 
 

@@ -92,8 +92,13 @@ def run(rng, name, victim):
     child = oci().start("run", "--bundle", BUNDLE, name, stdout=subprocess.DEVNULL)
     time.sleep(rng.random() * 0.1)
     kill_one(rng, victim, time.monotonic() + 0.5)
-    # It may have been one that did not matter: the caller, or a spare stub.
-    oci().do("delete", "--force", name)
+    # It may have been one that did not matter: the caller, or a spare stub; or none was there yet,
+    # nor a container.
+    def ends():
+        oci().do("delete", "--force", name)
+        return child.poll() is not None
+
+    expect_soon(ends, "its end", within=120)
     _out, err = child.communicate(timeout=120)
     expect(child.returncode != 0, f"run went well: {err}")
 
