@@ -30,13 +30,26 @@ class Terminal:
         text, self.seen, self.last = self.seen[:end].decode(), self.seen[end:], what
         sys.stdout.write(re.sub(r"\[(\d+)\] \d+", r"[\1] PID", text))
 
-    def type(self, text, *answers):
+    def running(self):
+        """The programs of the job that has the terminal."""
+        group, names = os.tcgetpgrp(self.fd), set()
+        for entry in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{entry}/stat", encoding="utf-8", errors="replace") as f:
+                    name, rest = f.read().split("(", 1)[1].rsplit(")", 1)
+            except OSError:
+                continue  # it has ended meanwhile
+            if int(rest.split()[2]) == group:
+                names.add(name)
+        return names
+
+    def type(self, text, *answers, job=()):
         # Whoever is to read should be there, else what is typed is shown before it is asked for:
-        # the shell is when it has prompted, a job when the terminal is its.
+        # the shell is when it has prompted, a job when the terminal is its and all of it has begun.
         while self.last != PROMPT and os.tcgetpgrp(self.fd) == self.pid:
             time.sleep(0.01)
-        if self.last != PROMPT:
-            time.sleep(0.3)  # nothing tells when all of a pipeline have begun
+        while job and not self.running() >= set(job):
+            time.sleep(0.01)
         os.write(self.fd, text.encode())
         for answer in answers:
             self.until(answer)
@@ -60,9 +73,9 @@ def main():
     t.type("\003", b"^C", PROMPT)
     t.type("echo $?\r", b"130\r\n", PROMPT)
     t.type("sleep 1000 | cat\r", b"cat\r\n")
-    t.type("\032", b"Stopped", PROMPT)
+    t.type("\032", b"Stopped", PROMPT, job=("sleep", "cat"))
     t.type("bg\r", b"cat &\r\n", PROMPT)
-    t.type("kill -KILL %1; sleep 0.3; echo\r", PROMPT)
+    t.type("kill -KILL %1; while kill -0 %1 2>/dev/null; do sleep 0.1; done; echo\r", PROMPT)
     t.type("\r", PROMPT)
     t.type("jobs\r", PROMPT)
     t.type("stty -a\r", b"-extproc", PROMPT)

@@ -37,20 +37,20 @@ def threads():
     print("threads", total[0])
     answers = queue.Queue()
     threading.Timer(0.05, answers.put, ["timer"]).start()
-    print(answers.get(timeout=5))
+    print(answers.get(timeout=60))
     event = threading.Event()
     threading.Timer(0.05, event.set).start()
-    print(event.wait(5), threading.Event().wait(0.01))
+    print(event.wait(60), threading.Event().wait(0.01))
 
 
 def processes():
     print(subprocess.run(["sh", "-c", "cat; exit 3"], input=b"in", capture_output=True, check=False))
-    sleeper = subprocess.Popen(["sleep", "9"])
+    sleeper = subprocess.Popen(["sleep", "999"])
     print(sleeper.poll())
     sleeper.terminate()
     print(sleeper.wait())
     try:
-        subprocess.run(["sleep", "9"], timeout=0.1, check=False)
+        subprocess.run(["sleep", "999"], timeout=0.1, check=False)
     except subprocess.TimeoutExpired as error:
         print("timeout", error.cmd)
     with multiprocessing.Pool(3) as pool:
@@ -177,9 +177,11 @@ def signals():
     signal.signal(signal.SIGUSR1, lambda number, frame: got.append(number))
     os.kill(os.getpid(), signal.SIGUSR1)
     signal.signal(signal.SIGALRM, lambda number, frame: got.append(number))
-    signal.setitimer(signal.ITIMER_REAL, 0.05)
+    # Again and again: the first may come before there is a pause.
+    signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
     signal.pause()
-    print(got)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    print(got[:2])
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2])
     os.kill(os.getpid(), signal.SIGUSR2)
     print(signal.sigwait([signal.SIGUSR2]))
