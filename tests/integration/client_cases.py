@@ -123,7 +123,7 @@ def stop(client):
     script = "trap 'echo asked; exit 4' TERM; echo ready; while :; do sleep 0.1; done"
     with kept(client, command=("sh", "-c", script)) as name:
         expect_soon(lambda: "ready" in client.do("logs", name), "ready")
-        client.do("stop", "-t", "20", name)
+        client.do("stop", "-t", "100", name)
         expect_equal(state(client, name, "ExitCode"), "4")
         expect_text(client.do("logs", name), "asked")
     with kept(client, command=("sh", "-c", "trap '' TERM; sleep 1000; sleep 1000")) as name:
@@ -149,6 +149,7 @@ def kill(client):
 def pause(client):
     script = "while :; do date +%s%N >/tmp/now; done"
     with kept(client, command=("sh", "-c", script)) as name:
+        expect_soon(lambda: client.any("exec", name, "test", "-s", "/tmp/now").code == 0, "it runs")
         client.do("pause", name)
         expect_equal(state(client, name, "Status"), "paused")
         expect(client.any("exec", name, "true").code != 0, "exec in a paused container")
@@ -183,7 +184,7 @@ def limits(client):
     out = shell(client, script, "--cpus", "0.5", "--cpuset-cpus", "0", "--pids-limit", "20")
     expect_equal(out, "50000\n100000\n0\n20")
     end = client.any("run", "--rm", "--pids-limit", "5", IMAGE, "sh", "-c",
-                     "for i in 1 2 3 4 5 6 7 8 9; do sleep 5 & done")
+                     "for i in 1 2 3 4 5 6 7 8 9; do sleep 1000 & done")
     expect_text(end.err, "can't fork")
     with kept(client, "--memory", "16m", "--memory-swap", "16m",
               command=("sh", "-c", "x=x; while :; do x=$x$x; done")) as name:
@@ -330,8 +331,9 @@ def network_bridge(client):
     with kept(client, "--network", "bridge", command=serve) as name:
         address = client.do("exec", name, "sh", "-c",
                             "ip -4 addr show eth0 | awk '/inet / { print $2 }' | cut -d/ -f1")
-        expect_equal(shell(client, f"wget -q -O - http://{address}:8080/", "--network", "bridge"),
-                     "served")
+        # A client that came before the server listens is refused.
+        expect_soon(lambda: client.any("run", "--rm", "--network", "bridge", IMAGE, "wget", "-q", "-O",
+                                       "-", f"http://{address}:8080/").out == "served\n", "a server")
 
 
 def sysctl(client):
@@ -358,7 +360,7 @@ def limits_inside(client):
         client.do("update", "--memory", "96m", "--memory-swap", "96m", name)
         expect_text(client.do("exec", name, "sh", "-c", read), f"MemTotal:{96 << 10:15} kB")
     end = client.any("run", "--rm", "--pids-limit", "5", IMAGE, "sh", "-c",
-                     "for i in 1 2 3 4 5 6 7 8 9; do sleep 5 & done")
+                     "for i in 1 2 3 4 5 6 7 8 9; do sleep 1000 & done")
     expect_text(end.err, "can't fork")
 
 

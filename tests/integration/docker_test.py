@@ -11,8 +11,8 @@ import sys
 
 import client_box
 import client_cases
-from client_box import Client, Daemon, expect_equal
-from faults_box import expect, run_all
+from client_box import Client, Daemon, expect_equal, expect_soon
+from faults_box import run_all
 
 WHERE, RUNTIME = client_box.enter("dockerd", "containerd", "iptables")
 # Another program of that name may come first on a machine's PATH.
@@ -40,8 +40,7 @@ def out_of_memory(docker):
     with client_cases.kept(docker, "--memory", "16m", "--memory-swap", "16m",
                            command=("sh", "-c", "x=x; while :; do x=$x$x; done")) as name:
         expect_equal(docker.do("wait", name), "137")
-        client_box.expect_soon(lambda: client_cases.state(docker, name, "OOMKilled") == "true",
-                               "OOMKilled")
+        expect_soon(lambda: client_cases.state(docker, name, "OOMKilled") == "true", "OOMKilled")
 
 
 def debian(docker):
@@ -50,8 +49,7 @@ def debian(docker):
 
 
 def leaves_nothing():
-    left = [name for path in glob.glob(STATE) for name in os.listdir(path)]
-    expect(not left, f"left: {left}")
+    expect_soon(lambda: not glob.glob(f"{STATE}/*"), f"nothing in {STATE}")
 
 
 def case(function):
