@@ -17,7 +17,7 @@ import time
 
 import debootstrap_test
 import guest_machine
-from faults_box import SKIPPED, Failure, Skip, expect
+from faults_box import SKIPPED, Failure, Skip, expect, wait_until
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PROGRAMS, PAYLOAD, MKINITRD, MODULES = map(os.path.abspath, sys.argv[1:5])
@@ -48,14 +48,21 @@ UNITS = {
 
 # The other end of guest_machine.Machine.run().
 SCRIPTS = """
-exec 3<>"$(ls /dev/vport*)"
+until port=$(ls /dev/vport*); do
+	sleep 0.1
+done
+exec 3<>"$port"
 echo ready >&3
 while read -r length <&3; do
 	head -c "$length" <&3 >/run/script
 	code=0
 	sh /run/script >/run/out 2>/run/err </dev/null 3>&- || code=$?
-	echo "$code $(stat -c %s /run/out) $(stat -c %s /run/err)" >&3
-	cat /run/out /run/err >&3
+	out=$(stat -c %s /run/out)
+	err=$(stat -c %s /run/err)
+	echo "$code $out $err" >&3
+	# What it has left behind may go on writing.
+	head -c "$out" /run/out >&3
+	head -c "$err" /run/err >&3
 done
 """
 
@@ -203,12 +210,16 @@ class Systemd:
         got = dict(line.split(":", 1) for line in out.splitlines())
         expect(got == files, f"{group} has {got}, not {files}")
 
-    def expect_clean(self):
+    def what_is_left(self):
         out = self.run("systemctl list-units --all --no-legend '*.scope' '*coffer*' 'pre-*';"
                        "find /sys/fs/cgroup -name '*coffer*' -o -name 'pre-*';"
                        "ls /run/coffer-oci 2>/dev/null; true")
-        expect([line.split()[0] for line in out.splitlines()] == ["init.scope"],
-               f"something is left: {out}")
+        return [line.split()[0] for line in out.splitlines()]
+
+    def expect_clean(self):
+        """Soon: systemd forgets a unit when it has time."""
+        expect(wait_until(lambda: self.what_is_left() == ["init.scope"], 60, step=0.2),
+               f"something is left: {self.what_is_left()}")
 
 
 def expect_properties(got, wanted):
