@@ -22,7 +22,7 @@ GROUP_BYTES = 64 << 20
 
 def coffer(binaries, *words, **options):
     return subprocess.run([str(binaries / "coffer")] + list(words), stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=240,
                           check=False, **options)
 
 
@@ -83,7 +83,7 @@ def spread(binaries, root):
             during = stubs(run.pid)
         name = coffer(binaries, "ps", "-q").stdout.decode().split()
         stopped = coffer(binaries, "stop", "--time", "1", name[0]) if name else None
-        code = run.wait(60)
+        code = run.wait(120)
     finally:
         run.kill()
     for _ in range(600):

@@ -88,7 +88,7 @@ def main():
         with subprocess.Popen([sentry_run, "/", "/usr/bin/python3", "-uc", GUEST, where], text=True,
                               stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT) as guest:
-            packets.settimeout(60)
+            packets.settimeout(120)
             assert packets.recv(100) == b"a line"
             out = ""
             while "inside" not in out and (line := guest.stdout.readline()):

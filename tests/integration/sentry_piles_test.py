@@ -7,6 +7,7 @@
 Each run piles one thing up until it is refused, in a sandbox of little memory. With all of it held,
 the kernel's own memory is looked at; then the guest ends, and everything is gone.
 """
+import os
 import pathlib
 import shutil
 import subprocess
@@ -58,7 +59,7 @@ def pile(binaries, root, name):
         sentry = sentry_of(run.pid)
         used = own_memory(sentry) if sentry else None
         run.stdin.close()
-        code = run.wait(60)
+        code = run.wait(180)
     finally:
         run.kill()
         run.wait()
@@ -74,6 +75,7 @@ def pile(binaries, root, name):
 def main():
     binaries, guest = map(pathlib.Path, sys.argv[1:3])
     with tempfile.TemporaryDirectory() as top:
+        os.environ["COFFER_RUN"] = os.path.join(top, "run")
         root = pathlib.Path(top, "root")
         for name in ("dev", "proc", "sys", "tmp"):
             (root / name).mkdir(parents=True)
