@@ -26,7 +26,7 @@ def expect_end(t, code):
 
 
 def slow_registry(go_on):
-    """One whose layer comes in drops, up to the middle, until it is told to go on."""
+    """One whose layer comes in drops, past the middle in small ones until it is told to go on."""
     fake = registry_box.Fake(registry_box.Image(SIZE))
     layer = fake.image.layer()
 
@@ -39,11 +39,12 @@ def slow_registry(go_on):
         if start:
             q.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
         q.end_headers()
-        while not go_on.wait(0.05) and start < len(data) // 2:
-            q.wfile.write(data[start:start + STEP])
-            start += STEP
-        if go_on.wait(60):
-            q.wfile.write(data[start:])
+        # It never stands still: bars are drawn when something comes.
+        while not go_on.wait(0.05):
+            step = STEP if start < len(data) // 2 else 64
+            q.wfile.write(data[start:start + step])
+            start += step
+        q.wfile.write(data[start:])
     return fake
 
 
