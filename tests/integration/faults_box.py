@@ -88,13 +88,13 @@ def process_table():
             return table
 
 
-def descendants(of):
-    """Living descendants: pid -> command."""
+def descendants(of, without="ZX"):
+    """Descendants in none of the states @without, so living ones unless one asks: pid -> command."""
     table = process_table()
     found, parents = {}, {of}
     while parents:
         children = {pid for pid, (parent, _, _) in table.items() if parent in parents}
-        found.update({pid: table[pid][2] for pid in children if table[pid][1] not in "ZX"})
+        found.update({pid: table[pid][2] for pid in children if table[pid][1] not in without})
         parents = children
     return found
 

@@ -7,6 +7,7 @@ what it had.
 
 The first batch of rounds fills pools and caches; what the batches after it add is looked at.
 """
+import contextlib
 import os
 import pathlib
 import shutil
@@ -14,20 +15,13 @@ import subprocess
 import sys
 import tempfile
 
+from faults_box import descendants, wait_until
+
 ROUNDS = 60
 BATCHES = 6
 # What may come and go between two looks: spare stubs and idle threads; names below /proc are kept
 # for a while, each less than a kilobyte, and every program that starts looks up two.
 SLACK = {"descriptors": 64, "threads": 12, "processes": 10, "memory": 768 << 10, "guest": 4 << 20}
-
-
-def children(pid):
-    found = [pid]
-    for task in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{task}/children", encoding="ascii") as file:
-            for child in file.read().split():
-                found += children(int(child))
-    return found
 
 
 def anonymous(pid):
@@ -40,21 +34,33 @@ def anonymous(pid):
 
 def guest_memory(pid):
     for fd in os.listdir(f"/proc/{pid}/fd"):
-        if "memfd:guest" in os.readlink(f"/proc/{pid}/fd/{fd}"):
-            return os.stat(f"/proc/{pid}/fd/{fd}").st_blocks * 512
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            if "memfd:guest" in os.readlink(f"/proc/{pid}/fd/{fd}"):
+                return os.stat(f"/proc/{pid}/fd/{fd}").st_blocks * 512
     return 0
 
 
 def look(pid):
     return {"descriptors": len(os.listdir(f"/proc/{pid}/fd")),
             "threads": len(os.listdir(f"/proc/{pid}/task")),
-            "processes": len(children(pid)),
+            "processes": 1 + len(descendants(pid, without="")),
             "memory": anonymous(pid),
             "guest": guest_memory(pid)}
 
 
+def grown(looks):
+    """What the last look has more of than it may: by how much."""
+    more = {what: looks[-1][what] - max(look[what] for look in looks[:2]) for what in SLACK}
+    return {what: n for what, n in more.items() if n > SLACK[what]}
+
+
 def soak(command):
     looks = []
+
+    def settled():
+        looks[-1] = look(process.pid)
+        return not grown(looks)
+
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                           start_new_session=True, cwd="/") as process:
         for batch in range(BATCHES):
@@ -67,17 +73,15 @@ def soak(command):
             if batch < BATCHES - 1:
                 process.stdin.write(b"\n")
                 process.stdin.flush()
+            else:  # what has ended goes when the kernel has time
+                wait_until(settled, 60, step=0.5)
         process.stdin.close()
     if process.returncode or len(looks) < BATCHES:
         print(f"exit {process.returncode}")
         return False
-    good = True
-    for what, slack in SLACK.items():
-        grown = looks[-1][what] - max(look[what] for look in looks[:2])
-        if grown > slack:
-            print(f"{what}: {grown} more")
-            good = False
-    return good
+    for what, n in grown(looks).items():
+        print(f"{what}: {n} more")
+    return not grown(looks)
 
 
 def main():
