@@ -19,6 +19,7 @@
 #include "base/cleanup.h"
 
 #define IO_FDS_MAX 64
+#define IO_SMALL   (16u << 10) /* there is memory for so much in one piece at any time */
 
 /* @offset: NULL reads where the descriptor is */
 static ssize_t io_read_all(int fd, char *buf, size_t n, const uint64_t *offset)
@@ -51,17 +52,28 @@ ssize_t io_read_at(int fd, void *buf, size_t n, uint64_t offset)
 	return io_read_all(fd, buf, n, &offset);
 }
 
+ssize_t io_write_some(int fd, const void *buf, size_t n)
+{
+	ssize_t r;
+
+	while ((r = write(fd, buf, n)) < 0) {
+		if ((errno == ENOMEM || errno == ENOBUFS) && n > IO_SMALL)
+			n = IO_SMALL;
+		else if (errno != EINTR)
+			return -errno;
+	}
+	return r;
+}
+
 int io_write_full(int fd, const void *buf, size_t n)
 {
 	const char *p = buf;
 	ssize_t r;
 
 	while (n > 0) {
-		r = write(fd, p, n);
-		if (r < 0 && errno == EINTR)
-			continue;
+		r = io_write_some(fd, p, n);
 		if (r < 0)
-			return -errno;
+			return (int)r;
 		p += r;
 		n -= (size_t)r;
 	}

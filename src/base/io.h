@@ -20,6 +20,9 @@
 ssize_t io_read_full(int fd, void *buf, size_t n);
 /* io_read_at() - The same at @offset, which leaves the place in the file alone */
 ssize_t io_read_at(int fd, void *buf, size_t n, uint64_t offset);
+/* io_write_some() - write(2), again after a signal, and of less if the kernel has no memory for so
+ * much at once: a vsock socket wants that of each packet in one piece. Return: bytes, or -errno */
+ssize_t io_write_some(int fd, const void *buf, size_t n);
 /* io_write_full() - Write all (blocking descriptor). Return: 0 or -errno */
 int io_write_full(int fd, const void *buf, size_t n);
 

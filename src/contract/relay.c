@@ -25,6 +25,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/io.h"
+
 #define RELAY_CHUNK (256u << 10) /* four of the vsock driver's largest packets a call */
 #define RELAY_BURST 4		 /* chunks before other sources get their turn */
 #define RELAY_SHARED (64u << 10) /* of clients there may be hundreds, all of them stuck */
@@ -81,14 +83,9 @@ static void relay_end(struct relay *r, bool failed)
 /* Return: bytes the destination took, 0 when it is full, negative when it is gone */
 static ssize_t relay_write(struct relay *r, const uint8_t *p, size_t n)
 {
-	ssize_t w;
+	ssize_t w = io_write_some(r->dst, p, n);
 
-	do {
-		w = write(r->dst, p, n);
-	} while (w < 0 && errno == EINTR);
-	if (w < 0)
-		return errno == EAGAIN ? 0 : -errno;
-	return w;
+	return w == -EAGAIN ? 0 : w;
 }
 
 /* Return: 0, or negative errno without memory */
