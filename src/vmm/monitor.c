@@ -37,6 +37,7 @@
 #define MONITOR_RECORD_LINES  24
 #define MONITOR_FDS_RESERVED 64 /* not for vsock connections */
 #define MONITOR_FDS_USUAL    1024
+#define MONITOR_EMULATED_SCALE 3 /* of all budgets that wait for a guest */
 
 static const char *const monitor_state_words[] = {
 	[MONITOR_STARTING] = "starting",
@@ -354,6 +355,8 @@ static int monitor_start_machine(struct monitor *mon, struct coffer_error *err)
 				     .on_event = monitor_event_handler, .data = mon };
 	int r = machine_choose(mon->cfg->machine, &mon->type, err);
 
+	if (r == 0 && !mon->type->kvm)
+		clock_set_scale(MONITOR_EMULATED_SCALE);
 	if (r == 0)
 		r = mon->type->ops->start(mon->type, &args, &mon->machine, err);
 	mon->timing.machine_spawned = clock_now();
