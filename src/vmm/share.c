@@ -34,7 +34,7 @@
 
 #define SHARE_SOCKET	 "share.sock"
 #define SHARE_GRACE	 USEC_PER_SEC	       /* for the machine to end, after a server did */
-#define SHARE_DEATH_WAIT (20 * USEC_PER_MSEC)  /* the other way round */
+#define SHARE_DEATH_WAIT USEC_PER_SEC	       /* the other way round; they all end then */
 #define SHARE_END_BUDGET (2 * USEC_PER_SEC)
 #define SHARE_CHUNK	 1024
 #define SHARE_LOG_MAX	 32
@@ -282,6 +282,14 @@ static struct share *shares_find_ended(struct shares *set, bool bad)
 	return NULL;
 }
 
+static bool shares_have_ended(struct shares *set)
+{
+	for (uint32_t i = 0; i < set->n; i++)
+		if (!share_reap(&set->v[i]))
+			return false;
+	return true;
+}
+
 static void shares_tell(struct share *s)
 {
 	struct machine_event ev;
@@ -315,12 +323,14 @@ bool shares_find_death(struct shares *set, struct machine_event *ev)
 {
 	usec_t deadline = deadline_in(SHARE_DEATH_WAIT);
 	struct share *s;
+	bool all;
 
 	if (!set)
 		return false;
 	do {
+		all = shares_have_ended(set);
 		s = shares_find_ended(set, true);
-		if (s)
+		if (s || all)
 			break;
 		/* Its connections close before it can be reaped. */
 		poll(NULL, 0, 1);
