@@ -61,10 +61,12 @@ def main():
         check("its name", b"/dev/pts/0\r\n", c.type(b"tty\r", PROMPT))
         check("who leads", b"1 1 1", c.type(b"read -a s < /proc/$$/stat; "
                                             b"echo ${s[0]} ${s[4]} ${s[5]}\r", PROMPT))
-        # It says when the terminal is its own, here and at the continuation. A bash would go on if the
-        # interrupt came when what it waits for has just ended.
-        c.type(b"dash -c 'trap \"echo ba\\ck\" CONT; echo as\\leep; while :; do sleep 0.1; done'\r",
-               b"asleep\r\n")
+        # It says when the terminal is its own, here and at the continuation. No shell: that one may
+        # just have forked, when a child is stopped or interrupted and it is not.
+        c.type(b"/usr/bin/python3 -S -c 'import os, signal as s, time;"
+               b" s.signal(s.SIGCONT, lambda *_: os.write(1, b\"ba\" b\"ck\\n\"));"
+               b" s.signal(s.SIGINT, s.SIG_DFL); os.write(1, b\"as\" b\"leep\\n\");"
+               b" any(time.sleep(0.1) for _ in iter(int, 1))'\r", b"asleep\r\n")
         check("stopped", b"Stopped", c.type(b"\032", PROMPT))
         c.type(b"fg\r", b"back\r\n")
         c.type(b"\003", PROMPT)
