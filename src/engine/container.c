@@ -25,7 +25,7 @@
 
 #include "base/io.h"
 #include "base/path.h"
-#include "engine/procinfo.h"
+#include "base/procinfo.h"
 #include "engine/rlimit.h"
 #include "engine/seccomp_notify.h"
 #include "engine/support.h"

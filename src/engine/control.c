@@ -12,7 +12,7 @@
 
 #include <signal.h>
 
-#include "engine/procinfo.h"
+#include "base/procinfo.h"
 #include "engine/stats_net.h"
 
 static int control_need_cgroup(const struct engine_container *c, struct coffer_error *err)

@@ -14,7 +14,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "engine/procinfo.h"
+#include "base/procinfo.h"
 
 #define OPEN_GATE "gate"
 

@@ -23,9 +23,9 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "base/procinfo.h"
 #include "engine/cgroup.h"
 #include "engine/engine.h"
-#include "engine/procinfo.h"
 
 static const char *const status_names[] = {
 	[STATUS_CREATING] = "creating", [STATUS_CREATED] = "created", [STATUS_RUNNING] = "running",

@@ -21,6 +21,7 @@
 #include "sandbox/rundir.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/file.h>
@@ -30,10 +31,12 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/path.h"
-#include "sandbox/vm_control.h"
+#include "base/procinfo.h"
 
 #define RUNDIR_LOCK	      "lock"
+#define RUNDIR_MACHINE	      "machine"
 #define RUNDIR_MACHINE_BUDGET (2 * USEC_PER_SEC)
+#define RUNDIR_MACHINE_MAX    64
 
 /* What there may be in a directory. */
 static const struct {
@@ -46,6 +49,7 @@ static const struct {
 	{ RUNDIR_RECORD, .last = true },
 	{ RUNDIR_RECORD ".", .prefix = true, .passes = true },
 	{ RUNDIR_VM, .passes = true },
+	{ RUNDIR_MACHINE, .prefix = true, .passes = true },
 	{ RUNDIR_CONTROL, .passes = true },
 	{ RUNDIR_LOG },
 };
@@ -177,15 +181,36 @@ static bool rundir_is_kept(int fd)
 	return faccessat(fd, RUNDIR_RECORD, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+int rundir_note_machine(struct rundir *dir, pid_t pid, struct coffer_error *err)
+{
+	uint64_t began;
+	char text[RUNDIR_MACHINE_MAX];
+	int r;
+
+	/* Not one of ours, and not for us to remove. */
+	if (dir->lock_fd < 0)
+		return 0;
+	r = procinfo_start_time(pid, &began, err);
+	if (r < 0)
+		return r;
+	snprintf(text, sizeof(text), "%d %" PRIu64 "\n", (int)pid, began);
+	return io_swap_file(dir->fd, RUNDIR_MACHINE, text, strlen(text), 0600, err);
+}
+
 /* The machine of an owner that was killed ends by itself, but a moment later. */
 static void rundir_await_machine(int fd)
 {
-	autoclose int vm =
-		openat(fd, RUNDIR_VM, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	autoclose int monitor = vm < 0 ? -1 : vm_control_watch(vm);
+	autofree char *text = NULL;
+	autoclose int pidfd = -1;
+	uint64_t began;
+	int pid;
 
-	if (monitor >= 0 && io_wait(monitor, POLLIN,
-				    deadline_in(clock_budget(RUNDIR_MACHINE_BUDGET))) <= 0)
+	if (io_read_file(fd, RUNDIR_MACHINE, RUNDIR_MACHINE_MAX, &text, NULL, NULL) < 0 ||
+	    sscanf(text, "%d %" SCNu64, &pid, &began) != 2)
+		return;
+	pidfd = procinfo_open(pid, began, NULL);
+	if (pidfd >= 0 && io_wait(pidfd, POLLIN,
+				  deadline_in(clock_budget(RUNDIR_MACHINE_BUDGET))) <= 0)
 		log_warning("a machine without an owner does not end");
 }
 

@@ -73,6 +73,10 @@ DEFINE_CLEANUP(struct rundir *, rundir_close);
  * What cannot be removed is logged and left to the next sweep */
 void rundir_remove(struct rundir *dir);
 
+/* rundir_note_machine() - Process @pid is the sandbox, and ends with its owner: whoever removes the
+ * directory of an owner that was killed waits for it */
+int rundir_note_machine(struct rundir *dir, pid_t pid, struct coffer_error *err);
+
 /* rundir_clear_vm() - Empty vm/, for a second boot in the same directory */
 int rundir_clear_vm(struct rundir *dir, struct coffer_error *err);
 

@@ -295,6 +295,9 @@ static int sentry_boot(struct sandbox *sb, struct coffer_error *err)
 	r = sentry_spawn(s, err);
 	if (r < 0)
 		return r;
+	r = rundir_note_machine(s->cfg.dir, s->child.pid, err);
+	if (r < 0)
+		return r;
 	vm_cost_note(&s->process, "coffer-sentry", "", s->child.pid);
 	s->end_fd = fcntl(s->child.pidfd, F_DUPFD_CLOEXEC, 3);
 	return s->end_fd < 0 ? err_sys(err, "duplicate the sentry's descriptor") : 0;

@@ -61,6 +61,9 @@ static int vm_boot(struct sandbox *sb, struct coffer_error *err)
 	r = vm_spawn(vm, err);
 	if (r < 0)
 		return r;
+	r = rundir_note_machine(vm->cfg.dir, vm->monitor.pid, err);
+	if (r < 0)
+		return r;
 	vm_cost_note(&vm->monitor_process, "coffer-vmm", "", vm->monitor.pid);
 	vm->end_fd = fcntl(vm->monitor.pidfd, F_DUPFD_CLOEXEC, 3);
 	if (vm->end_fd < 0)

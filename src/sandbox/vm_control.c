@@ -9,10 +9,7 @@
 #include "sandbox/vm_control.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
@@ -68,23 +65,4 @@ uint64_t vm_control_pss(int dirfd)
 	pss = ((const Mon__InfoResponse *)reply)->vmm_pss;
 	protobuf_c_message_free_unpacked(reply, NULL);
 	return pss;
-}
-
-int vm_control_watch(int dirfd)
-{
-	autoclose int fd = io_unix_connect(dirfd, VM_CONTROL_SOCKET, SOCK_STREAM | SOCK_NONBLOCK,
-					   NULL);
-	autoclose int pidfd = -1;
-	struct ucred peer;
-	socklen_t len = sizeof(peer);
-
-	if (fd < 0)
-		return fd;
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
-		return -errno;
-	pidfd = (int)syscall(SYS_pidfd_open, peer.pid, 0);
-	if (pidfd < 0)
-		return -errno;
-	/* As long as it listens the number was nobody else's. */
-	return io_wait(fd, POLLHUP, 0) == 0 ? steal_fd(&pidfd) : -ESRCH;
 }

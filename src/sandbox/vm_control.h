@@ -22,11 +22,4 @@ int vm_control(int dirfd, enum vm_control_call call, struct coffer_error *err);
  * Return: bytes, 0: not known */
 uint64_t vm_control_pss(int dirfd);
 
-/*
- * vm_control_watch() - The monitor as a pidfd, for who is not its parent
- *
- * Return: descriptor, or negative errno: it is gone, or hears nobody
- */
-int vm_control_watch(int dirfd);
-
 #endif /* SANDBOX_VM_CONTROL_H */

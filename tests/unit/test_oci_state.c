@@ -18,8 +18,8 @@
 
 #include "base/io.h"
 #include "base/path.h"
+#include "base/procinfo.h"
 #include "engine/engine.h"
-#include "engine/procinfo.h"
 #include "oci/status.h"
 
 static char test_root[64];

@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "base/path.h"
 #include "sandbox/rundir.h"
 
@@ -153,6 +154,30 @@ static void test_killed_owner(void **state)
 	rundir_remove(dir);
 }
 
+/* The sandbox of an owner that was killed has ended when its directory is gone. */
+static void test_machine_is_awaited(void **state)
+{
+	struct rundir *dir;
+	pid_t machine;
+
+	assert_int_equal(rundir_create(test_root, "one", &dir, NULL), 0);
+	machine = fork();
+	if (machine == 0) {
+		usleep(300000);
+		_exit(0);
+	}
+	assert_int_equal(rundir_note_machine(dir, machine, NULL), 0);
+	assert_true(test_exists("one/machine"));
+	clock_set_scale(30); /* on a busy machine it may take as long */
+	rundir_remove(dir);
+	clock_set_scale(1);
+	assert_int_equal(waitpid(machine, NULL, WNOHANG), machine);
+	assert_false(test_exists("one"));
+	assert_int_equal(rundir_create(test_root, "one", &dir, NULL), 0);
+	assert_int_equal(rundir_note_machine(dir, machine, NULL), -ESRCH);
+	rundir_remove(dir);
+}
+
 /* A record keeps a directory over its owner's end, whichever way that comes. */
 static void test_kept(void **state)
 {
@@ -288,6 +313,7 @@ int main(void)
 		TEST(test_stale),
 		TEST(test_sweep_is_careful),
 		TEST(test_killed_owner),
+		TEST(test_machine_is_awaited),
 		TEST(test_kept),
 		TEST(test_sweep_keeps),
 		TEST(test_list),

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * engine/procinfo.h - facts about a process that /proc tells
+ * base/procinfo.h - facts about a process that /proc tells
  */
-#ifndef ENGINE_PROCINFO_H
-#define ENGINE_PROCINFO_H
+#ifndef BASE_PROCINFO_H
+#define BASE_PROCINFO_H
 
 #include <stdint.h>
 #include <sys/types.h>
@@ -29,4 +29,4 @@ int procinfo_open(pid_t pid, uint64_t start_time, struct coffer_error *err);
  */
 int procinfo_pid_namespace(pid_t init, pid_t **pids, size_t *n, struct coffer_error *err);
 
-#endif /* ENGINE_PROCINFO_H */
+#endif /* BASE_PROCINFO_H */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * engine/procinfo.c - facts about a process that /proc tells
+ * base/procinfo.c - facts about a process that /proc tells
  *
- * Callers: container.c, control.c, open.c, and the runtime's own listings.
+ * Callers: engine/, sandbox/rundir.c, and the runtime's own listings.
  */
-#include "engine/procinfo.h"
+#include "base/procinfo.h"
 
 #include <dirent.h>
 #include <fcntl.h>
